@@ -1,0 +1,40 @@
+# `make demo` and `make test` need only Python (with venv), make and git.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help install demo demo-full test lint check format clean
+
+help:  ## what can be made here
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+install: $(VENV)/.installed  ## create .venv and install the package into it
+
+$(VENV)/.installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: install  ## simulate a small archive of 2014 and process it; run it again: nothing is done twice
+	$(BIN)/python -m covis_dask.simulate.demo
+
+demo-full: install  ## the same with every mode of both eras
+	$(BIN)/python -m covis_dask.simulate.demo --full
+
+test: install  ## every test that can run on this machine
+	$(BIN)/python -m pytest -n 2
+
+lint: install  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+check: lint  ## lint and the unit tests: under two minutes
+	$(BIN)/python -m pytest -n 2 tests/unit
+
+format: install  ## let ruff format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:  ## remove the environment and the demo's data
+	rm -rf $(VENV) covis-data
