@@ -1,0 +1,306 @@
+"""The catalogue in one SQLite file: no server, several processes.
+
+Runs are kept as JSON documents, exactly those that MongoDB would hold (science.md 2.7, times as ISO texts),
+beside indexed columns; `contents` has a column of its own, so that a selection need not read it. The file is
+in write-ahead mode: readers never wait, writers wait for each other. Keep it on a local disk; network file
+systems do not carry write-ahead files.
+"""
+
+import datetime as dt
+import json
+import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from catalog._documents import changes, chunks, new_document
+from catalog._sql import NAMED, add_functions, compiled
+from catalog.model import Batch, ProductRecord, Run, iso, to_json, utc
+from catalog.query import RunQuery, choose
+from catalog.store import CatalogError, CatalogUnavailable
+
+__all__ = ["SqliteCatalog"]
+
+_BUSY_SECONDS = 60.0
+_CHUNK = 5000
+_VERSION = 1
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS runs (
+    basename TEXT PRIMARY KEY,
+    datetime TEXT NOT NULL,
+    mode     TEXT NOT NULL,
+    site     TEXT NOT NULL,
+    document TEXT NOT NULL,
+    contents TEXT
+);
+CREATE INDEX IF NOT EXISTS runs_by_time ON runs (datetime, basename);
+CREATE INDEX IF NOT EXISTS runs_by_mode ON runs (mode, site, datetime);
+CREATE TABLE IF NOT EXISTS claims (
+    basename TEXT PRIMARY KEY REFERENCES runs (basename),
+    batch    TEXT NOT NULL,
+    until    TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS claims_by_batch ON claims (batch);
+CREATE TABLE IF NOT EXISTS batches (
+    id       TEXT PRIMARY KEY,
+    start    TEXT NOT NULL,
+    document TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+_CLAIM = f"""
+INSERT INTO claims (basename, batch, until) SELECT basename, ?, ? FROM runs WHERE {NAMED}
+ON CONFLICT (basename) DO UPDATE SET batch = excluded.batch, until = excluded.until
+WHERE claims.batch = excluded.batch OR claims.until <= ?
+"""  # noqa: S608
+_CLAIMED = f"SELECT basename FROM claims WHERE batch = ? AND {NAMED}"  # noqa: S608
+
+
+class SqliteCatalog:
+    """A `Catalog` in a SQLite file. May be shared by threads; each process opens its own.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file; it and its folder are made when missing.
+
+    Raises
+    ------
+    CatalogError
+        When the file cannot be opened or made, or is no catalogue.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = Path(path)
+        self._lock = threading.RLock()
+        with self._errors():
+            try:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise CatalogError(
+                    f"the folder of catalogue {self._path} cannot be made: {error.strerror}"
+                ) from error
+            self._db = sqlite3.connect(
+                self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            try:
+                self._prepare()
+            except BaseException:
+                self._db.close()
+                raise
+
+    def _prepare(self) -> None:
+        add_functions(self._db)
+        # In this order: our tables and our version come into the file together.
+        tables = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if tables and not version:
+            raise CatalogError(f"{self._path} is a database of another program, no catalogue")
+        if version > _VERSION:
+            raise CatalogError(f"catalogue {self._path} was made by a newer release: install that one")
+        if version < _VERSION:
+            self._write_ahead()
+            with self._transaction() as db:
+                for statement in filter(str.strip, _SCHEMA.split(";")):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version = {_VERSION}")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+
+    def _write_ahead(self) -> None:
+        """Turn write-ahead mode on; SQLite does not wait for other openers here, so we do."""
+        patience = time.monotonic() + _BUSY_SECONDS
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if not _is_busy(error) or time.monotonic() > patience:
+                    raise
+                time.sleep(0.02)
+            else:
+                return
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            kind = CatalogUnavailable if _is_busy(error) else CatalogError
+            raise kind(f"catalogue {self._path}: {error}") from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, self._errors():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def _rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        with self._lock, self._errors():
+            return self._db.execute(sql, parameters).fetchall()
+
+    def select(self, query: RunQuery) -> Iterator[Run]:
+        """Yield the runs that match, earliest first, without their contents."""
+        where, parameters = compiled(query)
+        sql = f"SELECT document FROM runs WHERE {where} ORDER BY datetime, basename"  # noqa: S608
+        rows = self._rows(sql, parameters)
+        return choose((Run.from_document(json.loads(document)) for (document,) in rows), query)
+
+    def count(self, query: RunQuery) -> Mapping[str, int]:
+        """Count the runs that `select` would yield by mode word."""
+        if query.sample is not None or query.limit is not None:
+            return dict(sorted(Counter(run.mode for run in self.select(query)).items()))
+        where, parameters = compiled(query)
+        sql = f"SELECT mode, count(*) FROM runs WHERE {where} GROUP BY mode ORDER BY mode"  # noqa: S608
+        return dict(self._rows(sql, parameters))
+
+    def years(self) -> Mapping[int, int]:
+        """Count all runs by year, in order."""
+        sql = "SELECT CAST(substr(datetime, 1, 4) AS INTEGER), count(*) FROM runs GROUP BY 1 ORDER BY 1"
+        return dict(self._rows(sql))
+
+    def get(self, basename: str) -> Run | None:
+        """Return one run, whole."""
+        rows = self._rows("SELECT document, contents FROM runs WHERE basename = ?", (basename,))
+        return Run.from_document(_whole(*rows[0])) if rows else None
+
+    def add_raw(self, runs: Iterable[Run]) -> tuple[int, int]:
+        """Add runs and their raw files; return how many are new, how many changed."""
+        new, changed = set[str](), set[str]()
+        for chunk in chunks(runs, _CHUNK):
+            with self._transaction() as db:
+                fresh, altered = _merged(db, chunk)
+                _write(db, [*fresh.values(), *altered.values()])
+            new.update(fresh)
+            changed.update(altered)
+        return len(new), len(changed - new)
+
+    def remove_raw(self, basename: str, host: str) -> bool:
+        """Forget one host's copy; say whether there was one."""
+        with self._transaction() as db:
+            for (text,) in db.execute("SELECT document FROM runs WHERE basename = ?", (basename,)).fetchall():
+                document = json.loads(text)
+                kept = [entry for entry in document["raw"] if entry["host"].upper() != host.upper()]
+                if len(kept) < len(document["raw"]):
+                    document["raw"] = kept
+                    db.execute(
+                        "UPDATE runs SET document = ? WHERE basename = ?", (to_json(document), basename)
+                    )
+                    return True
+        return False
+
+    def record(self, outcomes: Mapping[str, ProductRecord]) -> None:
+        """Store what became of runs, and end their claims."""
+        with self._transaction() as db:
+            db.executemany(
+                "UPDATE runs SET document = json_set(document, '$.product', json(?)) WHERE basename = ?",
+                [(to_json(product.to_document()), basename) for basename, product in outcomes.items()],
+            )
+            db.executemany(
+                "DELETE FROM claims WHERE basename = ? AND batch = ?",
+                [(basename, product.batch) for basename, product in outcomes.items()],
+            )
+
+    def claim(self, basenames: Sequence[str], batch: str, until: dt.datetime) -> frozenset[str]:
+        """Take runs for a batch; return those that are ours now."""
+        now, end, names = iso(dt.datetime.now(dt.UTC)), iso(until), json.dumps(list(basenames))
+        with self._transaction() as db:
+            db.execute(_CLAIM, (batch, end, names, now))
+            return frozenset(basename for (basename,) in db.execute(_CLAIMED, (batch, names)))
+
+    def release(self, batch: str) -> int:
+        """End every claim of a batch; say how many there were."""
+        with self._transaction() as db:
+            return db.execute("DELETE FROM claims WHERE batch = ?", (batch,)).rowcount
+
+    def put_batch(self, batch: Batch) -> None:
+        """Store or replace a batch document."""
+        with self._transaction() as db:
+            db.execute(
+                "INSERT INTO batches (id, start, document) VALUES (?, ?, ?) "
+                "ON CONFLICT (id) DO UPDATE SET start = excluded.start, document = excluded.document",
+                (batch.id, iso(batch.start), to_json(batch.to_document())),
+            )
+
+    def batches(self, limit: int = 20) -> Sequence[Batch]:
+        """Return the newest batches, newest first."""
+        rows = self._rows("SELECT document FROM batches ORDER BY start DESC, id DESC LIMIT ?", (limit,))
+        return [Batch.from_document(json.loads(document)) for (document,) in rows]
+
+    def get_batch(self, batch_id: str) -> Batch | None:
+        """Return one batch."""
+        for (document,) in self._rows("SELECT document FROM batches WHERE id = ?", (batch_id,)):
+            return Batch.from_document(json.loads(document))
+        return None
+
+    def close(self) -> None:
+        """Close the file; safe to call twice."""
+        with self._lock:
+            self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _merged(
+    db: sqlite3.Connection, runs: Sequence[Run]
+) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
+    """Return the documents, by basename, that adding runs makes, and those that it changes."""
+    names = json.dumps([run.basename for run in runs])
+    sql = f"SELECT basename, document, contents FROM runs WHERE {NAMED}"  # noqa: S608
+    known = {
+        basename: _whole(document, contents) for basename, document, contents in db.execute(sql, (names,))
+    }
+    fresh: dict[str, dict[str, Any]] = {}
+    altered: dict[str, dict[str, Any]] = {}
+    for run in runs:
+        document = fresh.get(run.basename) or known.get(run.basename)
+        if document is None:
+            fresh[run.basename] = new_document(run)
+        elif difference := changes(document, run):
+            document.update(difference)
+            if run.basename not in fresh:
+                altered[run.basename] = document
+    return fresh, altered
+
+
+def _write(db: sqlite3.Connection, documents: Iterable[dict[str, Any]]) -> None:
+    db.executemany(
+        "INSERT INTO runs (basename, datetime, mode, site, document, contents) VALUES (?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT (basename) DO UPDATE SET "
+        "mode = excluded.mode, document = excluded.document, contents = excluded.contents",
+        map(_row, documents),
+    )
+
+
+def _row(document: dict[str, Any]) -> tuple[object, ...]:
+    contents = document.get("contents")
+    rest = {name: value for name, value in document.items() if name != "contents"}
+    return (
+        document["basename"],
+        iso(utc(document["datetime"])),
+        document["mode"],
+        document["site"],
+        to_json(rest),
+        None if contents is None else json.dumps(contents, separators=(",", ":")),
+    )
+
+
+def _whole(document: str, contents: str | None) -> dict[str, Any]:
+    whole: dict[str, Any] = json.loads(document)
+    if contents is not None:
+        whole["contents"] = json.loads(contents)
+    return whole
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)

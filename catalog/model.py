@@ -1,0 +1,264 @@
+"""Runs and what is known of them: frozen values, and their documents (science.md 2.7, design.md 3).
+
+A document is a dict of plain values; times in it are `datetime` objects, or, where it went through JSON, ISO
+texts (`to_json`). Stores keep times to the millisecond. Unknown fields of a document are left alone.
+"""
+
+import datetime as dt
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import fields as fields_of
+from typing import Any, Self
+
+__all__ = ["Batch", "Content", "ProductRecord", "RawFile", "Run", "iso", "to_json", "utc"]
+
+
+def _compact(**fields: Any) -> dict[str, Any]:
+    """Leave out what is not known: users' documents have no nulls."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def utc(moment: dt.datetime | str) -> dt.datetime:
+    """Return a time as an aware one in UTC: stores hand back naive or aware times or ISO texts."""
+    if isinstance(moment, str):
+        moment = dt.datetime.fromisoformat(moment)
+    return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
+
+
+def iso(moment: dt.datetime) -> str:
+    """Return a time as ``2014-01-01T00:00:43.076Z``: UTC, milliseconds, sorts as the times do."""
+    return utc(moment).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def to_json(document: Mapping[str, Any]) -> str:
+    """Return a document as one line of JSON, times by `iso`."""
+    return json.dumps(document, default=_as_text, ensure_ascii=False, separators=(",", ":"))
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, dt.datetime):
+        return iso(value)
+    raise TypeError(f"a document cannot hold a {type(value).__name__}")
+
+
+@dataclass(frozen=True, slots=True)
+class RawFile:
+    """One copy of a run's raw archive on one host.
+
+    Parameters
+    ----------
+    host : str
+        Upper-case name of the host, such as ``COVIS-NAS``.
+    filename : str
+        Path of the archive on that host, POSIX style.
+    filesize : int, optional
+        Bytes.
+    """
+
+    host: str
+    filename: str
+    filesize: int | None = None
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the entry of the `raw` list."""
+        return _compact(host=self.host, filename=self.filename, filesize=self.filesize)
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Self:
+        """Read an entry of the `raw` list."""
+        return cls(str(document["host"]).upper(), document["filename"], document.get("filesize"))
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """One regular member of a raw archive: name, size in bytes, SHA-1."""
+
+    name: str
+    size: int
+    sha1: str | None = None
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the entry of the `contents` list."""
+        return _compact(name=self.name, size=self.size, sha1=self.sha1)
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Self:
+        """Read an entry of the `contents` list."""
+        return cls(document["name"], document["size"], document.get("sha1"))
+
+
+@dataclass(frozen=True, slots=True)
+class ProductRecord:
+    """What became of a run under one prefix: the catalogue's copy of manifest or failure.
+
+    Parameters
+    ----------
+    state : str
+        ``done``, ``failed``, ``quarantined`` or ``unsupported``.
+    engine, version, fingerprint : str
+        What made it, and the fingerprint of engine, parameters and input (design.md 3).
+    path : str
+        Product folder below the product store.
+    attempts : int
+        How often it was tried.
+    batch : str
+        Identifier of the batch that recorded this.
+    at : datetime
+        When it was recorded, UTC.
+    kind, reason : str, optional
+        For anything but ``done``: the stable word and the sentence.
+    inputs : str, optional
+        Identity of the raw file (name, size) at the time; a quarantined run is released when it changes.
+    formats : tuple of str
+        Formats the product holds, such as ``nc``.
+    """
+
+    state: str
+    engine: str
+    version: str
+    fingerprint: str
+    path: str
+    attempts: int
+    batch: str
+    at: dt.datetime
+    kind: str | None = None
+    reason: str | None = None
+    inputs: str | None = None
+    formats: tuple[str, ...] = ()
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the `product` sub-document."""
+        return _compact(
+            state=self.state,
+            kind=self.kind,
+            reason=self.reason,
+            engine=self.engine,
+            version=self.version,
+            fingerprint=self.fingerprint,
+            path=self.path,
+            attempts=self.attempts,
+            batch=self.batch,
+            at=self.at,
+            inputs=self.inputs,
+            formats=list(self.formats) or None,
+        )
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Self:
+        """Read a `product` sub-document."""
+        known = {field.name: document[field.name] for field in fields_of(cls) if field.name in document}
+        return cls(**{**known, "at": utc(known["at"]), "formats": tuple(known.get("formats", ()))})
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One complete acquisition in one mode (science.md 1.3).
+
+    Parameters
+    ----------
+    basename : str
+        Unique name.
+    datetime : datetime
+        Start, UTC.
+    mode : str
+        As in the name: upper case for Endeavour, a word for Ashes.
+    site : str
+        ``Endeavour`` or ``Ashes``.
+    raw : tuple of RawFile
+        Where the raw archive lies, one entry per host.
+    contents : tuple of Content, optional
+        Members of the archive, when they have been listed.
+    product : ProductRecord, optional
+        The newest outcome. Products under other prefixes are found, and adopted, by their manifests.
+    """
+
+    basename: str
+    datetime: dt.datetime
+    mode: str
+    site: str
+    raw: tuple[RawFile, ...] = ()
+    contents: tuple[Content, ...] | None = None
+    product: ProductRecord | None = None
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the run document."""
+        return _compact(
+            basename=self.basename,
+            datetime=self.datetime,
+            mode=self.mode,
+            site=self.site,
+            raw=[entry.to_document() for entry in self.raw],
+            contents=None if self.contents is None else [entry.to_document() for entry in self.contents],
+            product=None if self.product is None else self.product.to_document(),
+        )
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Self:
+        """Read a run document."""
+        contents, product = document.get("contents"), document.get("product")
+        return cls(
+            basename=document["basename"],
+            datetime=utc(document["datetime"]),
+            mode=document["mode"],
+            site=document["site"],
+            raw=tuple(RawFile.from_document(entry) for entry in document.get("raw", ())),
+            contents=None if contents is None else tuple(Content.from_document(entry) for entry in contents),
+            product=None if product is None else ProductRecord.from_document(product),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One call of the batch command: what was asked, with what, and how it ended.
+
+    Parameters
+    ----------
+    id : str
+        ``YYYYMMDDThhmmss-xxxxxx``.
+    selection, settings, versions : mapping
+        JSON-like documents; `settings` never holds a secret.
+    counts : mapping of str to int
+        Runs by state; their sum is the number selected.
+    start, end : datetime
+        UTC; `end` is missing while the batch runs.
+    report : str, optional
+        Path of the report below the product store.
+    """
+
+    id: str
+    selection: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    versions: Mapping[str, str]
+    counts: Mapping[str, int]
+    start: dt.datetime
+    end: dt.datetime | None = None
+    report: str | None = None
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the batch document."""
+        return _compact(
+            id=self.id,
+            selection=dict(self.selection),
+            settings=dict(self.settings),
+            versions=dict(self.versions),
+            counts=dict(self.counts),
+            start=self.start,
+            end=self.end,
+            report=self.report,
+        )
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Self:
+        """Read a batch document."""
+        end = document.get("end")
+        return cls(
+            id=document["id"],
+            selection=document["selection"],
+            settings=document["settings"],
+            versions=document["versions"],
+            counts=document["counts"],
+            start=utc(document["start"]),
+            end=None if end is None else utc(end),
+            report=document.get("report"),
+        )

@@ -1,0 +1,308 @@
+"""The catalogue on MongoDB, or a server that speaks its protocol.
+
+Collection `runs` is the users' own (science.md 2.7); beside the documented fields, a run that a batch is
+working on has ``claim: {batch, until}``. What a query language cannot say the same everywhere (families,
+Python regular expressions) is checked here, on what the server finds by the rest; design.md section 4 lists
+what to keep away from.
+"""
+
+import datetime as dt
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Self
+
+import pymongo
+from pymongo import UpdateOne
+from pymongo.errors import BulkWriteError, ConnectionFailure, PyMongoError
+
+from catalog._documents import changes, chunks, new_document
+from catalog.model import Batch, ProductRecord, Run, utc
+from catalog.names import LEADING_LETTERS
+from catalog.query import RunQuery, choose, matches, matches_mode, spans
+from catalog.store import CatalogError, CatalogUnavailable
+
+__all__ = ["MongoCatalog"]
+
+_PATIENCE_MS = 10_000
+_CHUNK = 1000
+_DUPLICATE_KEY = 11000
+_RACES = 100
+_BY_TIME = [("datetime", pymongo.ASCENDING), ("basename", pymongo.ASCENDING)]
+
+Document = dict[str, Any]
+
+
+class MongoCatalog:
+    """A `Catalog` on a MongoDB server. May be shared by threads; each process opens its own.
+
+    Reading needs no rights but to read; indexes are made before the first write.
+
+    Parameters
+    ----------
+    url : str
+        ``mongodb://[user:password@]host[:port]/[?options]``. A database named in it serves for logging in
+        only, as with any MongoDB program.
+    database : str
+        Where the collections lie.
+    collection : str
+        Name of the collection of runs; batches are in ``batches``.
+
+    Raises
+    ------
+    CatalogError
+        When the URL or the account is refused; `CatalogUnavailable` when no server answers. No message
+        holds user name, password or options of the URL.
+    """
+
+    def __init__(self, url: str, database: str = "covis", collection: str = "runs") -> None:
+        scheme, _, rest = url.partition("://")
+        self._place = f"{scheme}://{rest.rpartition('@')[2].partition('?')[0].rstrip('/')}"
+        options: Document = {"tz_aware": True, "tzinfo": dt.UTC, "appname": "covis-dask"}
+        if "serverselectiontimeoutms" not in url.lower():
+            options["serverSelectionTimeoutMS"] = _PATIENCE_MS
+        try:
+            self._client: pymongo.MongoClient[Document] = pymongo.MongoClient(url, **options)
+        except (PyMongoError, ValueError) as error:
+            raise CatalogError(f"the address of catalogue {self._place} is refused: {error}") from None
+        try:
+            with self._errors():
+                self._client.admin.command("ping")
+                self._runs = self._client[database][collection]
+                self._batches = self._client[database]["batches"]
+        except BaseException:
+            self._client.close()
+            raise
+        self._indexed = False
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except ConnectionFailure as error:
+            reason = str(error).partition(" (configured timeouts")[0].partition(", Timeout:")[0]
+            raise CatalogUnavailable(f"catalogue {self._place} does not answer: {reason}") from None
+        except PyMongoError as error:
+            reason = str(error).partition(", full error:")[0]
+            raise CatalogError(f"catalogue {self._place}: {reason}") from None
+
+    def _ready_to_write(self) -> None:
+        """Make the indexes, unless the users' collection has such of its own."""
+        if self._indexed:
+            return
+        indexes = list(self._runs.index_information().values())
+        if not any(index["key"] == [("basename", 1)] and index.get("unique") for index in indexes):
+            self._runs.create_index("basename", unique=True)
+        if not any(index["key"] == _BY_TIME for index in indexes):
+            self._runs.create_index(_BY_TIME)
+        self._indexed = True
+
+    def select(self, query: RunQuery) -> Iterator[Run]:
+        """Yield the runs that match, earliest first, without their contents."""
+        return choose(self._matching(query), query)
+
+    def _matching(self, query: RunQuery) -> Iterator[Run]:
+        with self._errors():
+            found = self._runs.find(_filter(query), {"contents": 0}).sort(_BY_TIME)
+            for document in found.allow_disk_use(True):  # a collection nobody has written to has no index yet
+                run = Run.from_document(document)
+                if matches(query, run):
+                    yield run
+
+    def count(self, query: RunQuery) -> Mapping[str, int]:
+        """Count the runs that `select` would yield by mode word."""
+        counts: Counter[str] = Counter()
+        if query.regex is not None or query.sample is not None or query.limit is not None:
+            counts.update(run.mode for run in self.select(query))
+            return dict(sorted(counts.items()))
+        by_mode = {"$group": {"_id": {"mode": "$mode", "site": "$site"}, "runs": {"$sum": 1}}}
+        with self._errors():
+            for group in self._runs.aggregate([{"$match": _filter(query)}, by_mode]):
+                if matches_mode(query, group["_id"]["mode"], group["_id"]["site"]):
+                    counts[group["_id"]["mode"]] += group["runs"]
+        return dict(sorted(counts.items()))
+
+    def years(self) -> Mapping[int, int]:
+        """Count all runs by year, in order."""
+        by_year = {"$group": {"_id": {"$year": "$datetime"}, "runs": {"$sum": 1}}}
+        with self._errors():
+            return dict(sorted((group["_id"], group["runs"]) for group in self._runs.aggregate([by_year])))
+
+    def get(self, basename: str) -> Run | None:
+        """Return one run, whole."""
+        with self._errors():
+            document = self._runs.find_one({"basename": basename})
+        return None if document is None else Run.from_document(document)
+
+    def add_raw(self, runs: Iterable[Run]) -> tuple[int, int]:
+        """Add runs and their raw files; return how many are new, how many changed."""
+        new, changed = set[str](), set[str]()
+        for chunk in chunks(runs, _CHUNK):
+            waiting, races = chunk, 0
+            while waiting:
+                # A run named twice in a chunk must see its own first entry: it waits for the next round.
+                now: dict[str, Run] = {}
+                later = [run for run in waiting if now.setdefault(run.basename, run) is not run]
+                with self._errors():
+                    self._ready_to_write()
+                    lost = self._add(now, new, changed)
+                waiting, races = [*lost, *later], races + bool(lost)
+                if races > _RACES:
+                    raise CatalogUnavailable(
+                        f"catalogue {self._place}: others change the same runs all the time"
+                    )
+        return len(new), len(changed - new)
+
+    def _add(self, runs: Mapping[str, Run], new: set[str], changed: set[str]) -> list[Run]:
+        """Add runs if nobody else changes them meanwhile; return those that must be tried again."""
+        with_contents = any(run.contents is not None for run in runs.values())
+        projection = {"basename": 1, "mode": 1, "raw": 1, **({"contents": 1} if with_contents else {})}
+        known = {
+            document["basename"]: document
+            for document in self._runs.find({"basename": {"$in": list(runs)}}, projection)
+        }
+        fresh = [run for basename, run in runs.items() if basename not in known]
+        lost = self._insert(fresh)
+        new.update({run.basename for run in fresh} - {run.basename for run in lost})
+        updates = []
+        for basename, document in known.items():
+            if difference := changes(document, runs[basename]):
+                changed.add(basename)
+                # Only if the list is still the one that was read: another process may have added a host.
+                unchanged = {"_id": document["_id"], "raw": document.get("raw")}
+                updates.append(UpdateOne(unchanged, {"$set": difference}))
+        if updates and self._runs.bulk_write(updates, ordered=False).matched_count < len(updates):
+            lost.extend(runs[basename] for basename in known)
+        return lost
+
+    def _insert(self, runs: Sequence[Run]) -> list[Run]:
+        """Insert new runs; return those that somebody else inserted first."""
+        if not runs:
+            return []
+        try:
+            self._runs.insert_many([new_document(run) for run in runs], ordered=False)
+        except BulkWriteError as error:
+            failures = error.details["writeErrors"]
+            if any(failure["code"] != _DUPLICATE_KEY for failure in failures):
+                raise
+            return [runs[failure["index"]] for failure in failures]
+        return []
+
+    def remove_raw(self, basename: str, host: str) -> bool:
+        """Forget one host's copy; say whether there was one."""
+        with self._errors():
+            for _ in range(_RACES):
+                document = self._runs.find_one({"basename": basename}, {"raw": 1}) or {}
+                raw = document.get("raw") or []
+                kept = [entry for entry in raw if str(entry["host"]).upper() != host.upper()]
+                if len(kept) == len(raw):
+                    return False
+                if self._runs.update_one(
+                    {"_id": document["_id"], "raw": raw}, {"$set": {"raw": kept}}
+                ).matched_count:
+                    return True
+        raise CatalogUnavailable(f"catalogue {self._place}: others change {basename} all the time")
+
+    def record(self, outcomes: Mapping[str, ProductRecord]) -> None:
+        """Store what became of runs, and end their claims."""
+        usual, others = [], []
+        for basename, product in outcomes.items():
+            set_product = {"$set": {"product": product.to_document()}}
+            free = [{"claim": {"$exists": False}}, {"claim.batch": product.batch}]
+            end_claim = {"$unset": {"claim": ""}}
+            usual.append(UpdateOne({"basename": basename, "$or": free}, {**set_product, **end_claim}))
+            others.append(UpdateOne({"basename": basename}, set_product))
+        if not usual:
+            return
+        with self._errors():
+            self._ready_to_write()
+            if self._runs.bulk_write(usual, ordered=False).matched_count < len(usual):
+                # Some run has been claimed by another batch since (or is not here): leave that claim be.
+                self._runs.bulk_write(others, ordered=False)
+
+    def claim(self, basenames: Sequence[str], batch: str, until: dt.datetime) -> frozenset[str]:
+        """Take runs for a batch; return those that are ours now."""
+        if not basenames:
+            return frozenset()
+        free = [
+            {"claim": {"$exists": False}},
+            {"claim.batch": batch},
+            {"claim.until": {"$lte": dt.datetime.now(dt.UTC)}},
+        ]
+        claim = {"$set": {"claim": {"batch": batch, "until": utc(until)}}}
+        with self._errors():
+            self._ready_to_write()
+            self._runs.bulk_write(
+                [UpdateOne({"basename": basename, "$or": free}, claim) for basename in basenames],
+                ordered=False,
+            )
+            ours = self._runs.find(
+                {"basename": {"$in": list(basenames)}, "claim.batch": batch}, {"basename": 1}
+            )
+            return frozenset(document["basename"] for document in ours)
+
+    def release(self, batch: str) -> int:
+        """End every claim of a batch; say how many there were."""
+        with self._errors():
+            return self._runs.update_many({"claim.batch": batch}, {"$unset": {"claim": ""}}).modified_count
+
+    def put_batch(self, batch: Batch) -> None:
+        """Store or replace a batch document."""
+        with self._errors():
+            self._batches.replace_one(
+                {"_id": batch.id}, {"_id": batch.id, **batch.to_document()}, upsert=True
+            )
+
+    def batches(self, limit: int = 20) -> Sequence[Batch]:
+        """Return the newest batches, newest first."""
+        with self._errors():
+            newest = (
+                self._batches.find()
+                .sort([("start", pymongo.DESCENDING), ("id", pymongo.DESCENDING)])
+                .limit(limit)
+            )
+            return [Batch.from_document(document) for document in newest]
+
+    def get_batch(self, batch_id: str) -> Batch | None:
+        """Return one batch."""
+        with self._errors():
+            document = self._batches.find_one({"_id": batch_id})
+        return None if document is None else Batch.from_document(document)
+
+    def close(self) -> None:
+        """Let go of the connections; safe to call twice."""
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _filter(query: RunQuery) -> Document:
+    """Compile what the server can check; `matches` checks the rest of a query on what it finds."""
+    terms: list[Document] = []
+    within = spans(query)
+    if within is not None:
+        ranges = [{"datetime": {"$gte": start, "$lt": stop}} for start, stop in within]
+        terms.append({"$or": ranges} if ranges else {"_id": {"$in": []}})
+    if query.months:
+        terms.append({"$expr": {"$in": [{"$month": "$datetime"}, sorted(query.months)]}})
+    if query.sites:
+        terms.append({"site": {"$in": sorted(query.sites)}})
+    if query.basenames:
+        terms.append({"basename": {"$in": sorted(query.basenames)}})
+    if (query.families or query.modes) and "unknown" not in query.families:
+        terms.append({"mode": {"$regex": f"^({'|'.join(_mode_patterns(query))})", "$options": "i"}})
+    return {"$and": terms} if terms else {}
+
+
+def _mode_patterns(query: RunQuery) -> Iterator[str]:
+    for family in sorted(query.families):
+        yield f"(dock)?{LEADING_LETTERS[family]}"
+    if "diffuse" in query.families:
+        yield "sonartest"
+    for mode in sorted(query.modes):
+        yield f"{re.escape(mode)}$"
