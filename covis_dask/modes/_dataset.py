@@ -1,0 +1,194 @@
+"""From gridded arrays to an xarray dataset: names, axes, units, attributes, the same for every mode.
+
+A mode makes one `Product`, adds its grids and its small arrays, and asks for the dataset. Cells that no
+sample reached hold NaN, their weight 0 (Q41).
+"""
+
+import datetime as dt
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from covis_dask.modes._account import Account
+from covis_dask.modes.parameters import Parameters
+from covis_dask.raw.sweep import PingTable, RawSweep
+from covis_dask.sonar.grid import GridAxes
+
+__all__ = ["Field", "Product"]
+
+_AXES = {
+    "x": {"long_name": "distance east of the base of COVIS", "units": "m", "axis": "X"},
+    "y": {"long_name": "distance north of the base of COVIS", "units": "m", "axis": "Y"},
+    "z": {"long_name": "height above the base of COVIS", "units": "m", "axis": "Z", "positive": "up"},
+}
+
+_YEAR_2100 = 4_102_444_800.0
+
+_TABLE = (
+    ("ping", "ping_number", "ping number", "1"),
+    ("time", "ping_time", "time of the ping", "seconds since 1970-01-01T00:00:00Z"),
+    ("pitch", "rotator_pitch", "pitch reading of the rotator", "degree"),
+    ("roll", "rotator_roll", "roll reading of the rotator", "degree"),
+    ("yaw", "rotator_yaw", "yaw reading of the rotator", "degree"),
+    ("sensor_pitch", "sensor_pitch", "pitch of the sonar head", "degree"),
+    ("sensor_roll", "sensor_roll", "roll of the sonar head", "degree"),
+    ("sensor_heading", "sensor_heading", "magnetic heading of the sonar head", "degree"),
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Field:
+    """One variable of a product.
+
+    Parameters
+    ----------
+    name : str
+        Descriptive name in snake_case.
+    original_name : str
+        The original's name of it (science.md 4), as users of its products know it.
+    long_name : str
+        What it is, for axis labels and legends.
+    units : str
+        For udunits: ``m-1``, ``cm s-1``, ``1``.
+    values : ndarray
+        Shape of its grid, [Ny, Nx] or [Ny, Nx, Nz]; a complex field becomes two variables.
+    """
+
+    name: str
+    original_name: str
+    long_name: str
+    units: str
+    values: NDArray[Any]
+
+    def parts(self) -> "list[Field]":
+        """Return the field, or its real and imaginary parts: NetCDF has no complex numbers."""
+        if not np.iscomplexobj(self.values):
+            return [self]
+        gap = np.isnan(self.values)
+        return [
+            replace(
+                self,
+                name=f"{self.name}_{word}",
+                original_name=f"{self.original_name}_{word}",
+                long_name=f"{self.long_name}, {full} part",
+                values=np.where(gap, np.nan, part),
+            )
+            for word, full, part in (
+                ("real", "real", self.values.real),
+                ("imag", "imaginary", self.values.imag),
+            )
+        ]
+
+
+class Product:
+    """Collects what a mode has made, and turns it into a dataset.
+
+    Parameters
+    ----------
+    sweep : RawSweep
+    parameters : Parameters
+    """
+
+    def __init__(self, sweep: RawSweep, parameters: Parameters) -> None:
+        self._sweep = sweep
+        self._parameters = parameters
+        self._coords: dict[str, xr.Variable] = {}
+        self._variables: dict[str, xr.Variable] = {}
+
+    def grid(self, axes: GridAxes, fields: Sequence[Field], suffix: str) -> None:
+        """Add the variables of one grid.
+
+        Parameters
+        ----------
+        axes : GridAxes
+        fields : sequence of Field
+            All of the grid's shape.
+        suffix : str
+            Ends the name of an axis that differs from one already there, as in ``x_fr``.
+        """
+        named = {"y": axes.y, "x": axes.x} | ({} if axes.z is None else {"z": axes.z})
+        dims = tuple(self._axis(name, values, suffix) for name, values in named.items())
+        for item in fields:
+            for part in item.parts():
+                self._add(part, dims)
+
+    def array(self, field: Field, dims: Sequence[str]) -> None:
+        """Add a small array that is on no grid, such as one value per burst."""
+        for part in field.parts():
+            self._add(part, tuple(dims))
+
+    def pings(self, table: PingTable) -> None:
+        """Add the ping table, one row per ping of index.csv (science.md 4.9)."""
+        for source, name, long_name, units in _TABLE:
+            values = np.asarray(getattr(table, source))
+            if source == "time":
+                # A time no calendar holds would keep readers from opening the file.
+                values = np.where(_plausible(values), values, np.nan)
+            self._add(Field(name, name, long_name, units, values), ("ping",))
+
+    def dataset(self, account: Account, facts: Mapping[str, Any]) -> xr.Dataset:
+        """Return the dataset.
+
+        Parameters
+        ----------
+        account : Account
+            Pings and bursts used and left out.
+        facts : mapping
+            Further attributes: numbers, words, lists of numbers; mappings become JSON.
+        """
+        parameters = self._parameters
+        attributes = {
+            "mode": parameters.family,
+            "preset": parameters.preset,
+            "profile": parameters.profile,
+            "unvisited_is_zero": 1,
+            **_end(self._sweep.table.time),
+            **account.attributes(),
+            **{key: _attribute(value) for key, value in facts.items()},
+            "sweep": json.dumps(dict(self._sweep.sweep), default=str),
+        }
+        return xr.Dataset(self._variables, self._coords, attributes)
+
+    def _axis(self, name: str, values: NDArray[np.float64], suffix: str) -> str:
+        """Return the name of an axis, made if it is new."""
+        for candidate in (name, f"{name}_{suffix}"):
+            if candidate not in self._coords:
+                self._coords[candidate] = xr.Variable((candidate,), values, _AXES[name])
+                return candidate
+            if np.array_equal(self._coords[candidate].values, values):
+                return candidate
+        raise ValueError(f"axis {name}_{suffix} is there already, with other values")
+
+    def _add(self, field: Field, dims: tuple[str, ...]) -> None:
+        """Add one real variable."""
+        if field.name in self._variables:
+            raise ValueError(f"variable {field.name} is there already")
+        attributes = {
+            "original_name": field.original_name,
+            "long_name": field.long_name,
+            "units": field.units,
+        }
+        self._variables[field.name] = xr.Variable(dims, field.values, attributes)
+
+
+def _plausible(times: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Say which Unix times lie between 1970 and 2100."""
+    return (times >= 0) & (times < _YEAR_2100)
+
+
+def _end(times: NDArray[np.float64]) -> dict[str, str]:
+    """Return the time of the last ping as an attribute, where the ping table tells."""
+    known = times[_plausible(times)]
+    if not known.size:
+        return {}
+    return {"time_coverage_end": dt.datetime.fromtimestamp(float(known.max()), dt.UTC).isoformat()}
+
+
+def _attribute(value: Any) -> Any:
+    """Return a value as NetCDF attributes can hold it."""
+    return json.dumps(value) if isinstance(value, Mapping) else value

@@ -1,0 +1,323 @@
+"""Changing parameters by dotted key: from our files, the original's JSON files, or the command line."""
+
+import difflib
+import json
+import math
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import yaml
+
+from covis_dask.errors import ConfigurationError
+from covis_dask.modes._groups import GridSpec, Parameters
+
+__all__ = ["apply", "load", "parse", "valid_keys", "values"]
+
+_FIXED = frozenset({"family", "preset", "profile", "unused"})
+_TYPE_OF_FAMILY = {"fullimaging": "diffuse_fr"}
+_NOT_PARAMETERS = frozenset({"user", "comments"})
+
+
+def parse(text: str) -> tuple[str, Any]:
+    """Read ``key=value``; the value is JSON where it can be (numbers, true, null, lists), else a word.
+
+    Raises
+    ------
+    ConfigurationError
+        Without an equals sign or a key.
+    """
+    key, sign, word = (part.strip() for part in text.partition("="))
+    if not (sign and key):
+        raise ConfigurationError(f"Cannot set {text!r}: write it as key=value, such as filter.bw=2.")
+    try:
+        return key, json.loads(word)
+    except ValueError:
+        return key, word
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read overrides from a YAML or JSON file.
+
+    Three layouts are taken: dotted keys, nested groups (``filter: {bw: 2}``), and the original's JSON
+    parameter files (science.md 4.0.1), whose `type` must then fit the mode.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    dict
+        Dotted keys to values, not yet checked against a mode.
+
+    Raises
+    ------
+    ConfigurationError
+        When the file cannot be read or holds no mapping.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        document = json.loads(text) if path.suffix.lower() == ".json" else yaml.safe_load(text)
+    except OSError as error:
+        raise ConfigurationError(f"The parameter file {path} cannot be read: {error}.") from error
+    except (ValueError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"The parameter file {path} is no valid YAML or JSON: {error}") from error
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise ConfigurationError(f"The parameter file {path} must hold keys and values.")
+    if "processing" in document or "sonar" in document:
+        return _from_original(document)
+    return dict(_flatten(document))
+
+
+def _flatten(document: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Turn nested groups, and lists of grids, into dotted keys."""
+    for name, value in document.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{key}.")
+        elif isinstance(value, list) and all(isinstance(item, Mapping) for item in value):
+            for index, item in enumerate(value):
+                yield from _flatten(item, f"{key}.{index}.")
+        else:
+            yield key, value
+
+
+def _from_original(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn the original's layout into dotted keys."""
+    found: dict[str, Any] = {}
+    for name, value in document.items():
+        if name in _NOT_PARAMETERS:
+            continue
+        if name == "grid":
+            entries = value if isinstance(value, list) else [value]
+            for entry in entries:
+                found.update(_original_grid(entry, by_name=isinstance(value, list)))
+        elif name in {"processing", "sonar"} and isinstance(value, Mapping):
+            found.update(_flatten(value))
+        else:
+            found[name] = value
+    return found
+
+
+def _original_grid(entry: Mapping[str, Any], *, by_name: bool) -> dict[str, Any]:
+    """Turn one grid of the original's layout into dotted keys, without its unit labels (wrong, Q52)."""
+    where = _word(str(entry.get("type", "0"))) if by_name else "0"
+    found: dict[str, Any] = {}
+    for part in ("bounds", "spacing"):
+        for name, value in entry.get(part, {}).items():
+            if "z" not in name or entry.get("dimensions") != 2:
+                found[f"grids.{where}.{name}"] = value
+    if "dimensions" in entry:
+        found[f"grids.{where}.dimensions"] = entry["dimensions"]
+    return found
+
+
+def _word(text: str) -> str:
+    """Return a grid's type as a word to compare."""
+    return text.replace(" ", "_").replace("-", "_").lower()
+
+
+def apply(parameters: Parameters, overrides: Mapping[str, Any]) -> Parameters:
+    """Return parameters with some values changed.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    overrides : mapping of str to value
+        Dotted keys. A grid is named by type or number, ``*`` means every grid:
+        ``grids.intensity.dx``, ``grids.0.dx``, ``grids.*.dx``.
+
+    Raises
+    ------
+    ConfigurationError
+        Unknown key (the nearest valid one is named), wrong type, impossible value.
+    """
+    tree: dict[str, Any] = {}
+    for key, value in overrides.items():
+        if key == "type":
+            _check_type(parameters, value)
+            continue
+        _insert(tree, key.split("."), key, value, parameters)
+    changed: Parameters = _rebuild(parameters, tree, parameters)
+    return changed
+
+
+def _check_type(parameters: Parameters, value: Any) -> None:
+    """Hold a parameter file's `type` against the mode, as the original does."""
+    wanted = _TYPE_OF_FAMILY.get(parameters.family, parameters.family)
+    if value != wanted:
+        raise ConfigurationError(
+            f"The parameter file is for runs of type {value!r}; this run needs type {wanted!r}."
+        )
+
+
+def _insert(tree: dict[str, Any], path: list[str], key: str, value: Any, parameters: Parameters) -> None:
+    """Put one override into the nested tree of changes, every grid it means by number."""
+    for position, part in enumerate(path[:-1]):
+        if part == "grids" and (position == 0 or path[position - 1] == "imaging"):
+            owner = parameters if position == 0 else parameters.imaging
+            if owner is None:
+                break
+            for index in _grid_numbers(owner, path[position + 1], key, parameters):
+                branch = tree.setdefault("grids", {}).setdefault(index, {})
+                branch[".".join(path[position + 2 :])] = (key, value)
+            return
+        tree = tree.setdefault(part, {})
+    tree[path[-1]] = (key, value)
+
+
+def _grid_numbers(owner: Parameters, word: str, key: str, parameters: Parameters) -> list[int]:
+    """Say which grids a word means."""
+    if word == "*":
+        return list(range(len(owner.grids)))
+    if word.isdigit() and int(word) < len(owner.grids):
+        return [int(word)]
+    found = [index for index, spec in enumerate(owner.grids) if _word(spec.name) == _word(word)]
+    if not found:
+        raise ConfigurationError(
+            f"Unknown parameter {key!r}: the grids of {parameters.family} runs ({parameters.preset}) are "
+            + ", ".join(spec.name for spec in owner.grids)
+            + f"; the nearest valid key is {_nearest(key, parameters)!r}."
+        )
+    return found
+
+
+def _rebuild(node: Any, changes: Mapping[Any, Any], parameters: Parameters) -> Any:
+    """Make a group again with its changes; each group checks its own values."""
+    made: dict[str, Any] = {}
+    hints = _hints(type(node))
+    for name, change in changes.items():
+        if name == "grids" and isinstance(node, Parameters) and isinstance(change, dict):
+            made["grids"] = tuple(
+                _rebuild(spec, change.get(index, {}), parameters) for index, spec in enumerate(node.grids)
+            )
+            continue
+        known = name in hints and not (isinstance(node, Parameters) and name in _FIXED)
+        current = getattr(node, name, None) if known else None
+        if isinstance(change, tuple):
+            key, value = change
+            if isinstance(node, GridSpec) and name == "dimensions":
+                _check_dimensions(node, value)
+                continue
+            if not known or is_dataclass(current) or name == "grids":
+                raise ConfigurationError(_unknown(key, parameters))
+            made[name] = _coerce(key, value, hints[name])
+        elif is_dataclass(current):
+            made[name] = _rebuild(current, change, parameters)
+        else:
+            raise ConfigurationError(_unknown(_first_key(change), parameters))
+    return replace(node, **made)
+
+
+def _check_dimensions(spec: GridSpec, value: Any) -> None:
+    """Refuse to turn a map into a volume, or the other way round."""
+    if value != spec.dimensions:
+        raise ConfigurationError(
+            f"Grid {spec.type!r} has {spec.dimensions} dimensions in this mode, not {value}."
+        )
+
+
+def _first_key(change: Mapping[Any, Any]) -> str:
+    """Return the dotted key of the first override in a branch."""
+    value: Any = change
+    while isinstance(value, Mapping):
+        value = next(iter(value.values()))
+    return str(value[0])
+
+
+def _hints(group: type) -> dict[str, Any]:
+    """Return the field types of a group."""
+    hints = get_type_hints(group)
+    return {item.name: hints[item.name] for item in fields(group)}
+
+
+def valid_keys(parameters: Parameters) -> list[str]:
+    """Return every key that can be set, grids by name."""
+    return list(values(parameters))
+
+
+def values(parameters: Parameters) -> dict[str, Any]:
+    """Return every key that can be set, grids by name, with its value."""
+    return dict(_leaves(parameters))
+
+
+def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Walk the tree for every key that can be set."""
+    for item in fields(node):
+        value = getattr(node, item.name)
+        if isinstance(node, Parameters) and (item.name in _FIXED or value is None):
+            continue
+        if item.name == "grids":
+            for spec in value:
+                yield from _leaves(spec, f"{prefix}grids.{spec.name}.")
+        elif is_dataclass(value):
+            yield from _leaves(value, f"{prefix}{item.name}.")
+        else:
+            yield f"{prefix}{item.name}", value
+
+
+def _nearest(key: str, parameters: Parameters) -> str:
+    """Return the valid key most like one that is not; the last word alone is often all that was typed."""
+    keys = valid_keys(parameters)
+    last = key.rpartition(".")[2]
+    same = [known for known in keys if known.rpartition(".")[2] == last]
+    return difflib.get_close_matches(key, same or keys, n=1, cutoff=0.0)[0]
+
+
+def _unknown(key: str, parameters: Parameters) -> str:
+    """Return the sentence about a key that does not exist."""
+    return f"Unknown parameter {key!r}: the nearest valid key is {_nearest(key, parameters)!r}."
+
+
+def _coerce(key: str, value: Any, hint: Any) -> Any:
+    """Return a value as the type of its field."""
+    origin, choices = get_origin(hint), get_args(hint)
+    if origin in {Union, types.UnionType}:
+        if value is None or value == "none":
+            return None
+        return _coerce(key, value, next(choice for choice in choices if choice is not type(None)))
+    if origin is Literal:
+        return _choice(key, value, choices)
+    if hint is bool:
+        if isinstance(value, bool):
+            return value
+        raise ConfigurationError(f"{key} must be true or false, not {value!r}.")
+    if hint is str:
+        if isinstance(value, str):
+            return value
+        raise ConfigurationError(f"{key} must be a word, not {value!r}.")
+    number = _number(value)
+    if number is None or not math.isfinite(number):
+        raise ConfigurationError(f"{key} must be a number, not {value!r}.")
+    if hint is int:
+        if number != int(number):
+            raise ConfigurationError(f"{key} must be a whole number, not {value!r}.")
+        return int(number)
+    return number
+
+
+def _choice(key: str, value: Any, choices: tuple[Any, ...]) -> Any:
+    """Return one of the words a field may hold; YAML reads on and off as true and false."""
+    word = {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
+    for choice in choices:
+        if word.lower() == choice.lower():
+            return choice
+    nearest = difflib.get_close_matches(word, choices, n=1, cutoff=0.0)[0]
+    raise ConfigurationError(
+        f"{key} must be one of {', '.join(choices)}, not {value!r}; did you mean {nearest!r}?"
+    )
+
+
+def _number(value: Any) -> float | None:
+    """Return a number as float; YAML 1.1 leaves ``1e-9`` a word, so words are tried too."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        return None

@@ -1,0 +1,96 @@
+"""What the products of all 2018+ modes have in common: axes, bursts, beams, facts (science.md 4.9)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from covis_dask.modes._dataset import Field, Product
+from covis_dask.modes.ashes._setup import Scale, Setup
+from covis_dask.modes.parameters import GridSpec, Parameters
+from covis_dask.raw.sweep import PingTable
+from covis_dask.sonar._types import Bool
+from covis_dask.sonar.bursts import Burst
+from covis_dask.sonar.grid import GridAxes
+
+__all__ = ["add_beams", "add_bursts", "axes_of", "facts_of", "scheme_of"]
+
+_TURNED: Final = (
+    "The head was turned in yaw. The original puts all pings of such a run into one burst with one attitude; "
+    "profile corrected groups them by yaw. Do not compare with products of elevation sweeps."
+)
+
+
+def axes_of(spec: GridSpec) -> GridAxes:
+    """Return the nodes of a grid."""
+    z = None if spec.zmin is None or spec.zmax is None or spec.dz is None else (spec.zmin, spec.zmax, spec.dz)
+    return GridAxes.from_bounds((spec.xmin, spec.xmax, spec.dx), (spec.ymin, spec.ymax, spec.dy), z)
+
+
+def scheme_of(parameters: Parameters) -> str:
+    """Return the name of the gridding scheme (Q1, Q2, Q4)."""
+    return "corrected" if parameters.corrected else "ashes"
+
+
+def add_bursts(product: Product, bursts: Sequence[Burst], table: PingTable, used: Bool) -> None:
+    """Add pitch, number of pings, first ping and use of every burst, also of those left out."""
+    first = [int(table.ping[burst.rows[0]]) for burst in bursts]
+    for name, long_name, units, values in (
+        ("burst_pitch", "sensor pitch of the first ping of the burst", "degree", [b.pitch for b in bursts]),
+        ("burst_npings", "pings of the burst in index.csv", "1", [len(b) for b in bursts]),
+        ("burst_first_ping", "number of the first ping of the burst", "1", first),
+        ("burst_used", "1 where the burst was used", "1", used.astype(np.int8)),
+    ):
+        product.array(Field(name, name, long_name, units, np.asarray(values)), ("burst",))
+
+
+def add_beams(product: Product, setup: Setup, scale: Scale, suffix: str = "") -> None:
+    """Add beam angles and slant ranges.
+
+    Parameters
+    ----------
+    product : Product
+    setup : Setup
+    scale : Scale
+    suffix : str
+        Ends names and dimensions where one product has two sets.
+    """
+    for name, long_name, units, values, dim in (
+        ("beam_angle", "azimuth of the beam, positive to the right", "radian", setup.beams.angles, "beam"),
+        ("beam_range", "slant range of the sample", "m", scale.ranges, "sample"),
+    ):
+        product.array(Field(name + suffix, name + suffix, long_name, units, values), (dim + suffix,))
+
+
+def facts_of(setup: Setup, scale: Scale, *, turned: bool) -> Mapping[str, Any]:
+    """Return what the product's attributes say of setting and calibration.
+
+    Parameters
+    ----------
+    setup : Setup
+    scale : Scale
+    turned : bool
+        Whether the run swept in yaw (Q7).
+    """
+    header, beams = setup.header, setup.beams
+    facts: dict[str, Any] = {
+        "sound_speed": setup.c,
+        "sound_speed_header": header.sound_speed,
+        "absorption_db_per_m": setup.alpha,
+        "transmit_frequency": header.xmit_freq,
+        "sample_rate": setup.fs,
+        "pulse_width": header.pulse_width,
+        "power_setting": header.power_sel,
+        "gain_setting": header.gain_sel,
+        "array_length": setup.parameters.beamformer.aperture,
+        "beams": len(beams.angles),
+        "central_heading": setup.heading,
+        "declination": setup.parameters.position.declination,
+        "ping_header": header.fields,
+        "calibration_valid": int(scale.calibration.valid),
+        "calibration_fault": scale.calibration.fault or "",
+        "comparable": int(not turned),
+    }
+    if turned:
+        facts["comparable_comment"] = _TURNED
+    return facts

@@ -1,0 +1,265 @@
+"""What is the same for all pings of a 2018+ run: header, sound speed, filter, beams, ranges, calibration."""
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from catalog.names import BadName, parse_basename
+from covis_dask.errors import NoValidPings, SweepIncomplete
+from covis_dask.modes.parameters import Parameters
+from covis_dask.raw.sweep import PingHeader, PingTable, RawSweep
+from covis_dask.sonar._types import Complex, Real
+from covis_dask.sonar.beamform import Beamformer, beamformer
+from covis_dask.sonar.calibration import Calibration, CalibrationUnavailable, calibration
+from covis_dask.sonar.filter import make_filter
+from covis_dask.sonar.geometry import world_ashes
+from covis_dask.sonar.phase import correct_phase, monitor_samples
+from covis_dask.sonar.ranges import range_axis
+from covis_dask.sonar.seawater import absorption, sound_speed
+
+__all__ = ["Attitude", "Scale", "Setup", "Signal", "run_start"]
+
+_MONITOR_CHANNELS = 256
+"""Only the large array records the transmit monitor, as its last channel."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Signal:
+    """One ping after phase correction, before and after the filter; both [N, E]."""
+
+    corrected: Complex
+    filtered: Complex
+
+
+@dataclass(frozen=True, slots=True)
+class Attitude:
+    """Attitude of a burst: rotator yaw, sensor roll, sensor pitch, rad."""
+
+    yaw: float
+    roll: float
+    pitch: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scale:
+    """Slant ranges [N] (m) of a ping's samples, and the calibration that goes with them."""
+
+    ranges: Real
+    calibration: Calibration
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Setup:
+    """Numbers and operators of one run; make one with `Setup.of`.
+
+    Attributes
+    ----------
+    parameters : Parameters
+    header : PingHeader
+        The one header that serves all pings (science.md 3.1).
+    c : float
+        Sound speed of geometry and steering, m/s.
+    c_scale : float
+        Sound speed of the VSS volume and the Doppler scale, m/s (Q14).
+    alpha : float
+        Absorption, dB/m.
+    decimation : int
+        Every so many-th sample is kept by the filter.
+    reference : int
+        Samples of the transmission that are compared for the phase.
+    heading : float
+        Magnetic heading of the centred head, degrees.
+    lowpass : callable
+        [N, E] -> [ceil(N / decimation), E].
+    beams : Beamformer
+    """
+
+    parameters: Parameters
+    header: PingHeader
+    c: float
+    c_scale: float
+    alpha: float
+    decimation: int
+    reference: int
+    heading: float
+    lowpass: Callable[[Complex], Complex]
+    beams: Beamformer
+
+    @classmethod
+    def of(
+        cls, sweep: RawSweep, parameters: Parameters, channels: int, rate: float, *, decimates: bool
+    ) -> "Setup":
+        """Set up a run.
+
+        Parameters
+        ----------
+        sweep : RawSweep
+        parameters : Parameters
+        channels : int
+            Channels of the mode: 256 or 128.
+        rate : float
+            Sample rate by which the header is chosen, Hz.
+        decimates : bool
+            Whether the mode heeds ``filter.decimation``.
+
+        Raises
+        ------
+        SweepIncomplete
+            When no header has the sample rate (Q37).
+        NoValidPings
+            When the header's numbers make every ping fail: frequency, pulse length.
+        """
+        header, water, filtering = sweep.common_header(rate), parameters.water, parameters.filter
+        if not (header.pulse_width > 0 and header.sound_speed > 0):
+            raise NoValidPings(
+                f"no ping can be processed: the header states a pulse of {header.pulse_width:g} s "
+                f"and a sound speed of {header.sound_speed:g} m/s"
+            )
+        corrected = parameters.corrected
+        c = sound_speed(water.temperature, water.salinity, water.depth, water.latitude, corrected=corrected)
+        decimation = filtering.decimation if decimates and filtering.status == "on" else 1
+        try:
+            lowpass = make_filter(
+                filtering.bw,
+                header.sample_rate,
+                header.pulse_width,
+                order=filtering.order,
+                zero_phase=filtering.zero_phase,
+                decimation=decimation,
+                status=filtering.status,
+                kind=filtering.type,
+            )
+            beams = beamformer(
+                header.xmit_freq,
+                c,
+                header.sample_rate / decimation,
+                channels,
+                parameters.beamformer.start_angle,
+                parameters.beamformer.end_angle,
+                parameters.beamformer.aperture,
+                monitor_weight_zero=corrected and channels == _MONITOR_CHANNELS,
+            )
+        except ValueError as error:
+            raise NoValidPings(f"no ping can be filtered and beamformed: {error}") from error
+        return cls(
+            parameters=parameters,
+            header=header,
+            c=c,
+            c_scale=c if corrected else header.sound_speed,
+            alpha=absorption(
+                header.xmit_freq,
+                c,
+                water.temperature,
+                water.salinity,
+                water.ph,
+                water.depth,
+                corrected=corrected,
+            ),
+            decimation=decimation,
+            reference=monitor_samples(parameters.phase.pulses, header.sample_rate, header.pulse_width),
+            heading=_central_heading(sweep, parameters),
+            lowpass=lowpass,
+            beams=beams,
+        )
+
+    @property
+    def fs(self) -> float:
+        """Sample rate after the filter, Hz; divided once, however many pings there are (Q46)."""
+        return self.header.sample_rate / self.decimation
+
+    def signal(self, x: Complex, reference: Complex) -> Signal:
+        """Correct the phase of element data [N, E] and filter them.
+
+        Raises
+        ------
+        ValueError
+            The ping is shorter than the transmission, or too short to be filtered: a bad ping.
+        """
+        corrected = correct_phase(x, reference, self.parameters.phase.channel, self.reference)
+        return Signal(corrected, self.lowpass(corrected))
+
+    def scale(self, nsamps: int, first_samp: int) -> Scale:
+        """Return ranges and calibration for pings of `nsamps` samples (after the filter).
+
+        Raises
+        ------
+        NoValidPings
+            When there is no such calibration at this frequency (Q12).
+        """
+        header, corrected = self.header, self.parameters.corrected
+        ranges = range_axis(
+            nsamps,
+            self.c,
+            header.sample_rate,
+            decimation=self.decimation,
+            first_samp=first_samp if corrected else 0,
+            corrected=corrected,
+        )
+        try:
+            gains = calibration(
+                self.parameters.calibrate.mode,
+                "ASHES",
+                freq=header.xmit_freq,
+                tau=header.pulse_width,
+                power=header.power_sel,
+                gain=header.gain_sel,
+                sound_speed=self.c_scale,
+                angles=self.beams.angles,
+                ranges=ranges,
+                alpha=self.alpha,
+            )
+        except CalibrationUnavailable as error:
+            raise NoValidPings(f"no burst can be calibrated: {error}") from error
+        return Scale(ranges, gains)
+
+    def world(self, ranges: Real, attitude: Attitude) -> tuple[Real, Real, Real]:
+        """Return world coordinates (m) of ranges [N], or of one range per beam [1, B] (science.md 3.10)."""
+        return world_ashes(
+            ranges,
+            self.beams.angles,
+            attitude.yaw,
+            attitude.roll,
+            attitude.pitch,
+            self.heading,
+            self.parameters.position.declination,
+            self.parameters.position.altitude,
+        )
+
+    def attitude(self, table: PingTable, rows: Sequence[int]) -> Attitude:
+        """Return the mean attitude of rows of the ping table (science.md 2.4); one row gives its own."""
+        centre = self.parameters.attitude.yaw_center
+        # A motor reading of exactly 0 means that there is none: the head is taken to be centred.
+        yaw = np.where(table.yaw == 0, 0.0, table.yaw - centre)
+        means = [
+            float(np.mean(values[list(rows)])) * np.pi / 180
+            for values in (yaw, table.sensor_roll, table.sensor_pitch)
+        ]
+        return Attitude(*means)
+
+
+def run_start(sweep: RawSweep) -> dt.datetime:
+    """Return the start of a run: from its name, or the first ping's time where the name has none.
+
+    Raises
+    ------
+    SweepIncomplete
+        When neither tells it.
+    """
+    try:
+        return parse_basename(sweep.basename).datetime
+    except BadName:
+        pass
+    try:
+        return dt.datetime.fromtimestamp(float(sweep.table.time[0]), dt.UTC)
+    except (OverflowError, OSError, ValueError) as error:
+        raise SweepIncomplete(f"neither its name nor index.csv tells when {sweep.basename} began") from error
+
+
+def _central_heading(sweep: RawSweep, parameters: Parameters) -> float:
+    """Heading of the centred head: as configured, or by the year of the run (Q39)."""
+    configured = parameters.attitude.central_heading
+    if configured is not None:
+        return configured
+    return 289.0 if run_start(sweep).year == 2018 else 279.0

@@ -1,0 +1,183 @@
+"""Bathymetry, 2018+: height of the seafloor from the strongest echo of every beam (science.md 4.7)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from covis_dask.modes._dataset import Field, Product
+from covis_dask.modes.ashes._bursts import BurstProgram, run_bursts, sweeps_in_yaw
+from covis_dask.modes.ashes._product import add_beams, add_bursts, axes_of, facts_of, scheme_of
+from covis_dask.modes.ashes._setup import Attitude, Signal
+from covis_dask.modes.context import Context
+from covis_dask.modes.parameters import Parameters
+from covis_dask.raw.sweep import RawSweep
+from covis_dask.sonar._types import Bool, Complex, Int, Real
+from covis_dask.sonar.calibration import Calibration
+from covis_dask.sonar.detect import oscfar, snr_db
+from covis_dask.sonar.grid import make_gridder
+from covis_dask.sonar.stats import PingStatistics, median_filter
+
+__all__ = ["BathyBurst", "BathyProgram", "bathy_burst", "first_maximum", "process"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BathyBurst:
+    """A burst of a bathymetry run; arrays [N, B] unless said.
+
+    Attributes
+    ----------
+    mean : ndarray of complex128
+        Mean of the pings, undetected samples replaced by the clutter level, machine units.
+    snr : ndarray of float64
+        Signal-to-noise ratio before the replacement, dB.
+    detected : ndarray of bool
+        OSCFAR.
+    clutter : ndarray of float64, [N]
+        The OSCFAR percentile of each range, machine units squared.
+    calibrated : ndarray of complex128
+        Calibrated mean, m.
+    strength : ndarray of float64
+        Target strength (linear, m^2); its least value where the SNR is low.
+    smooth : ndarray of float64
+        `strength` after the median filter along range.
+    peak : ndarray of int64, [B]
+        Sample of the strongest echo of each beam.
+    """
+
+    mean: Complex
+    snr: Real
+    detected: Bool
+    clutter: Real
+    calibrated: Complex
+    strength: Real
+    smooth: Real
+    peak: Int
+
+
+def first_maximum(values: Real) -> Int:
+    """Return the row [B] of the first maximum of every column of [N, B]; NaN ignored, 0 where all are NaN."""
+    rows: Int = np.argmax(np.where(np.isnan(values), -np.inf, values), axis=0).astype(np.int64)
+    return rows
+
+
+def bathy_burst(
+    mean: Complex,
+    calibration: Calibration,
+    noise_floor: float,
+    snr_thresh: float,
+    percentile: float,
+    threshold: float,
+    median_window: int,
+) -> BathyBurst:
+    """Find the seafloor in the mean of a burst (science.md 4.7 items 3 to 6).
+
+    Parameters
+    ----------
+    mean : ndarray of complex128, [N, B]
+        Mean of the pings, machine units.
+    calibration : Calibration
+    noise_floor, snr_thresh : float
+        Machine units (rms), and dB.
+    percentile, threshold : float
+        OSCFAR, % and dB.
+    median_window : int
+        Length of the median filter, samples.
+    """
+    snr = snr_db(np.abs(mean), noise_floor)
+    detected, clutter = oscfar(mean.real**2 + mean.imag**2, percentile, threshold)
+    cleared = np.where(detected, mean, np.sqrt(clutter.min()))
+    calibrated = calibration.apply(cleared)
+    strength = calibrated.real**2 + calibrated.imag**2
+    # fmin leaves NaN out, as Matlab's min does.
+    strength[snr < snr_thresh] = np.fmin.reduce(strength, axis=None)
+    smooth = median_filter(strength, median_window)
+    return BathyBurst(cleared, snr, detected, clutter, calibrated, strength, smooth, first_maximum(smooth))
+
+
+class BathyProgram(BurstProgram):
+    """Picks one seafloor point per beam and burst, and grids their heights."""
+
+    def __init__(self, sweep: RawSweep, parameters: Parameters, context: Context) -> None:
+        super().__init__(sweep, parameters, context)
+        self.axes = axes_of(parameters.grids[0])
+        self.grid = make_gridder(self.axes, ["v"], scheme_of(parameters))
+        self._pings = PingStatistics()
+        self.points = np.full((3, len(self.setup.beams.angles), len(self.bursts)), np.nan)
+
+    def begin(self) -> None:
+        """Forget the burst before."""
+        self._pings = PingStatistics()
+
+    def ping(self, signal: Signal) -> None:
+        """Add the beams of a ping."""
+        self._pings.add(self.setup.beams(signal.filtered))
+
+    def burst(self, attitude: Attitude) -> str | None:
+        """Pick the points of a burst."""
+        parameters, scale = self.parameters, self.scale
+        found = bathy_burst(
+            self._pings.mean,
+            scale.calibration,
+            parameters.noise.noise_floor,
+            parameters.noise.snr_thresh,
+            parameters.oscfar.percentile,
+            parameters.oscfar.threshold,
+            parameters.bathy.median_window,
+        )
+        x, y, z = self.setup.world(scale.ranges[found.peak][None, :], attitude)
+        self.points[:, :, self.open] = x[0], y[0], z[0]
+        self.grid.add((x, y), {"v": z}, np.isfinite(z))
+        return None
+
+
+def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dataset:
+    """Process a bathymetry run (science.md 4.7; preset PP2).
+
+    Parameters
+    ----------
+    sweep : RawSweep
+    parameters : Parameters
+        Of family ``bathy``.
+    context : Context
+
+    Returns
+    -------
+    Dataset
+        On (y, x): seafloor height (m), weight; on (beam, burst): the points picked.
+
+    Raises
+    ------
+    SweepIncomplete
+        When index.csv lists no ping, or no header can be used.
+    NoValidPings
+        When nothing is left to grid.
+    """
+    program = BathyProgram(sweep, parameters, context)
+    run_bursts(sweep, [program], context)
+    program.account.require_pings()
+    product = Product(sweep, parameters)
+    found = program.grid.finish()
+    height = found["v"]
+    if not parameters.corrected:
+        # The original takes a height of exactly 0 for an empty cell (Q41).
+        height = np.where(height == 0, np.nan, height)
+    product.grid(
+        program.axes,
+        [
+            Field("seafloor_height", "v", "height of the seafloor above the base of COVIS", "m", height),
+            Field("gridding_weight", "w", "weight of the points gridded", "1", found["w"]),
+        ],
+        "bathy",
+    )
+    for name, points in zip("xyz", program.points, strict=True):
+        what = {"x": "distance east", "y": "distance north", "z": "height"}[name]
+        product.array(
+            Field(f"point_{name}", f"{name}b_out", f"{what} of the seafloor point picked", "m", points),
+            ("beam", "burst"),
+        )
+    add_bursts(product, program.bursts, sweep.table, program.used)
+    product.pings(sweep.table)
+    add_beams(product, program.setup, program.scale)
+    facts = facts_of(program.setup, program.scale, turned=sweeps_in_yaw(sweep.table))
+    return product.dataset(program.account, facts)

@@ -1,0 +1,293 @@
+"""Diffuse flow, 2018+: how the seafloor's echo changes from ping to ping, as maps (science.md 4.3)."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import xarray as xr
+from scipy.interpolate import RegularGridInterpolator
+
+from covis_dask.errors import NoValidPings
+from covis_dask.modes._account import Account
+from covis_dask.modes._dataset import Product
+from covis_dask.modes.ashes._maps import MapGrids
+from covis_dask.modes.ashes._product import add_beams, facts_of
+from covis_dask.modes.ashes._scintillation import Scintillation, ScintillationWindow, find_pairs
+from covis_dask.modes.ashes._setup import Attitude, Scale, Setup, run_start
+from covis_dask.modes.context import Bathymetry, Context
+from covis_dask.modes.parameters import Parameters
+from covis_dask.raw.sweep import RawSweep
+from covis_dask.sonar._types import Complex, Int, Real
+from covis_dask.sonar.seafloor import seafloor_crossings
+from covis_dask.sonar.windows import complete_bins, window_bins, window_ranges
+
+__all__ = [
+    "FLAT",
+    "MAPS",
+    "Window",
+    "flat_seafloor",
+    "process",
+    "seafloor_positions",
+    "window_of",
+]
+
+CHANNELS: Final = 128
+RATE: Final = 34482.0
+FLAT: Final = "flat seafloor assumed"
+
+MAPS: Final = {
+    "decorrelation_intensity": (
+        "decorrelation_intensity",
+        "backscattering cross-section times decorrelation between pings",
+        "m2",
+    ),
+    "decorrelation": ("decorrelation", "decorrelation between pings", "1"),
+    "intensity": ("intensity", "backscattering cross-section", "m2"),
+    "chi_var": ("log_intensity_variance", "variance of the logarithm of the intensity", "1"),
+    "si": ("scintillation_index", "scintillation index of the intensity", "1"),
+    "sig_phi2": ("phase_variance", "variance of the phase", "rad2"),
+    "kp": ("amplitude_variance", "normalised variance of the amplitude", "1"),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """An averaging window: rows of the ping table, partners as places among them, range windows."""
+
+    rows: Int
+    pairs: list[tuple[int, int]]
+    W: int
+    O: int  # noqa: E741 (science.md's symbol)
+
+
+def window_of(setup: Setup, times: Real, rows: Int) -> Window:
+    """Return the averaging window that begins with the first of some rows (science.md 4.3 items 5, 8).
+
+    Parameters
+    ----------
+    setup : Setup
+    times : ndarray of float64
+        Times of all rows of the ping table, s.
+    rows : ndarray of int64
+        Rows to choose from.
+
+    Raises
+    ------
+    NoValidPings
+        When range windows of the length asked for are impossible.
+    """
+    parameters = setup.parameters
+    start = times[rows[0]]
+    chosen = rows[(times[rows] >= start) & (times[rows] <= start + parameters.averaging.avg_win)]
+    pairs = find_pairs(times[chosen], parameters.correlation.tlag, setup.header.max_ping_rate)
+    try:
+        W, O = window_bins(  # noqa: E741
+            setup.fs, parameters.correlation.window_size, parameters.correlation.window_overlap
+        )
+    except ValueError as error:
+        raise NoValidPings(f"no ping can be cut into windows: {error}") from error
+    return Window(chosen, pairs, W, O)
+
+
+def seafloor_positions(
+    setup: Setup, ranges: Real, rc: Real, attitude: Attitude, floor: Bathymetry
+) -> tuple[tuple[Real, Real], tuple[Real, Real]]:
+    """Return where samples [N, B] and range windows [nbins, B] lie on the seafloor (science.md 4.3 item 11).
+
+    Parameters
+    ----------
+    setup : Setup
+    ranges, rc : ndarray of float64
+        Slant ranges of samples [N] and windows [nbins], m.
+    attitude : Attitude
+    floor : Bathymetry
+
+    Returns
+    -------
+    tuple
+        x and y of the samples, x and y of the windows, m; NaN where the beam does not meet the seafloor.
+    """
+    parameters = setup.parameters
+    crossings = seafloor_crossings(
+        ranges,
+        setup.beams.angles,
+        attitude.yaw,
+        attitude.roll,
+        attitude.pitch,
+        setup.heading,
+        parameters.position.declination,
+        floor.x,
+        floor.y,
+        floor.height,
+        parameters.position.altitude,
+    )
+    width = 0.5 * float(np.diff(rc).min())
+    # PPX takes the samples' own spacing for the samples.
+    width1 = 0.5 * float(np.diff(ranges).min()) if parameters.preset == "PPX" else width
+    return crossings.positions(ranges, width1), crossings.positions(rc, width)
+
+
+def flat_seafloor(height: float, reach: float) -> Bathymetry:
+    """Return a level seafloor out to `reach` (m) in every direction."""
+    axis = np.array([-reach, reach])
+    return Bathymetry(axis, axis, np.full((2, 2), height), FLAT)
+
+
+@dataclass(slots=True, eq=False)
+class _Pings:
+    """What the pings of the window left behind."""
+
+    window: ScintillationWindow
+    scale: Scale | None = None
+    used: int = 0
+
+
+def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dataset:
+    """Process a diffuse-flow run (science.md 4.3; presets PP2, PP3, PPX).
+
+    Only the pings of the averaging window are decoded; later ones are checked.
+
+    Parameters
+    ----------
+    sweep : RawSweep
+    parameters : Parameters
+        Of family ``diffuse``.
+    context : Context
+        Its ancillary data give the seafloor; without them it is flat.
+
+    Returns
+    -------
+    Dataset
+        Seven maps on (y, x), each with its weight. The attribute `seafloor` names the seafloor grid.
+
+    Raises
+    ------
+    SweepIncomplete
+        When index.csv lists no ping, or no header can be used.
+    NoValidPings
+        When no ping of the window is valid, or none has a partner (Q57).
+    """
+    table = sweep.table
+    setup = Setup.of(sweep, parameters, CHANNELS, RATE, decimates=False)
+    attitude = setup.attitude(table, [0])
+    account = Account(context.log, len(table))
+    window = window_of(setup, table.time, np.arange(len(table)))
+    pings = _take_pings(sweep, setup, window, account, context)
+    account.require_pings()
+    if not (pings.window.whole_pairs if parameters.corrected else window.pairs):
+        raise NoValidPings(
+            f"no ping has a partner {parameters.correlation.tlag:g} s later within the first "
+            f"{parameters.averaging.avg_win:g} s: nothing can be correlated"
+        )
+    if pings.scale is None:
+        raise RuntimeError("pings were used without a scale")
+    scale = pings.scale
+    rc = window_ranges(scale.ranges, complete_bins(len(scale.ranges), window.W, window.O))
+    if len(rc) < 2:
+        raise NoValidPings(f"pings of {len(scale.ranges)} samples are too short for windows of {window.W}")
+    level: Real = np.full((len(scale.ranges), len(setup.beams.angles)), parameters.noise.noise_floor)
+    found = pings.window.result(scale.calibration.apply(level)).masked(
+        parameters.noise.snr_thresh, intensity=parameters.noise.mask_intensity
+    )
+    floor = _seafloor(sweep, parameters, context, 2 * float(scale.ranges[-1]))
+    maps = _gridded(found, seafloor_positions(setup, scale.ranges, rc, attitude, floor), parameters)
+    product = Product(sweep, parameters)
+    maps.add_to(product)
+    product.pings(table)
+    add_beams(product, setup, scale)
+    ds = product.dataset(
+        account,
+        {
+            **facts_of(setup, scale, turned=False),
+            "seafloor": floor.name,
+            "window_pings": len(window.rows),
+            "window_pairs": len(window.pairs),
+        },
+    )
+    return ds if floor.name == FLAT else _with_seafloor(ds, floor)
+
+
+def _seafloor(sweep: RawSweep, parameters: Parameters, context: Context, reach: float) -> Bathymetry:
+    """Return the seafloor valid at the time of the run, or a flat one, and say which."""
+    when = run_start(sweep)
+    floor = None if context.ancillary is None else context.ancillary.bathymetry(when)
+    if floor is not None:
+        context.log(f"seafloor: {floor.name}")
+        return floor
+    height = parameters.seafloor.flat_height
+    context.log(f"no seafloor grid is valid at {when:%Y-%m-%d}: {FLAT}, {height:g} m above the base")
+    return flat_seafloor(height, reach)
+
+
+def _with_seafloor(ds: xr.Dataset, floor: Bathymetry) -> xr.Dataset:
+    """Add the heights of the seafloor at the nodes of the maps: the third coordinate of what lies on it."""
+    y, x = np.meshgrid(ds["y"].values, ds["x"].values, indexing="ij")
+    look_up = RegularGridInterpolator((floor.y, floor.x), floor.height, bounds_error=False, fill_value=np.nan)
+    attributes = {
+        "long_name": "height of the seafloor above the base of COVIS",
+        "units": "m",
+        "positive": "up",
+    }
+    return ds.assign_coords(bathymetry=(("y", "x"), look_up((y, x)), attributes))
+
+
+def _take_pings(sweep: RawSweep, setup: Setup, window: Window, account: Account, context: Context) -> _Pings:
+    """Read the run: take the pings of the window, check the others (science.md 4.0.2)."""
+    table, first_row = sweep.table, int(window.rows[0])
+    places = {int(row): place for place, row in enumerate(window.rows)}
+    pings = _Pings(
+        ScintillationWindow(
+            window.pairs, len(window.rows), window.W, window.O, corrected=setup.parameters.corrected
+        )
+    )
+    reference: Complex | None = None
+    seen: set[int] = set()
+    wanted = frozenset(table.ping[window.rows].tolist())
+    for done, ping in enumerate(sweep.pings(CHANNELS, wanted), start=1):
+        context.progress(done, len(table))
+        row = table.row(ping.number)
+        seen.add(row)
+        if ping.fault is not None:
+            account.bad(ping.number, ping.fault)
+        if ping.data is None or row not in places:
+            continue
+        if reference is None:
+            reference = ping.data[: setup.reference].copy()
+        try:
+            signal = setup.signal(ping.data, reference)
+        except ValueError as error:  # skipped, but no bad ping
+            context.log(f"ping {ping.number} is skipped: {error}")
+            continue
+        if pings.scale is None:
+            first_samp = 0 if ping.record is None else ping.record.first_samp
+            pings.scale = setup.scale(len(signal.filtered), first_samp)
+            if pings.scale.calibration.fault:
+                context.log(f"warning: {pings.scale.calibration.fault}")
+        pings.window.add(places[row], pings.scale.calibration.apply(setup.beams(signal.filtered)))
+        pings.used += 1
+    if pings.used:
+        account.use(pings.used)
+    else:
+        account.skip(
+            float(table.sensor_pitch[first_row]),
+            table.ping[window.rows],
+            f"no valid ping in the first {setup.parameters.averaging.avg_win:g} s",
+        )
+    account.missing(int(number) for row, number in enumerate(table.ping) if row not in seen)
+    return pings
+
+
+def _gridded(
+    found: Scintillation, positions: tuple[tuple[Real, Real], tuple[Real, Real]], parameters: Parameters
+) -> MapGrids:
+    """Grid the seven maps (science.md 4.3 item 12)."""
+    samples, windows = positions
+    maps = MapGrids(parameters, MAPS)
+    maps.add("decorrelation_intensity", *windows, found.decor)
+    maps.add("decorrelation", *windows, 1 - found.cor)
+    maps.add("intensity", *samples, found.I_av1)
+    maps.add("chi_var", *samples, found.X_var)
+    maps.add("si", *samples, found.SI)
+    maps.add("sig_phi2", *samples, found.sig_phi2)
+    maps.add("kp", *samples, found.Kp)
+    return maps

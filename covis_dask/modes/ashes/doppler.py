@@ -1,0 +1,279 @@
+"""Doppler, 2018+: line-of-sight velocity and volume scattering (science.md 4.6)."""
+
+from typing import Final
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from covis_dask.errors import NoValidPings
+from covis_dask.modes._dataset import Field, Product
+from covis_dask.modes.ashes._bursts import BurstProgram, run_bursts, sweeps_in_yaw
+from covis_dask.modes.ashes._masks import (
+    INTENSITIES,
+    MASKED,
+    VALID,
+    Intensities,
+    blanked,
+    intensity_fields,
+    with_fractions,
+)
+from covis_dask.modes.ashes._product import add_beams, add_bursts, axes_of, facts_of, scheme_of
+from covis_dask.modes.ashes._setup import Attitude, Signal
+from covis_dask.modes.ashes._velocity import DopplerBurst, DopplerSettings, Velocities, VelocityStatistics
+from covis_dask.modes.context import Context
+from covis_dask.modes.parameters import Parameters
+from covis_dask.raw.sweep import RawSweep
+from covis_dask.sonar._types import Complex, Real
+from covis_dask.sonar.grid import Gridder, make_gridder
+from covis_dask.sonar.phase import monitor_samples, offset_covariance
+from covis_dask.sonar.windows import lagged_bins, velocity_scale, window_bins, window_ranges
+
+__all__ = ["DopplerProgram", "gridded_velocities", "process"]
+
+_MONITOR: Final = -1
+_MONITOR_PULSES: Final = 3.0
+_OFFSET_ROWS: Final = 40
+"""Pings per burst for which the original has room before its table of offsets grows."""
+
+_VELOCITIES: Final = {
+    "vr_cov": (
+        "radial_velocity",
+        "line-of-sight velocity away from the sonar, from the summed covariance",
+        "m s-1",
+    ),
+    "vr_vel": ("radial_velocity_mean", "mean over the pings of the line-of-sight velocity", "m s-1"),
+    "std": (
+        "radial_velocity_std",
+        "standard deviation over the pings of the line-of-sight velocity",
+        "m s-1",
+    ),
+    "covar": ("covariance", "covariance of the echo at the lag, summed over the pings", "m-1"),
+}
+
+
+def gridded_velocities(
+    velocities: Velocities, snr_d: Real, snr_thresh: float, *, corrected: bool
+) -> dict[str, NDArray[np.float64] | Complex]:
+    """Return the velocities that are gridded: NaN where the SNR of the fluctuating part is low.
+
+    Parameters
+    ----------
+    velocities : Velocities
+    snr_d : ndarray of float64, [nbins, B]
+        dB; where it is NaN nothing is masked (Q31).
+    snr_thresh : float
+        dB.
+    corrected : bool
+        Only windows without a covariance are left out; the original leaves out every value that is 0.
+    """
+    low = snr_d < snr_thresh
+    values: dict[str, NDArray[np.float64] | Complex] = {}
+    for name, value in (
+        ("vr_cov", velocities.vr_cov),
+        ("vr_vel", velocities.vr_vel),
+        ("std", velocities.vr_std),
+        ("covar", velocities.covar),
+    ):
+        empty = velocities.covar == 0 if corrected else value == 0
+        values[name] = np.where(low | empty, np.nan, value)
+    return values
+
+
+class _Offsets:
+    """Covariance of the monitored transmission of every ping [slot, burst], and the velocity it feigns."""
+
+    def __init__(self, bursts: int, *, corrected: bool) -> None:
+        self._found: dict[tuple[int, int], complex] = {}
+        self._bursts = bursts
+        self._corrected = corrected
+
+    def put(self, slot: int, burst: int, covariance: complex) -> None:
+        self._found[slot, burst] = covariance
+
+    def table(self) -> Complex:
+        """Return all covariances: NaN without a ping, but 0 where the original's table grew."""
+        rows = max([_OFFSET_ROWS, *(slot + 1 for slot, _ in self._found)])
+        table = np.full((rows, self._bursts), np.nan, dtype=np.complex128)
+        if not self._corrected:
+            table[_OFFSET_ROWS:] = 0
+        for place, covariance in self._found.items():
+            table[place] = covariance
+        return table
+
+
+class DopplerProgram(BurstProgram):
+    """Accumulates the three grids of a Doppler run."""
+
+    def __init__(self, sweep: RawSweep, parameters: Parameters, context: Context) -> None:
+        super().__init__(sweep, parameters, context)
+        header, correlation, oscfar = self.setup.header, parameters.correlation, parameters.oscfar
+        try:
+            W, O = window_bins(self.setup.fs, correlation.window_size, correlation.window_overlap)  # noqa: E741
+        except ValueError as error:
+            raise NoValidPings(f"no ping can be cut into windows: {error}") from error
+        c = self.setup.c_scale
+        self.settings = DopplerSettings(
+            W,
+            O,
+            correlation.nlag,
+            velocity_scale(header.xmit_freq, self.setup.fs, c, correlation.nlag),
+            oscfar.percentile,
+            oscfar.threshold,
+            about_mean=parameters.preset == "PP3",
+            corrected=parameters.corrected,
+        )
+        # The monitor channel is not filtered, so its lag is counted at the recorded rate.
+        self._offset_scale = velocity_scale(header.xmit_freq, header.sample_rate, c, correlation.nlag)
+        self._offset_samples = monitor_samples(_MONITOR_PULSES, header.sample_rate, header.pulse_width)
+        self.offsets = _Offsets(len(self.bursts), corrected=parameters.corrected)
+        scheme, names = scheme_of(parameters), (*INTENSITIES, *(VALID if parameters.corrected else ()))
+        self.axes = {
+            name: axes_of(parameters.grid(name))
+            for name in ("doppler velocity", "intensity", "intensity_win")
+        }
+        self._velocity = make_gridder(self.axes["doppler velocity"], [*_VELOCITIES], scheme)
+        self._samples = make_gridder(self.axes["intensity"], names, scheme)
+        self._windows = make_gridder(self.axes["intensity_win"], names, scheme)
+        self._statistics = VelocityStatistics(self.settings)
+        self._taken = 0
+        self._noise: Real | None = None
+        self._rc: Real | None = None
+
+    def begin(self) -> None:
+        """Forget the burst before."""
+        self._statistics = VelocityStatistics(self.settings)
+        self._taken = 0
+
+    def ping(self, signal: Signal) -> None:
+        """Add the calibrated beams of a ping, and what its transmission says of the clocks."""
+        slot = self.row - int(self.bursts[self.open].rows[0])
+        self.offsets.put(
+            slot,
+            self.open,
+            offset_covariance(signal.corrected, _MONITOR, self._offset_samples, self.settings.lag),
+        )
+        self._statistics.add(self.scale.calibration.apply(self.setup.beams(signal.filtered)))
+        self._taken += 1
+
+    def burst(self, attitude: Attitude) -> str | None:
+        """Grid a burst."""
+        parameters, scale = self.parameters, self.scale
+        thresh = parameters.noise.snr_thresh
+        if self._noise is None or self._rc is None:
+            floor: Real = np.full(
+                (len(scale.ranges), len(self.setup.beams.angles)), parameters.noise.noise_floor
+            )
+            self._noise = scale.calibration.apply(floor)
+            bins = lagged_bins(len(scale.ranges), self.settings.W, self.settings.O, self.settings.lag)
+            self._rc = window_ranges(scale.ranges, bins)
+        found: DopplerBurst = self._statistics.burst(
+            self._noise, complete=self._taken == len(self.bursts[self.open])
+        )
+        at_samples = self.setup.world(scale.ranges, attitude)
+        at_windows = self.setup.world(self._rc, attitude)
+        velocities = gridded_velocities(
+            found.velocities, found.windows.snr_d, thresh, corrected=parameters.corrected
+        )
+        self._velocity.add(at_windows, velocities, np.isfinite(velocities["vr_cov"]))
+        self._add(self._samples, at_samples, found.samples)
+        self._add(self._windows, at_windows, found.windows)
+        return None
+
+    def _add(self, grid: Gridder, coordinates: tuple[Real, Real, Real], intensities: Intensities) -> None:
+        thresh = self.parameters.noise.snr_thresh
+        if self.parameters.corrected:
+            values = with_fractions(intensities.masked(thresh, np.nan))
+            grid.add(coordinates, values, np.ones(intensities.Ia.shape, dtype=np.bool_))
+            return
+        values = blanked(intensities.masked(thresh, MASKED))
+        grid.add(coordinates, values, np.isfinite(values["Ia"]) & np.isfinite(values["Id"]))
+
+    def add_to(self, product: Product) -> None:
+        """Add the finished grids and the offsets to a product."""
+        found = self._velocity.finish()
+        fields = []
+        for key, (name, long_name, units) in _VELOCITIES.items():
+            values = found[key]
+            if not self.parameters.corrected:
+                # The original sets what came out as NaN to 0 before it divides by the weight.
+                values = np.where(np.isnan(values) & (found["w"] > 0), 0, values)
+            fields.append(Field(name, f"doppler_velocity_{key}", long_name, units, values))
+        fields.append(
+            Field(
+                "velocity_weight", "doppler_velocity_w", "weight of the velocities gridded", "1", found["w"]
+            )
+        )
+        product.grid(self.axes["doppler velocity"], fields, "doppler_velocity")
+        for grid, kind, name, what in (
+            (self._samples, "intensity", "", ""),
+            (self._windows, "intensity_win", "windowed_", ", averaged over range windows"),
+        ):
+            found = grid.finish()
+            weight = Field(
+                f"{name}backscatter_weight",
+                f"{kind}_w",
+                "weight of the backscatter gridded" + what,
+                "1",
+                found["w"],
+            )
+            product.grid(self.axes[kind], [*intensity_fields(found, name, f"{kind}_", what), weight], kind)
+        offsets = self.offsets.table()
+        for offset, dims in (
+            (
+                Field(
+                    "velocity_offset",
+                    "vr_offset",
+                    "velocity that the clocks feign, from the transmission of each ping; not subtracted",
+                    "m s-1",
+                    self._offset_scale * np.angle(offsets),
+                ),
+                ("ping_of_burst", "burst"),
+            ),
+            (
+                Field(
+                    "velocity_offset_average",
+                    "vr_offset_ave",
+                    "velocity that the clocks feign, over all pings; not subtracted",
+                    "m s-1",
+                    np.asarray(self._offset_scale * np.angle(np.nansum(offsets))),
+                ),
+                (),
+            ),
+        ):
+            product.array(offset, dims)
+
+
+def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dataset:
+    """Process a Doppler run (science.md 4.6; presets PP3, PPX).
+
+    Parameters
+    ----------
+    sweep : RawSweep
+    parameters : Parameters
+        Of family ``doppler``.
+    context : Context
+
+    Returns
+    -------
+    Dataset
+        On (y, x, z): velocities (m/s) and covariance, intensities of samples and of windows (1/m), weights;
+        in `corrected` also the fractions of the samples that passed each mask. Offsets by ping and burst.
+
+    Raises
+    ------
+    SweepIncomplete
+        When index.csv lists no ping, or no header can be used.
+    NoValidPings
+        When nothing is left to grid.
+    """
+    program = DopplerProgram(sweep, parameters, context)
+    run_bursts(sweep, [program], context)
+    program.account.require_pings()
+    product = Product(sweep, parameters)
+    program.add_to(product)
+    add_bursts(product, program.bursts, sweep.table, program.used)
+    product.pings(sweep.table)
+    add_beams(product, program.setup, program.scale)
+    facts = facts_of(program.setup, program.scale, turned=sweeps_in_yaw(sweep.table))
+    return product.dataset(program.account, facts)

@@ -1,0 +1,217 @@
+"""Full-range runs, 2018+: imaging, and maps of the seafloor seen at all elevations (science.md 4.8).
+
+One pass over the run feeds both; one dataset holds both.
+"""
+
+import json
+from typing import Final
+
+import numpy as np
+import xarray as xr
+
+from covis_dask.modes._account import Account
+from covis_dask.modes._dataset import Product
+from covis_dask.modes.ashes._bursts import BurstProgram, run_bursts, sweeps_in_yaw
+from covis_dask.modes.ashes._maps import MapGrids
+from covis_dask.modes.ashes._product import add_beams, add_bursts, facts_of
+from covis_dask.modes.ashes._scintillation import Scintillation, ScintillationWindow
+from covis_dask.modes.ashes._setup import Attitude, Signal
+from covis_dask.modes.ashes.bathy import first_maximum
+from covis_dask.modes.ashes.diffuse import window_of
+from covis_dask.modes.ashes.imaging import ImagingProgram
+from covis_dask.modes.context import Context
+from covis_dask.modes.parameters import Parameters
+from covis_dask.raw.sweep import RawSweep
+from covis_dask.sonar._types import Int, Real
+from covis_dask.sonar.windows import complete_bins, window_ranges
+
+__all__ = ["MAPS", "FullRangeProgram", "process"]
+
+MAPS: Final = {
+    "bathy_filt": (
+        "seafloor_height_windowed",
+        "height of the strongest echo above the base of COVIS, from range windows",
+        "m",
+    ),
+    "intensity_filt": (
+        "intensity_windowed",
+        "backscattering cross-section of the strongest echo, from range windows",
+        "m2",
+    ),
+    "decorrelation_intensity": (
+        "decorrelation_intensity",
+        "backscattering cross-section times decorrelation between pings, at the strongest echo",
+        "m2",
+    ),
+    "decorrelation": (
+        "decorrelation",
+        "decorrelation between pings, at the strongest echo",
+        "1",
+    ),
+    "bathy": ("seafloor_height", "height of the strongest echo above the base of COVIS", "m"),
+    "intensity": ("intensity", "backscattering cross-section of the strongest echo", "m2"),
+    "chi_var": (
+        "log_intensity_variance",
+        "variance of the logarithm of the intensity, at the strongest echo",
+        "1",
+    ),
+    "si": (
+        "scintillation_index",
+        "scintillation index of the intensity, at the strongest echo",
+        "1",
+    ),
+    "sig_phi2": ("phase_variance", "variance of the phase, at the strongest echo", "rad2"),
+    "kp": (
+        "amplitude_variance",
+        "normalised variance of the amplitude, at the strongest echo",
+        "1",
+    ),
+}
+
+
+class FullRangeProgram(BurstProgram):
+    """Picks the strongest echo of every beam and burst, and grids what it shows."""
+
+    decimates = False
+    late_faults_count = False
+
+    def __init__(self, sweep: RawSweep, parameters: Parameters, context: Context) -> None:
+        super().__init__(sweep, parameters, context)
+        # Times go with ping numbers through the table's rows (Q32).
+        self._windows = [window_of(self.setup, sweep.table.time, burst.rows) for burst in self.bursts]
+        self._in_window = np.zeros(len(sweep.table), dtype=np.bool_)
+        for window in self._windows:
+            self._in_window[window.rows] = True
+        self.maps = MapGrids(parameters, MAPS)
+        self._places: dict[int, int] = {}
+        self._window: ScintillationWindow | None = None
+
+    def wants(self, row: int) -> bool:
+        """Only the averaging window of each burst is decoded."""
+        return super().wants(row) and bool(self._in_window[row])
+
+    def begin(self) -> None:
+        """Begin the window of a burst."""
+        window = self._windows[self.open]
+        self._places = {int(row): place for place, row in enumerate(window.rows)}
+        self._window = ScintillationWindow(
+            window.pairs, len(window.rows), window.W, window.O, corrected=self.parameters.corrected
+        )
+
+    def ping(self, signal: Signal) -> None:
+        """Add the calibrated beams of a ping."""
+        if self._window is None:
+            raise RuntimeError("no burst is open")
+        self._window.add(
+            self._places[self.row], self.scale.calibration.apply(self.setup.beams(signal.filtered))
+        )
+
+    def burst(self, attitude: Attitude) -> str | None:
+        """Grid the strongest echoes of a burst."""
+        parameters, scale, window = self.parameters, self.scale, self._windows[self.open]
+        if self._window is None:
+            raise RuntimeError("no burst is open")
+        if not (self._window.whole_pairs if parameters.corrected else window.pairs):
+            return f"no ping has a partner {parameters.correlation.tlag:g} s later"  # Q57
+        rc = window_ranges(scale.ranges, complete_bins(len(scale.ranges), window.W, window.O))
+        if not len(rc):
+            return f"its pings are shorter than a range window of {window.W} samples"
+        floor: Real = np.full((len(scale.ranges), len(self.setup.beams.angles)), parameters.noise.noise_floor)
+        found = self._window.result(scale.calibration.apply(floor)).masked(
+            parameters.noise.snr_thresh, intensity=parameters.noise.mask_intensity
+        )
+        self._window = None
+        self._grid(found, scale.ranges, rc, attitude)
+        return None
+
+    def _grid(self, found: Scintillation, ranges: Real, rc: Real, attitude: Attitude) -> None:
+        at1, at2 = first_maximum(found.I_av1), first_maximum(found.I_av2)
+        intensity1, intensity2 = _picked(found.I_av1, at1), _picked(found.I_av2, at2)
+        x1, y1, z1 = self.setup.world(ranges[at1][None, :], attitude)
+        x2, y2, z2 = self.setup.world(rc[at2][None, :], attitude)
+        if self.parameters.corrected:  # a beam without any echo above the noise has no strongest one
+            x1, x2 = np.where(np.isnan(intensity1), np.nan, x1), np.where(np.isnan(intensity2), np.nan, x2)
+        maps = self.maps
+        maps.add("bathy_filt", x2, y2, z2)
+        # The original's positions are those of two different echoes (Q33).
+        maps.add("intensity_filt", x2, y2 if self.parameters.corrected else y1, intensity2)
+        maps.add("decorrelation_intensity", x2, y2, _picked(found.decor, at2))
+        maps.add("decorrelation", x2, y2, 1 - _picked(found.cor, at2))
+        maps.add("bathy", x1, y1, z1)
+        maps.add("intensity", x1, y1, intensity1)
+        maps.add("chi_var", x1, y1, _picked(found.X_var, at1))
+        maps.add("si", x1, y1, _picked(found.SI, at1))
+        maps.add("sig_phi2", x1, y1, _picked(found.sig_phi2, at1))
+        maps.add("kp", x1, y1, _picked(found.Kp, at1))
+
+
+def _picked(values: Real, rows: Int) -> Real:
+    """Return one value [1, B] of every column of [N, B]."""
+    return np.take_along_axis(values, rows[None, :], axis=0)
+
+
+def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dataset:
+    """Process a full-range run (science.md 4.8; presets PP3, PPX).
+
+    Parameters
+    ----------
+    sweep : RawSweep
+    parameters : Parameters
+        Of family ``fullimaging``; `parameters.imaging` rules the imaging part.
+    context : Context
+
+    Returns
+    -------
+    Dataset
+        The imaging grid on (y, x, z), ten maps on (y_fr, x_fr), each with its weight. Where one part has no
+        burst its variables are empty, and the log says so.
+
+    Raises
+    ------
+    SweepIncomplete
+        When index.csv lists no ping, or no header can be used.
+    NoValidPings
+        When nothing is left to grid, in either part.
+    """
+    if parameters.imaging is None:
+        raise ValueError("full-range parameters need those of the imaging part")
+    imaging = ImagingProgram(sweep, parameters.imaging, context)
+    full = FullRangeProgram(sweep, parameters, context)
+    run_bursts(sweep, [imaging, full], context)
+    account = _together(imaging, full)
+    account.require_pings()
+    product = Product(sweep, parameters)
+    imaging.add_to(product)
+    full.maps.add_to(product, "fr")
+    add_bursts(product, full.bursts, sweep.table, imaging.used | full.used)
+    product.pings(sweep.table)
+    facts: dict[str, object] = {}
+    parts: tuple[tuple[str, BurstProgram, str], ...] = (("imaging", imaging, ""), ("full_range", full, "_fr"))
+    for name, program, suffix in parts:
+        tally = program.account.attributes()
+        for key in ("pings_used", "bursts_used", "bursts_skipped", "bursts_skipped_reasons"):
+            facts[f"{name}_{key}"] = tally[key]
+        if program.account.pings_used:
+            add_beams(product, program.setup, program.scale, suffix)
+            facts |= facts_of(program.setup, program.scale, turned=sweeps_in_yaw(sweep.table))
+        else:
+            context.log(f"the {name.replace('_', '-')} part of the run has no burst that can be used")
+    return product.dataset(account, facts)
+
+
+def _together(imaging: BurstProgram, full: BurstProgram) -> Account:
+    """Return one tally of both parts: a ping or burst counts where at least one of them used it."""
+    tallies = (imaging.account, full.account)
+    both = Account(lambda _: None, imaging.account.pings_total)
+    for tally in tallies:
+        for number, why in json.loads(tally.attributes()["bad_ping_reasons"]).items():
+            both.bad(int(number), why)
+    both.missing(dict.fromkeys([*imaging.account.missing_ping, *full.account.missing_ping]))
+    both.pings_used = len({*imaging.used_rows, *full.used_rows})
+    both.bursts_used = int(np.count_nonzero(imaging.used | full.used))
+    reasons = {burst["pings"][0]: burst["reason"] for burst in imaging.account.skipped}
+    for burst in full.account.skipped:
+        other = reasons.get(burst["pings"][0])
+        if other is not None:
+            both.skip(burst["pitch"], burst["pings"], f"imaging: {other}; full range: {burst['reason']}")
+    return both

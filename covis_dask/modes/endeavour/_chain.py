@@ -1,0 +1,216 @@
+"""What is done to every ping of 2010-15: each has its own header, so its own filter, beams, calibration."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from covis_dask.modes.parameters import Parameters
+from covis_dask.raw.sweep import Ping, PingHeader
+from covis_dask.sonar._types import Complex, Real
+from covis_dask.sonar.beamform import Beamformer, beam_count, beamformer
+from covis_dask.sonar.calibration import Calibration, calibration
+from covis_dask.sonar.filter import make_filter
+from covis_dask.sonar.phase import correct_phase, monitor_samples
+from covis_dask.sonar.ranges import range_axis
+from covis_dask.sonar.seawater import absorption, absorption_2010
+
+__all__ = ["Chain", "PingStages", "Tools", "ping_stages"]
+
+_PLAUSIBLE = {"sound_speed": (1300.0, 1700.0), "pulse_width": (1e-6, 0.1), "gain_sel": (-20.0, 120.0)}
+"""Header values beyond these are not the sonar's: m/s, s, dB."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tools:
+    """What one header asks for.
+
+    Parameters
+    ----------
+    header : PingHeader
+    filter : callable
+        Element data [N, E] (or beams) to filtered and decimated ones.
+    beamformer : Beamformer
+    ranges : ndarray of float64
+        Slant range of each sample of the beams, m.
+    calibration : Calibration
+    monitor : int
+        Length of the transmitted signal in the monitor channel, samples.
+    """
+
+    header: PingHeader
+    filter: Callable[[Complex], Complex]
+    beamformer: Beamformer
+    ranges: Real
+    calibration: Calibration
+    monitor: int
+
+
+class Chain:
+    """Makes the tools of a ping, and keeps them for the next ping with the same settings.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    log : callable
+        Takes a line for the run's log.
+    decimation : int
+        Of the filter; only the imaging mode decimates (science.md 3.4).
+
+    Attributes
+    ----------
+    fault : str or None
+        What is wrong with the calibration of some ping (Q44).
+    """
+
+    def __init__(self, parameters: Parameters, log: Callable[[str], None], decimation: int = 1) -> None:
+        self.fault: str | None = None
+        self._parameters = parameters
+        self._log = log
+        self._decimation = decimation
+        self._made: dict[tuple[float, ...], Tools] = {}
+
+    def open(self, ping: Ping) -> tuple[Complex, Tools]:
+        """Return the element data [N, E] of a ping, and the tools for it.
+
+        Raises
+        ------
+        ValueError
+            With the reason why this is a bad ping: a fault in its file, no header (Q22), or one that cannot
+            be right.
+        """
+        header, data, record = ping.header, ping.data, ping.record
+        if ping.fault is not None or data is None or record is None:
+            raise ValueError(ping.fault or "it has no data")
+        if header is None:
+            raise ValueError("it has no usable rec_7000 header")
+        self._check(header, *data.shape)
+        key = (
+            header.xmit_freq,
+            header.sample_rate,
+            header.pulse_width,
+            header.power_sel,
+            header.gain_sel,
+            header.sound_speed,
+            record.first_samp,
+            *data.shape,
+        )
+        if key not in self._made:
+            self._made[key] = self._make(header, data, record.first_samp)
+        return data, self._made[key]
+
+    def phased(self, x: Complex, reference: Complex, tools: Tools) -> Complex:
+        """Return element data with the transmit phase of the reference (science.md 3.3)."""
+        return correct_phase(x, reference, self._parameters.phase.channel, tools.monitor)
+
+    def _check(self, header: PingHeader, nsamps: int, nelems: int) -> None:
+        """Refuse a header that cannot be right: its ping would be put in the wrong place."""
+        wanted = self._parameters.header
+        if abs(header.sample_rate - wanted.sample_rate) > wanted.tolerance:
+            raise ValueError(
+                f"its header states {header.sample_rate:g} samples per second, not {wanted.sample_rate:g}"
+            )
+        for name, (low, high) in _PLAUSIBLE.items():
+            value = getattr(header, name)
+            if not low <= value <= high:
+                raise ValueError(f"its header states {name} = {value:g}")
+        if self._monitor(header) > nsamps:
+            raise ValueError(f"its transmission of {header.pulse_width:g} s is longer than the ping")
+        if beam_count(header.xmit_freq) != nelems:
+            raise ValueError(f"its header states {header.xmit_freq:g} Hz, which has not {nelems} channels")
+
+    def _make(self, header: PingHeader, data: Complex, first_samp: int) -> Tools:
+        """Make the tools for one header and size of ping."""
+        parameters = self._parameters
+        corrected = parameters.corrected
+        status, order = parameters.filter.status, parameters.filter.order
+        decimation = self._decimation if status == "on" else 1
+        nsamps, nelems = data.shape
+        lowpass = make_filter(
+            parameters.filter.bw,
+            header.sample_rate,
+            header.pulse_width,
+            order=order,
+            zero_phase=parameters.filter.zero_phase,
+            decimation=decimation,
+            status=status,
+            kind=parameters.filter.type,
+        )
+        beams = beamformer(
+            header.xmit_freq,
+            header.sound_speed,
+            header.sample_rate / decimation,
+            nelems,
+            parameters.beamformer.start_angle,
+            parameters.beamformer.end_angle,
+            parameters.beamformer.aperture,
+            monitor_weight_zero=corrected,
+        )
+        ranges = range_axis(
+            -(-nsamps // decimation),
+            header.sound_speed,
+            header.sample_rate,
+            decimation=decimation,
+            first_samp=first_samp,
+            corrected=corrected,
+        )
+        gains = calibration(
+            parameters.calibrate.mode,
+            "END",
+            freq=header.xmit_freq,
+            tau=header.pulse_width,
+            power=header.power_sel,
+            gain=header.gain_sel,
+            sound_speed=header.sound_speed,
+            angles=beams.angles,
+            ranges=ranges,
+            alpha=self._absorption(header),
+        )
+        if gains.fault is not None and gains.fault != self.fault:
+            self.fault = gains.fault
+            self._log(f"warning: {gains.fault}")
+        return Tools(header, lowpass, beams, ranges, gains, self._monitor(header))
+
+    def _monitor(self, header: PingHeader) -> int:
+        """Return the length of the transmitted signal in the monitor channel, samples."""
+        return monitor_samples(self._parameters.phase.pulses, header.sample_rate, header.pulse_width)
+
+    def _absorption(self, header: PingHeader) -> float:
+        """Return the absorption, dB/m: the original's constants, or the formula (Q13)."""
+        if not self._parameters.corrected:
+            return absorption_2010(header.xmit_freq)
+        water = self._parameters.water
+        return absorption(
+            header.xmit_freq,
+            header.sound_speed,
+            water.temperature,
+            water.salinity,
+            water.ph,
+            water.depth,
+            corrected=True,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PingStages:
+    """One ping after each step of the imaging and Doppler chains.
+
+    Parameters
+    ----------
+    phased, filtered : ndarray of complex128, [N, E]
+        Element data after phase correction and after the filter (decimated: fewer samples), machine units.
+    beams : ndarray of complex128, [N, B]
+        Machine units.
+    calibrated : ndarray of complex128, [N, B]
+        1/sqrt(m) for volume scattering.
+    """
+
+    phased: Complex
+    filtered: Complex
+    beams: Complex
+    calibrated: Complex
+
+
+def ping_stages(phased: Complex, tools: Tools) -> PingStages:
+    """Filter, beamform and calibrate one ping (science.md 4.2 step 2.1, 4.5 step 2)."""
+    filtered = tools.filter(phased)
+    beams = tools.beamformer(filtered)
+    return PingStages(phased, filtered, beams, tools.calibration.apply(beams))

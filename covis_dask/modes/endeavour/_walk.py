@@ -1,0 +1,313 @@
+"""Walking through a sweep of 2010-15 burst by burst, one ping at a time; what is bad is left out."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from covis_dask.errors import NoValidPings
+from covis_dask.modes._account import Account
+from covis_dask.modes._dataset import Field, Product
+from covis_dask.modes.context import Context
+from covis_dask.modes.endeavour._chain import Chain, Tools
+from covis_dask.modes.parameters import GridSpec, Parameters
+from covis_dask.raw.sweep import Ping, PingTable, RawSweep
+from covis_dask.sonar._types import Bool, Complex, Int
+from covis_dask.sonar.bursts import Burst, bursts_endeavour
+from covis_dask.sonar.grid import GridAxes
+
+__all__ = [
+    "Attitude",
+    "BurstProgram",
+    "Walk",
+    "add_beams",
+    "add_bursts",
+    "attitude",
+    "facts",
+    "grid_axes",
+    "walk_bursts",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Attitude:
+    """Attitude of the head, rad: elevation, roll, true heading."""
+
+    elevation: float
+    roll: float
+    compass: float
+
+
+def attitude(table: PingTable, row: int, parameters: Parameters) -> Attitude:
+    """Return the attitude in one row of the ping table (science.md 2.4)."""
+    degrees = (
+        table.sensor_pitch[row],
+        table.sensor_roll[row],
+        table.sensor_heading[row] + parameters.position.declination,
+    )
+    return Attitude(*(float(value) * np.pi / 180 for value in degrees))
+
+
+def grid_axes(spec: GridSpec) -> GridAxes:
+    """Return the axes of a product grid."""
+    if spec.zmin is None or spec.zmax is None or spec.dz is None:
+        return GridAxes.from_bounds((spec.xmin, spec.xmax, spec.dx), (spec.ymin, spec.ymax, spec.dy))
+    return GridAxes.from_bounds(
+        (spec.xmin, spec.xmax, spec.dx), (spec.ymin, spec.ymax, spec.dy), (spec.zmin, spec.zmax, spec.dz)
+    )
+
+
+class BurstProgram(ABC):
+    """What a mode does with the pings of a burst, one after another, and then with the burst.
+
+    Parameters
+    ----------
+    sweep : RawSweep
+    parameters : Parameters
+    context : Context
+    decimation : int
+        Of the filter.
+    """
+
+    def __init__(
+        self, sweep: RawSweep, parameters: Parameters, context: Context, decimation: int = 1
+    ) -> None:
+        self.table = sweep.table
+        self.parameters = parameters
+        self.chain = Chain(parameters, context.log, decimation)
+        self.differences = parameters.ping_combination.mode == "diff"
+        self.corrects_phase = True
+        self._tools: Tools | None = None
+        self._reference: Complex | None = None
+        self.rows: list[int] = []
+
+    @property
+    def tools(self) -> Tools:
+        """Those of the last good ping."""
+        if self._tools is None:
+            raise RuntimeError("no ping has been processed yet")
+        return self._tools
+
+    def begin(self) -> None:
+        """Start a burst: its first good ping will be the phase reference."""
+        self._reference = None
+        self.rows = []
+        self.reset()
+
+    def add(self, ping: Ping, row: int) -> None:
+        """Take a ping.
+
+        Raises
+        ------
+        ValueError
+            Why it is a bad one.
+        """
+        data, tools = self.chain.open(ping)
+        reference = data if self._reference is None else self._reference
+        self.take(self.chain.phased(data, reference, tools) if self.corrects_phase else data, tools)
+        self._reference, self._tools = reference, tools
+        self.rows.append(row)
+
+    def finish(self, burst: Burst) -> int:
+        """End the burst and return how many pings were used.
+
+        Raises
+        ------
+        ValueError
+            Why it is left out.
+        """
+        fewest = max(2, self.parameters.bursts.min_pings) if self.differences else 1
+        if len(self.rows) < fewest:
+            raise ValueError(f"fewer than {fewest} valid pings")
+        self.place(burst)
+        return len(self.rows)
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Forget the pings of the burst before."""
+
+    @abstractmethod
+    def take(self, phased: Complex, tools: Tools) -> None:
+        """Process a ping [N, E]; a ValueError makes it a bad one."""
+
+    @abstractmethod
+    def place(self, burst: Burst) -> None:
+        """Combine the pings of the burst and grid them."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Walk:
+    """What a walk through the bursts found.
+
+    Parameters
+    ----------
+    bursts : list of Burst
+        Those of the ping table, in order.
+    used : ndarray of bool, [bursts]
+        Which of them entered the result.
+    account : Account
+    """
+
+    bursts: list[Burst]
+    used: Bool
+    account: Account
+
+
+def walk_bursts(
+    sweep: RawSweep, parameters: Parameters, context: Context, channels: int, program: BurstProgram
+) -> Walk:
+    """Feed the pings of every burst within the bounds to a program.
+
+    Parameters
+    ----------
+    sweep : RawSweep
+    parameters : Parameters
+    context : Context
+    channels : int
+        A ping with another number of channels is bad.
+    program : BurstProgram
+
+    Raises
+    ------
+    NoValidPings
+        When no burst entered the result.
+    SweepIncomplete
+        When index.csv lists no ping.
+    """
+    table = sweep.table
+    account = Account(context.log, len(table))
+    bursts = bursts_endeavour(
+        table.sensor_pitch, corrected=parameters.corrected, tolerance=parameters.bursts.tolerance
+    )
+    if not bursts:
+        raise NoValidPings(
+            "The sensor pitch never changes, and the original never stores the last burst of a run (Q6): "
+            "no burst is left. The profile corrected keeps it."
+        )
+    burst_of = _choose(table, bursts, parameters, account)
+    used = np.zeros(len(bursts), np.bool_)
+    seen: set[int] = set()
+    current = -1
+    wanted = frozenset(table.ping[burst_of >= 0].tolist())
+    for done, ping in enumerate(sweep.pings(channels, wanted), 1):
+        context.progress(done, len(table))
+        row = table.row(ping.number)
+        seen.add(row)
+        index = int(burst_of[row])
+        if index < 0:
+            continue
+        if index != current:
+            _close(current, table, bursts, program, account, used)
+            program.begin()
+            current = index
+        try:
+            program.add(ping, row)
+        except ValueError as error:
+            account.bad(ping.number, str(error))
+    _close(current, table, bursts, program, account, used)
+    _note_missing(table, bursts, burst_of, seen, account)
+    account.require_pings()
+    return Walk(bursts, used, account)
+
+
+def _choose(table: PingTable, bursts: list[Burst], parameters: Parameters, account: Account) -> Int:
+    """Return the number of the burst that each row of the table belongs to, -1 where it is left out."""
+    pitch = parameters.bounds.pitch
+    # A single ping has no difference from the next; other combinations can use it.
+    fewest = parameters.bursts.min_pings if parameters.ping_combination.mode == "diff" else 1
+    burst_of = np.full(len(table), -1, np.int64)
+    for index, burst in enumerate(bursts):
+        if parameters.bounds.pitch_applied and not pitch.start <= burst.pitch <= pitch.stop:
+            account.skip(
+                burst.pitch,
+                table.ping[burst.rows],
+                f"pitch outside {pitch.start:g} ... {pitch.stop:g} degrees",
+            )
+        elif len(burst) < fewest:
+            account.skip(burst.pitch, table.ping[burst.rows], f"fewer than {fewest} pings in index.csv")
+        else:
+            burst_of[burst.rows] = index
+    last = int(bursts[-1].rows[-1]) + 1
+    if last < len(table):
+        account.skip(
+            float(table.sensor_pitch[last]),
+            table.ping[last:],
+            "the original never stores the last burst (Q6)",
+        )
+    return burst_of
+
+
+def _close(
+    index: int, table: PingTable, bursts: list[Burst], program: BurstProgram, account: Account, used: Bool
+) -> None:
+    """End the burst that is open."""
+    if index < 0:
+        return
+    burst = bursts[index]
+    try:
+        account.use(program.finish(burst))
+        used[index] = True
+    except ValueError as error:
+        account.skip(burst.pitch, table.ping[burst.rows], str(error))
+
+
+def _note_missing(
+    table: PingTable, bursts: list[Burst], burst_of: Int, seen: Iterable[int], account: Account
+) -> None:
+    """Note pings without files, and bursts that have no other pings."""
+    absent = np.ones(len(table), np.bool_)
+    absent[list(seen)] = False
+    account.missing(table.ping[absent])
+    for index, burst in enumerate(bursts):
+        if absent[burst.rows].all() and (burst_of[burst.rows] == index).all():
+            account.skip(burst.pitch, table.ping[burst.rows], "none of its pings has a file")
+
+
+def add_bursts(product: Product, walk: Walk) -> None:
+    """Add the list of bursts to a product."""
+    bursts = walk.bursts
+    for field in (
+        Field(
+            "burst_pitch",
+            "burst_elev",
+            "elevation of the burst",
+            "degree",
+            np.array([b.pitch for b in bursts]),
+        ),
+        Field("burst_npings", "burst_npings", "pings of the burst", "1", np.array([len(b) for b in bursts])),
+        Field(
+            "burst_start",
+            "burst_start",
+            "row of the burst's first ping in index.csv, counted from 1",
+            "1",
+            np.array([int(b.rows[0]) + 1 for b in bursts]),
+        ),
+        Field("burst_used", "burst_used", "1 where the burst was used", "1", walk.used.astype(np.int8)),
+    ):
+        product.array(field, ("burst",))
+
+
+def add_beams(product: Product, tools: Tools) -> None:
+    """Add beam angles and ranges to a product, those of the last ping."""
+    angles, ranges = tools.beamformer.angles, tools.ranges
+    product.array(
+        Field("beam_angle", "beam_angle", "azimuth of the beam, positive to the right", "radian", angles),
+        ("beam",),
+    )
+    product.array(Field("beam_range", "beam_range", "slant range of the sample", "m", ranges), ("sample",))
+
+
+def facts(tools: Tools, fault: str | None) -> dict[str, object]:
+    """Return what a product's attributes say about the sonar (science.md 4.9), from the last ping used."""
+    header = tools.header
+    return {
+        "sound_speed": header.sound_speed,
+        "transmit_frequency": header.xmit_freq,
+        "sample_rate": header.sample_rate,
+        "pulse_width": header.pulse_width,
+        "power_setting": header.power_sel,
+        "gain_setting": header.gain_sel,
+        "calibration_valid": int(fault is None),
+        "calibration_fault": fault or "",
+    }

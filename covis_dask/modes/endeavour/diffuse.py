@@ -1,0 +1,350 @@
+"""Diffuse flow, 2010-15: maps of the seafloor echo's decorrelation from ping to ping (science.md 4.4)."""
+
+from collections import Counter, deque
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from covis_dask.errors import NoValidPings, SweepIncomplete
+from covis_dask.modes._account import Account
+from covis_dask.modes._dataset import Field, Product
+from covis_dask.modes.context import Context
+from covis_dask.modes.endeavour._chain import Chain, Tools
+from covis_dask.modes.endeavour._walk import add_beams, attitude, facts, grid_axes
+from covis_dask.modes.parameters import Parameters
+from covis_dask.raw.sweep import Ping, PingTable, RawSweep
+from covis_dask.sonar._types import Complex, Real
+from covis_dask.sonar.geometry import flat_bottom
+from covis_dask.sonar.grid import GridAxes, make_gridder
+from covis_dask.sonar.windows import cut_bins, window_bins, window_correlation, window_ranges
+
+__all__ = [
+    "DiffuseMaps",
+    "DiffusePair",
+    "PairStages",
+    "diffuse_maps",
+    "diffuse_pair",
+    "pair_stages",
+    "process",
+]
+
+_CHANNELS = {200_000.0: 128, 396_000.0: 256}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PairStages:
+    """One ping of a pair after each step, in the original's order; `samples` is what is correlated.
+
+    Parameters
+    ----------
+    beams, calibrated, samples : ndarray of complex128, [N, B]
+        Machine units; m (target strength modes); the same after the filter. In `corrected` the filter has
+        been applied before the beams were formed, and `samples` equals `calibrated` (Q23).
+    """
+
+    beams: Complex
+    calibrated: Complex
+    samples: Complex
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DiffusePair:
+    """Window averages of one pair of pings; arrays [bins, B].
+
+    Parameters
+    ----------
+    correlation : ndarray of complex128
+        Normalised.
+    intensity : ndarray of float64
+        m^2.
+    """
+
+    correlation: Complex
+    intensity: Real
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DiffuseMaps:
+    """Averages over the pairs, and where they lie; arrays [bins, B], bins beyond the height of the head.
+
+    Parameters
+    ----------
+    rc : ndarray of float64, [bins]
+        Slant range, m.
+    x, y : ndarray of float64
+        World coordinates, m.
+    correlation, intensity, decorrelated : ndarray of float64
+        Mean magnitude of the correlation, mean intensity, mean of intensity times decorrelation.
+    values : dict of str to ndarray of float64
+        What is gridded, by type.
+    """
+
+    rc: Real
+    x: Real
+    y: Real
+    correlation: Real
+    intensity: Real
+    decorrelated: Real
+    values: dict[str, Real]
+
+
+def pair_stages(phased: Complex, tools: Tools, parameters: Parameters) -> PairStages:
+    """Beamform, calibrate and filter one ping (science.md 4.4 step 3).
+
+    Parameters
+    ----------
+    phased : ndarray of complex128, [N, E]
+        Phase-corrected element data.
+    tools : Tools
+    parameters : Parameters
+    """
+    beams = tools.beamformer(tools.filter(phased) if parameters.corrected else phased)
+    calibrated = tools.calibration.apply(beams)
+    return PairStages(beams, calibrated, calibrated if parameters.corrected else tools.filter(calibrated))
+
+
+def diffuse_pair(a: Complex, b: Complex, window: tuple[int, int]) -> DiffusePair:
+    """Correlate two pings (science.md 3.13.2).
+
+    Parameters
+    ----------
+    a, b : ndarray of complex128, [N, B]
+        Calibrated and filtered beams of the earlier and the later ping, m.
+    window : tuple of int
+        Length and overlap of the windows, samples.
+    """
+    return DiffusePair(*window_correlation(a, b, *window))
+
+
+def diffuse_maps(
+    averages: tuple[Real, Real, Real],
+    tools: Tools,
+    window: tuple[int, int],
+    compass: float,
+    parameters: Parameters,
+) -> DiffuseMaps:
+    """Place the averages on a flat seafloor and make what is gridded (science.md 4.4 steps 3, 5, 6).
+
+    Parameters
+    ----------
+    averages : tuple of ndarray of float64, [bins, B]
+        Correlation, intensity, intensity times decorrelation; all bins of a ping.
+    tools : Tools
+        For ranges and beam angles.
+    window : tuple of int
+        Length and overlap of the windows, samples.
+    compass : float
+        True heading, rad.
+    parameters : Parameters
+    """
+    altitude = parameters.position.altitude
+    rc = window_ranges(tools.ranges, cut_bins(len(tools.ranges), *window))
+    keep = rc > altitude
+    rc = rc[keep]
+    correlation, intensity, decorrelated = (array[keep] for array in averages)
+    x, y = flat_bottom(rc, tools.beamformer.angles, compass, altitude, corrected=parameters.corrected)
+    relative = _relative(intensity)
+    seen = 1 - np.exp(-((relative / parameters.correlation.windthresh + 0.0001) ** 4))
+    values = {
+        "decorrelation_intensity": _relative(decorrelated),
+        "decorrelation": (1 - correlation) * seen,
+        "intensity": relative,
+    }
+    return DiffuseMaps(rc, x, y, correlation, intensity, decorrelated, values)
+
+
+def _relative(array: Real) -> Real:
+    """Return an array divided by its maximum; all NaN when nothing in it is above zero."""
+    most = np.max(array, initial=0.0, where=np.isfinite(array))
+    return array / most if most > 0 else np.full_like(array, np.nan)
+
+
+class _Pairs:
+    """Pings waiting for a partner, and the sums over the pairs so far."""
+
+    def __init__(self, parameters: Parameters, context: Context) -> None:
+        self.chain = Chain(parameters, context.log)
+        self.count = 0
+        self.rows: list[int] = []
+        self.first_row_of_last_pair = -1
+        self.tools: Tools | None = None
+        self.window = (0, 0)
+        self._parameters = parameters
+        self._lag = parameters.correlation.nlag
+        self._waiting: deque[tuple[int, int, Complex, Tools]] = deque()
+        self._sums: tuple[Real, Real, Real] | None = None
+
+    def add(self, ping: Ping, row: int) -> None:
+        """Take the next ping; a ValueError says why it is a bad one."""
+        data, tools = self.chain.open(ping)
+        if self.tools is None:
+            correlation = self._parameters.correlation
+            self.window = window_bins(
+                tools.header.sample_rate, correlation.window_size, correlation.window_overlap
+            )
+        partner = self._partner(ping.number)
+        if partner is not None:
+            self._correlate(partner, data)
+        self._waiting.append((ping.number, row, data, tools))
+        self.rows.append(row)
+        self.tools = tools
+
+    def _partner(self, number: int) -> tuple[int, int, Complex, Tools] | None:
+        """Return the ping that a new one is correlated with.
+
+        The original counts the pings that are there; in `corrected` a gap does not lengthen the lag.
+        """
+        if not self._parameters.corrected:
+            return self._waiting.popleft() if len(self._waiting) == self._lag else None
+        while self._waiting and self._waiting[0][0] < number - self._lag:
+            self._waiting.popleft()
+        found = self._waiting and self._waiting[0][0] == number - self._lag
+        return self._waiting.popleft() if found else None
+
+    def _correlate(self, partner: tuple[int, int, Complex, Tools], later: Complex) -> None:
+        """Add one pair to the sums; the header of the earlier ping serves both."""
+        _, row, earlier, tools = partner
+        phased = self.chain.phased(later, earlier, tools)
+        a, b = (pair_stages(x, tools, self._parameters).samples for x in (earlier, phased))
+        pair = diffuse_pair(a, b, self.window)
+        magnitude, intensity = np.abs(pair.correlation), pair.intensity
+        new: tuple[Real, Real, Real] = (magnitude, intensity, intensity * (1 - magnitude))
+        if self._sums is None:
+            self._sums = new
+        else:
+            for total, one in zip(self._sums, new, strict=True):
+                total += one
+        self.count += 1
+        self.first_row_of_last_pair = row
+
+    def averages(self) -> tuple[Real, Real, Real]:
+        """Return the averages over the pairs."""
+        if self._sums is None:
+            raise RuntimeError("no pair has been correlated yet")
+        correlation, intensity, decorrelated = self._sums
+        return correlation / self.count, intensity / self.count, decorrelated / self.count
+
+
+def _channels(sweep: RawSweep) -> int:
+    """Return the number of channels that goes with the frequency in most headers (science.md 1.1)."""
+    headers = [sweep.header(number) for number in sweep.table.ping.tolist()]
+    known = Counter(header.xmit_freq for header in headers if header and header.xmit_freq in _CHANNELS)
+    return _CHANNELS[known.most_common(1)[0][0] if known else 200_000.0]
+
+
+def _read(sweep: RawSweep, parameters: Parameters, context: Context) -> tuple[_Pairs, Account]:
+    """Go through the pings of a run."""
+    table = sweep.table
+    account = Account(context.log, len(table))
+    pairs = _Pairs(parameters, context)
+    seen: list[int] = []
+    for done, ping in enumerate(sweep.pings(_channels(sweep)), 1):
+        context.progress(done, len(table))
+        seen.append(ping.number)
+        try:
+            pairs.add(ping, table.row(ping.number))
+        except ValueError as error:
+            account.bad(ping.number, str(error))
+    absent = table.ping[~np.isin(table.ping, seen)]
+    account.missing(absent)
+    # The original takes attitudes by position, so it wants as many rows as files.
+    if (len(absent) or sweep.unlisted) and not parameters.corrected:
+        raise SweepIncomplete(
+            f"index.csv lists {len(table)} pings; the archive holds {len(seen)} of them, and "
+            f"{len(sweep.unlisted)} others. The original rejects such a diffuse run, the profile corrected "
+            "takes it."
+        )
+    return pairs, account
+
+
+def _compass(pairs: _Pairs, table: PingTable, parameters: Parameters) -> float:
+    """Return the heading of the run, rad: that of one ping, or (Q24) the mean of all."""
+    if not parameters.corrected:
+        return attitude(table, pairs.first_row_of_last_pair, parameters).compass
+    headings = np.array([attitude(table, row, parameters).compass for row in pairs.rows])
+    return float(np.angle(np.exp(1j * headings).mean()))
+
+
+def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dataset:
+    """Make the product of a diffuse-flow run of 2010-15.
+
+    Parameters
+    ----------
+    sweep : RawSweep
+    parameters : Parameters
+        Of family diffuse, preset END.
+    context : Context
+
+    Returns
+    -------
+    xarray.Dataset
+        Relative decorrelation intensity, decorrelation, relative intensity and their weights on maps (y, x).
+
+    Raises
+    ------
+    NoValidPings
+        When there are not more valid pings than the lag of a pair.
+    SweepIncomplete
+        When index.csv lists no ping, or (profile matlab) not as many as the archive holds.
+    """
+    pairs, account = _read(sweep, parameters, context)
+    if not pairs.rows:
+        account.require_pings()
+    if pairs.tools is None or not pairs.count:
+        raise NoValidPings(
+            f"Only {len(pairs.rows)} of {account.pings_total} pings are valid: no two of them are "
+            f"{parameters.correlation.nlag} pings apart."
+        )
+    account.use(len(pairs.rows))
+    compass = _compass(pairs, sweep.table, parameters)
+    maps = diffuse_maps(pairs.averages(), pairs.tools, pairs.window, compass, parameters)
+    if not maps.rc.size:
+        raise NoValidPings(
+            f"The pings end before {parameters.position.altitude:g} m, the height of the head: they do not "
+            "reach the seafloor."
+        )
+    product = Product(sweep, parameters)
+    for name, long_name in _LONG_NAMES.items():
+        spec = parameters.grid(name)
+        axes = grid_axes(spec)
+        value, weight = _gridded(axes, maps, maps.values[name], corrected=parameters.corrected)
+        product.grid(
+            axes,
+            [
+                Field(name, f"{name}_v", long_name, "1", value),
+                Field(
+                    f"{name}_weight",
+                    f"{name}_w",
+                    f"gridding weight of the {name.replace('_', ' ')}",
+                    "1",
+                    weight,
+                ),
+            ],
+            name,
+        )
+    product.pings(sweep.table)
+    add_beams(product, pairs.tools)
+    return product.dataset(
+        account,
+        {
+            **facts(pairs.tools, pairs.chain.fault),
+            "pairs": pairs.count,
+            "heading": float(np.rad2deg(compass) % 360),
+        },
+    )
+
+
+_LONG_NAMES = {
+    "decorrelation_intensity": "intensity times decorrelation, relative to its maximum",
+    "decorrelation": "decorrelation of the seafloor echo between pings",
+    "intensity": "intensity of the seafloor echo, relative to its maximum",
+}
+
+
+def _gridded(axes: GridAxes, maps: DiffuseMaps, value: Real, *, corrected: bool) -> tuple[Real, Real]:
+    """Grid one map; return value and weight."""
+    gridder = make_gridder(axes, ("v",), "corrected" if corrected else "endeavour")
+    gridder.add((maps.x, maps.y), {"v": value}, np.isfinite(value) & np.isfinite(maps.x))
+    grids = gridder.finish()
+    return grids["v"], grids["w"]

@@ -1,0 +1,321 @@
+"""Doppler, 2010-15: velocity and backscatter of the plume on grids in space (science.md 4.5)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from covis_dask.modes._dataset import Field, Product
+from covis_dask.modes.context import Context
+from covis_dask.modes.endeavour._chain import Tools, ping_stages
+from covis_dask.modes.endeavour._walk import (
+    Attitude,
+    BurstProgram,
+    add_beams,
+    add_bursts,
+    attitude,
+    facts,
+    grid_axes,
+    walk_bursts,
+)
+from covis_dask.modes.parameters import Parameters
+from covis_dask.raw.sweep import RawSweep
+from covis_dask.sonar._types import Complex, Real
+from covis_dask.sonar.bursts import Burst
+from covis_dask.sonar.geometry import elevation_sine, world_endeavour
+from covis_dask.sonar.grid import Gridder, make_gridder
+from covis_dask.sonar.phase import offset_covariance
+from covis_dask.sonar.windows import (
+    lagged_autocovariance,
+    lagged_bins,
+    velocity_scale,
+    window_bins,
+    window_power,
+    window_ranges,
+)
+
+__all__ = ["CHANNELS", "DopplerBurst", "Series", "doppler_burst", "process", "series"]
+
+CHANNELS = 256
+_NAMES = ("v", "v_filt", "vr", "std", "covar")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Series:
+    """Window averages of one series of samples; arrays [bins, B]: power (1/m), autocovariance (1/m)."""
+
+    power: Real
+    covariance: Complex
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DopplerBurst:
+    """One burst, ready for the grids; arrays [bins, B] unless said.
+
+    Parameters
+    ----------
+    rc : ndarray of float64, [bins]
+        Range of each bin, m.
+    x, y, z : ndarray of float64
+        World coordinates, m.
+    covar : ndarray of complex128
+        Autocovariance summed over the series, 1/m.
+    vr, vr_filt, vr_std : ndarray of float64
+        Velocity along the beam: from the phase of the sum, from the mean phase, and its deviation, cm/s.
+    vz, vz_filt : ndarray of float64
+        The first two for vertical flow, cm/s.
+    intensity, intensity_filt, intensity_std : ndarray of float64
+        Backscatter: mean, after the threshold window, deviation, 1/m.
+    """
+
+    rc: Real
+    x: Real
+    y: Real
+    z: Real
+    covar: Complex
+    vr: Real
+    vr_filt: Real
+    vr_std: Real
+    vz: Real
+    vz_filt: Real
+    intensity: Real
+    intensity_filt: Real
+    intensity_std: Real
+
+
+def series(samples: Complex, tools: Tools, parameters: Parameters) -> Series:
+    """Return the window averages of one series (science.md 4.5 step 4).
+
+    Parameters
+    ----------
+    samples : ndarray of complex128, [N, B]
+        A calibrated ping, or the scaled difference of two.
+    tools : Tools
+    parameters : Parameters
+    """
+    window, overlap = _window(tools, parameters)
+    return Series(
+        window_power(samples, window, overlap),
+        lagged_autocovariance(samples, window, overlap, parameters.correlation.lag),
+    )
+
+
+def _window(tools: Tools, parameters: Parameters) -> tuple[int, int]:
+    """Return length and overlap of the windows, samples."""
+    correlation = parameters.correlation
+    return window_bins(tools.header.sample_rate, correlation.window_size, correlation.window_overlap)
+
+
+def doppler_burst(
+    found: Sequence[Series], tools: Tools, where: Attitude, parameters: Parameters
+) -> DopplerBurst:
+    """Combine the series of a burst and place the bins (science.md 4.5 steps 5, 6).
+
+    Parameters
+    ----------
+    found : sequence of Series
+    tools : Tools
+        Those of the last ping, for ranges, beam angles and the velocity scale.
+    where : Attitude
+    parameters : Parameters
+    """
+    corrected, lag = parameters.corrected, parameters.correlation.lag
+    header = tools.header
+    scale = 100 * velocity_scale(header.xmit_freq, header.sample_rate, header.sound_speed, lag)
+    covar: Complex = np.sum([one.covariance for one in found], axis=0)
+    theta = np.stack([np.angle(one.covariance) for one in found])
+    power = np.stack([one.power for one in found])
+    # The original prepares the deviation for an average of two sweeps that is made later, if at all (Q48).
+    reduction = 1.0 if corrected else 1 / np.sqrt(2)
+    vr, vr_filt = scale * np.angle(covar), scale * theta.mean(axis=0)
+    intensity = power.mean(axis=0)
+    window, overlap = _window(tools, parameters)
+    rc = window_ranges(tools.ranges, lagged_bins(len(tools.ranges), window, overlap, lag))
+    altitude = parameters.position.altitude
+    x, y, z = world_endeavour(
+        rc,
+        tools.beamformer.angles,
+        where.compass,
+        where.roll,
+        where.elevation,
+        altitude,
+        corrected=corrected,
+    )
+    sine = elevation_sine(x, y, z, altitude=altitude, corrected=corrected)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        vz, vz_filt = vr / sine, vr_filt / sine
+    return DopplerBurst(
+        rc=rc,
+        x=x,
+        y=y,
+        z=z,
+        covar=covar,
+        vr=vr,
+        vr_filt=vr_filt,
+        vr_std=scale * _deviation(theta) * reduction,
+        vz=vz,
+        vz_filt=vz_filt,
+        intensity=intensity,
+        intensity_filt=intensity
+        * (1 - np.exp(-((intensity / parameters.correlation.windthresh + 0.0001) ** 4))),
+        intensity_std=_deviation(power) * reduction,
+    )
+
+
+def _deviation(stack: Real) -> Real:
+    """Return the standard deviation over the first axis, 0 for a single value, as Matlab has it."""
+    if len(stack) == 1:
+        return np.zeros_like(stack[0])
+    deviation: Real = stack.std(axis=0, ddof=1)
+    return deviation
+
+
+class _Program(BurstProgram):
+    """State of a Doppler run: series of the open burst, clock offset, the two grids."""
+
+    def __init__(
+        self,
+        sweep: RawSweep,
+        parameters: Parameters,
+        context: Context,
+        velocity: Gridder,
+        intensity: Gridder,
+    ) -> None:
+        super().__init__(sweep, parameters, context)
+        self.corrects_phase = self.differences
+        self.offset = 0j
+        self._velocity = velocity
+        self._intensity = intensity
+        # The original has 0.707 (Q48).
+        self._factor = float(np.sqrt(0.5)) if parameters.corrected else 0.707
+        self.reset()
+
+    def reset(self) -> None:
+        self._found: list[Series] = []
+        self._previous: Complex | None = None
+        self._offset = 0j
+
+    def take(self, phased: Complex, tools: Tools) -> None:
+        parameters = self.parameters
+        page = ping_stages(phased, tools).calibrated
+        if not self.differences:
+            self._found.append(series(page, tools, parameters))
+        elif self._previous is not None:
+            self._found.append(series(self._factor * (page - self._previous), tools, parameters))
+        self._previous = page
+        self._offset += offset_covariance(
+            phased, parameters.phase.channel, tools.monitor, parameters.correlation.lag
+        )
+
+    def place(self, burst: Burst) -> None:
+        last = attitude(self.table, self.rows[-1], self.parameters)
+        where = Attitude(burst.pitch * np.pi / 180, last.roll, last.compass)
+        made = doppler_burst(self._found, self.tools, where, self.parameters)
+        coords = (made.x, made.y, made.z)
+        shared = {"vr": made.vr, "covar": made.covar}
+        self._velocity.add(
+            coords,
+            {"v": made.vz, "v_filt": made.vr_filt, "std": made.vr_std, **shared},
+            np.isfinite(made.vz),
+        )
+        self._intensity.add(
+            coords,
+            {"v": made.intensity, "v_filt": made.intensity_filt, "std": made.intensity_std, **shared},
+            np.isfinite(made.intensity),
+        )
+        self.offset += self._offset
+
+
+def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dataset:
+    """Make the product of a Doppler run of 2010-15.
+
+    Parameters
+    ----------
+    sweep : RawSweep
+    parameters : Parameters
+        Of family doppler, preset END.
+    context : Context
+
+    Returns
+    -------
+    xarray.Dataset
+        Velocities, backscatter, autocovariances and weights on grids (y, x, z), the clock offset, the list of
+        bursts, the ping table.
+
+    Raises
+    ------
+    NoValidPings
+        When no burst within the bounds has enough valid pings.
+    SweepIncomplete
+        When index.csv lists no ping.
+    """
+    scheme = "corrected" if parameters.corrected else "endeavour"
+    unnormalised = () if parameters.corrected else ("covar",)
+    specs = [parameters.grid("doppler velocity"), parameters.grid("intensity")]
+    axes = [grid_axes(spec) for spec in specs]
+    gridders = [make_gridder(one, _NAMES, scheme, unnormalised) for one in axes]
+    program = _Program(sweep, parameters, context, *gridders)
+    walk = walk_bursts(sweep, parameters, context, CHANNELS, program)
+    product = Product(sweep, parameters)
+    for spec, one, gridder, describe in zip(specs, axes, gridders, (_VELOCITY, _INTENSITY), strict=True):
+        grids = gridder.finish()
+        fields = [
+            Field(name, f"{spec.name}_{key}", long_name, units, grids[key])
+            for key, (name, long_name, units) in describe.items()
+        ]
+        product.grid(one, fields, spec.name)
+    _add_offset(product, program)
+    add_bursts(product, walk)
+    product.pings(sweep.table)
+    add_beams(product, program.tools)
+    return product.dataset(walk.account, facts(program.tools, program.chain.fault))
+
+
+_VELOCITY = {
+    "v": ("vertical_velocity", "vertical velocity of a flow that rises straight up", "cm s-1"),
+    "v_filt": ("radial_velocity_mean_phase", "velocity away from the sonar, from the mean phase", "cm s-1"),
+    "vr": ("radial_velocity", "velocity away from the sonar", "cm s-1"),
+    "std": ("radial_velocity_std", "standard deviation of the velocity away from the sonar", "cm s-1"),
+    "covar": ("autocovariance", "lagged autocovariance of the backscattered signal", "m-1"),
+    "w": ("doppler_velocity_weight", "gridding weight of the velocities", "1"),
+}
+
+_INTENSITY = {
+    "v": ("backscatter", "volume backscattering coefficient", "m-1"),
+    "v_filt": ("backscatter_windowed", "volume backscattering coefficient after the threshold window", "m-1"),
+    "vr": (
+        "intensity_radial_velocity",
+        "velocity away from the sonar, gridded with the backscatter",
+        "cm s-1",
+    ),
+    "std": ("backscatter_std", "standard deviation of the volume backscattering coefficient", "m-1"),
+    "covar": (
+        "intensity_autocovariance",
+        "lagged autocovariance of the backscattered signal, gridded with the backscatter",
+        "m-1",
+    ),
+    "w": ("intensity_weight", "gridding weight of the backscatter", "1"),
+}
+
+
+def _add_offset(product: Product, program: _Program) -> None:
+    """Add the clock offset between transmitter and receiver (science.md 4.5, 5.6)."""
+    header, lag = program.tools.header, program.parameters.correlation.lag
+    scale = 100 * velocity_scale(header.xmit_freq, header.sample_rate, header.sound_speed, lag)
+    covariance = np.asarray(program.offset)
+    velocity = np.asarray(scale * np.angle(program.offset))
+    product.array(
+        Field("offset_covariance", "offset_covar", "autocovariance of the monitor channel", "1", covariance),
+        (),
+    )
+    product.array(
+        Field(
+            "offset_velocity",
+            "vr_offset",
+            "velocity that the clock offset feigns, to subtract",
+            "cm s-1",
+            velocity,
+        ),
+        (),
+    )

@@ -1,0 +1,153 @@
+"""Imaging, 2010-15: backscatter that changes from ping to ping, on a grid in space (science.md 4.2)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import xarray as xr
+
+from covis_dask.modes._dataset import Field, Product
+from covis_dask.modes.context import Context
+from covis_dask.modes.endeavour._chain import Tools, ping_stages
+from covis_dask.modes.endeavour._walk import (
+    Attitude,
+    BurstProgram,
+    add_beams,
+    add_bursts,
+    attitude,
+    facts,
+    grid_axes,
+    walk_bursts,
+)
+from covis_dask.modes.parameters import Parameters
+from covis_dask.raw.sweep import RawSweep
+from covis_dask.sonar._types import Complex, Real
+from covis_dask.sonar.bursts import Burst
+from covis_dask.sonar.geometry import world_endeavour
+from covis_dask.sonar.grid import Gridder, make_gridder
+
+__all__ = ["CHANNELS", "ImagingBurst", "image_burst", "process"]
+
+CHANNELS = 256
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImagingBurst:
+    """One burst, ready for the grid; arrays [N, B].
+
+    Parameters
+    ----------
+    x, y, z : ndarray of float64
+        World coordinates, m.
+    v : ndarray of float64
+        Volume backscatter, 1/m.
+    """
+
+    x: Real
+    y: Real
+    z: Real
+    v: Real
+
+
+def image_burst(
+    pages: Sequence[Complex], tools: Tools, where: Attitude, parameters: Parameters
+) -> ImagingBurst:
+    """Combine the pings of a burst and place them (science.md 4.2 steps 2.2, 2.3).
+
+    Parameters
+    ----------
+    pages : sequence of ndarray of complex128, [N, B]
+        Calibrated pings, 1/sqrt(m).
+    tools : Tools
+        Those of the last ping, for ranges and beam angles.
+    where : Attitude
+    parameters : Parameters
+    """
+    if parameters.ping_combination.mode == "diff":
+        powers = [_power(0.5 * (later - earlier)) for earlier, later in pairwise(pages)]
+    else:
+        powers = [_power(page) for page in pages]
+    x, y, z = world_endeavour(
+        tools.ranges,
+        tools.beamformer.angles,
+        where.compass,
+        where.roll,
+        where.elevation,
+        parameters.position.altitude,
+        corrected=parameters.corrected,
+    )
+    return ImagingBurst(x, y, z, np.mean(powers, axis=0))
+
+
+def _power(samples: Complex) -> Real:
+    """Return |samples|^2."""
+    power: Real = samples.real**2 + samples.imag**2
+    return power
+
+
+class _Program(BurstProgram):
+    """State of an imaging run: pages of the open burst, pages left over, the grid."""
+
+    def __init__(self, sweep: RawSweep, parameters: Parameters, context: Context, gridder: Gridder) -> None:
+        super().__init__(sweep, parameters, context, parameters.filter.decimation)
+        self._gridder = gridder
+        self._pages: list[Complex] = []
+        self._left: list[Complex] = []
+
+    def reset(self) -> None:
+        self._pages = []
+
+    def take(self, phased: Complex, tools: Tools) -> None:
+        self._pages.append(ping_stages(phased, tools).calibrated)
+
+    def place(self, burst: Burst) -> None:  # noqa: ARG002 (its attitude is that of its first good ping)
+        pages = self._pages
+        if not self.parameters.corrected:
+            # The original's array of pings is never cleared: pings of longer bursts show through (Q19).
+            pages = self._left = [*pages, *self._left[len(pages) :]]
+        where = attitude(self.table, self.rows[0], self.parameters)
+        image = image_burst(pages, self.tools, where, self.parameters)
+        self._gridder.add((image.x, image.y, image.z), {"v": image.v}, np.isfinite(image.v))
+
+
+def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dataset:
+    """Make the product of an imaging run of 2010-15.
+
+    Parameters
+    ----------
+    sweep : RawSweep
+    parameters : Parameters
+        Of family imaging, preset END.
+    context : Context
+
+    Returns
+    -------
+    xarray.Dataset
+        Backscatter and weight on the grid (y, x, z), the list of bursts, the ping table.
+
+    Raises
+    ------
+    NoValidPings
+        When no burst within the bounds has enough valid pings.
+    SweepIncomplete
+        When index.csv lists no ping.
+    """
+    axes = grid_axes(parameters.grids[0])
+    gridder = make_gridder(axes, ("v",), "corrected" if parameters.corrected else "endeavour")
+    program = _Program(sweep, parameters, context, gridder)
+    walk = walk_bursts(sweep, parameters, context, CHANNELS, program)
+    grids = gridder.finish()
+    product = Product(sweep, parameters)
+    product.grid(
+        axes,
+        [
+            Field("backscatter", "v", "volume backscattering coefficient", "m-1", grids["v"]),
+            Field("weight", "w", "gridding weight", "1", grids["w"]),
+        ],
+        parameters.grids[0].name,
+    )
+    add_bursts(product, walk)
+    product.pings(sweep.table)
+    add_beams(product, program.tools)
+    return product.dataset(walk.account, facts(program.tools, program.chain.fault))

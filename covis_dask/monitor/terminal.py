@@ -1,0 +1,138 @@
+"""Progress for the person at the terminal: a live panel on one, plain lines anywhere else."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol, TextIO
+
+from dask.utils import format_bytes
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from covis_dask.monitor.status import STATES, BatchStatus
+from covis_dask.task import RunOutcome
+
+__all__ = ["Display", "show"]
+
+# Colours that stay apart for colour-blind eyes; the words carry the meaning all the same.
+_STYLES = {
+    "done": "bold cyan",
+    "already": "cyan",
+    "failed": "bold yellow",
+    "quarantined": "magenta",
+    "unsupported": "blue",
+    "not-run": "dim",
+}
+
+
+class Display(Protocol):
+    """Something that shows a status."""
+
+    def update(self, status: BatchStatus, outcome: RunOutcome | None = None) -> None:
+        """Show the status, and the run that has just ended."""
+
+
+def duration(seconds: float | None) -> str:
+    """Write a length of time the way a person would: 48 s, 3 min 20 s, 2 h 05 min."""
+    if seconds is None:
+        return "unknown"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+class _Live:
+    """Redraws one panel in place."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+
+    def update(self, status: BatchStatus, outcome: RunOutcome | None = None) -> None:  # noqa: ARG002
+        """Draw the panel anew."""
+        self._live.update(panel(status))
+
+
+class _Lines:
+    """One line per run that ends."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def update(self, status: BatchStatus, outcome: RunOutcome | None = None) -> None:
+        """Print the line of a run."""
+        if outcome is None:
+            return
+        why = f"  {outcome.kind}: {outcome.reason}" if outcome.kind else ""
+        print(
+            f"[{status.ended}/{status.expected}] {outcome.state:<11} {outcome.basename}"
+            f"  {outcome.seconds:.1f} s{why}",
+            file=self._stream,
+            flush=True,
+        )
+
+
+def panel(status: BatchStatus) -> Group:
+    """Draw a status: bar, states, rates, latest failures."""
+    bar = Table.grid(padding=(0, 1), expand=True)
+    bar.add_column(ratio=1)
+    bar.add_column(justify="right", no_wrap=True)
+    bar.add_row(
+        ProgressBar(total=max(status.expected, 1), completed=status.ended, complete_style="cyan"),
+        f"{status.ended}/{status.expected} runs",
+    )
+    states = Text("  ").join(
+        Text(f"{state} {status.counts[state]}", style=_STYLES[state])
+        for state in STATES
+        if status.counts[state]
+    )
+    waiting = f"  waiting to try again {status.retrying}" if status.retrying else ""
+    rate = status.rate
+    facts = Text(
+        f"running {status.running}{waiting}   {format_bytes(int(status.throughput))}/s in   "
+        f"{'' if rate is None else f'{rate * 3600:.0f} runs/h   '}"
+        f"elapsed {duration(status.seconds)}   to go {duration(status.eta)}"
+    )
+    rows: list[object] = [Text(f"batch {status.batch}", style="bold"), bar, states, facts]
+    rows += [
+        Text(
+            f"{outcome.state} {outcome.basename}: {outcome.reason}",
+            style=_STYLES[outcome.state],
+            overflow="fold",
+        )
+        for outcome in status.failures
+    ]
+    return Group(*rows)  # type: ignore[arg-type]
+
+
+@contextmanager
+def show(stream: TextIO = sys.stderr, *, quiet: bool = False) -> Iterator[Display]:
+    """Choose the display that suits the stream.
+
+    Parameters
+    ----------
+    stream : text file
+        A terminal gets the live panel.
+    quiet : bool
+        Show nothing.
+    """
+    if quiet:
+        yield _Silent()
+    elif stream.isatty():
+        console = Console(file=stream)
+        with Live(console=console, refresh_per_second=4, transient=True) as live:
+            yield _Live(live)
+    else:
+        yield _Lines(stream)
+
+
+class _Silent:
+    """Shows nothing."""
+
+    def update(self, status: BatchStatus, outcome: RunOutcome | None = None) -> None:
+        """Do nothing."""

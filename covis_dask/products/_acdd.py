@@ -1,0 +1,203 @@
+"""Global attributes of a product: CF-1.10, ACDD-1.3, and our own provenance."""
+
+import datetime as dt
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from covis_dask.products._documents import to_plain
+from covis_dask.products._facts import ProductFacts
+from covis_dask.products._sites import Site, site
+
+__all__ = ["global_attributes", "plain_attributes"]
+
+_CONTENT = {
+    "imaging": "acoustic imaging of hydrothermal plumes: volume backscatter on a 3-D grid",
+    "fullimaging": "full-range acoustic imaging: plume backscatter, seafloor and diffuse flow",
+    "diffuse": "acoustic mapping of diffuse hydrothermal flow: change of seafloor backscatter between pings",
+    "doppler": "acoustic Doppler velocity and backscatter of hydrothermal plumes on a 3-D grid",
+    "bathy": "sonar bathymetry around COVIS: height of the seafloor above the base of the instrument",
+}
+_KEYWORDS = (
+    "EARTH SCIENCE > OCEANS > MARINE VOLCANISM > HYDROTHERMAL VENTS",
+    "EARTH SCIENCE > OCEANS > OCEAN ACOUSTICS > ACOUSTIC SCATTERING",
+)
+_BATHYMETRY = "EARTH SCIENCE > OCEANS > BATHYMETRY/SEAFLOOR TOPOGRAPHY > BATHYMETRY"
+_REFERENCES = (
+    "Bemis et al. (2015), The path to COVIS: A review of acoustic imaging of hydrothermal flow regimes, "
+    "Deep-Sea Research II 121, https://doi.org/10.1016/j.dsr2.2015.06.002; "
+    "Xu et al. (2021), Acoustic and in-situ observations of deep seafloor hydrothermal discharge: an OOI "
+    "Cabled Array ASHES vent field case study, Earth and Space Science"
+)
+_FRAME = (
+    "Local Cartesian frame: x east, y north, z up, in metres; origin at the foot of the COVIS tower, "
+    "sonar head at (0, 0, 4.2)"
+)
+
+
+def plain_attributes(attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep what NetCDF and Zarr can both hold: text, numbers, lists of numbers; the rest as JSON text."""
+    plain: dict[str, Any] = {}
+    for name, value in attrs.items():
+        if value is None:
+            continue
+        if isinstance(value, bool | np.bool_):
+            plain[name] = np.int32(value)
+        elif isinstance(value, str | int | float | np.number):
+            plain[name] = value
+        elif isinstance(value, list | tuple | np.ndarray) and np.asarray(value).dtype.kind in "iuf":
+            numbers = np.asarray(value)
+            # An empty list is of kind float, and what is listed here (pings, bursts) is whole.
+            whole = numbers.dtype.kind in "iu" or not numbers.size
+            plain[name] = numbers.astype(np.int32 if whole else np.float64).ravel()
+        else:
+            plain[name] = json.dumps(to_plain(value), sort_keys=True)
+    return plain
+
+
+def global_attributes(ds: xr.Dataset, facts: ProductFacts) -> dict[str, Any]:
+    """Gather the global attributes, those that tell nothing left out."""
+    place = site(facts.site)
+    kind = str(facts.parameters.get("family") or facts.mode.lower().rstrip("0123456789"))
+    what = _CONTENT.get(kind, f"acoustic observation, mode {facts.mode}")
+    who = facts.attribution
+    raw = facts.input
+    created = _iso(facts.created)
+    notes = _notes(ds, facts, kind)
+    found = {
+        "Conventions": "CF-1.10, ACDD-1.3",
+        "title": f"COVIS {facts.mode}, {place.name}, {facts.start.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S} UTC",
+        "summary": _summary(what, place, facts),
+        "keywords": ", ".join((*_KEYWORDS, _BATHYMETRY) if kind in {"bathy", "fullimaging"} else _KEYWORDS),
+        "keywords_vocabulary": "GCMD Science Keywords",
+        "standard_name_vocabulary": "CF-StandardNameTable-93",
+        "id": facts.basename,
+        "naming_authority": who.naming_authority,
+        "source": "acoustic backscatter recorded by COVIS, a modified Reson SeaBat 7125 multibeam sonar",
+        "platform": "COVIS tower on the seafloor",
+        "instrument": "Reson SeaBat 7125 multibeam sonar",
+        "processing_level": "gridded, calibrated, one run",
+        "institution": who.institution,
+        "creator_name": who.creator_name,
+        "creator_type": "group",
+        "creator_email": who.creator_email,
+        "creator_url": who.creator_url,
+        "creator_institution": who.institution,
+        "publisher_name": who.publisher_name,
+        "project": who.project,
+        "license": who.license,
+        "acknowledgment": who.acknowledgment or f"Raw data recorded over the {place.observatory}",
+        "references": _REFERENCES,
+        "comment": ". ".join((_FRAME, *notes)),
+        "history": f"{created} covis-dask {facts.software}: {facts.engine} engine {facts.version}, preset "
+        f"{facts.preset}, profile {facts.profile}, from {raw.filename.rsplit('/', 1)[-1]} ({raw.host})",
+        "date_created": created,
+        "date_modified": created,
+        "date_issued": created,
+        "product_version": facts.version,
+        "cdm_data_type": "Grid",
+        "site": facts.site,
+        "site_name": place.name,
+        **_coverage(ds, facts, place),
+        "basename": facts.basename,
+        "mode": facts.mode,
+        "mode_family": kind,
+        "engine": facts.engine,
+        "engine_version": facts.version,
+        "software_version": facts.software,
+        "preset": facts.preset,
+        "profile": facts.profile,
+        "fingerprint": facts.fingerprint,
+        "parameters": json.dumps(to_plain(facts.parameters), sort_keys=True),
+        "input_host": raw.host,
+        "input_name": raw.filename,
+        "input_size": raw.size,
+        "input_etag": raw.etag,
+        "notes": "; ".join(notes),
+    }
+    return {name: value for name, value in found.items() if value is not None and value != ""}
+
+
+def _notes(ds: xr.Dataset, facts: ProductFacts, kind: str) -> tuple[str, ...]:
+    """Repeat what a user must not overlook: the seafloor assumed, a calibration that does not hold."""
+    floor = str(ds.attrs.get("seafloor", ""))
+    if not floor and kind == "diffuse" and facts.preset == "END":
+        floor = "flat seafloor assumed"  # the only way of 2010-15 (science.md 4.4)
+    found = [floor if "assumed" in floor else f"seafloor {floor}"] if floor else []
+    if ds.attrs.get("calibration_valid", 1) == 0:
+        fault = ds.attrs.get("calibration_fault")
+        found.append(f"calibration not valid: {fault}" if fault else "calibration not valid")
+    return tuple(dict.fromkeys((*facts.notes, *found)))
+
+
+def _summary(what: str, place: Site, facts: ProductFacts) -> str:
+    return (
+        f"{what[0].upper()}{what[1:]}. One run of mode {facts.mode} by the Cabled Observatory Vent Imaging "
+        f"Sonar (COVIS) at {place.name}, connected to the {place.observatory}. Cells that no sample reached "
+        "are missing values; gridding weights are kept."
+    )
+
+
+def _coverage(ds: xr.Dataset, facts: ProductFacts, place: Site) -> dict[str, Any]:
+    """Say when and where."""
+    start = facts.start.astimezone(dt.UTC)
+    found: dict[str, Any] = {"time_coverage_start": _iso(start)}
+    end = facts.end or _moment(ds.attrs.get("time_coverage_end"))
+    if end is not None and end >= start:
+        duration = (end - start).total_seconds()
+        found |= {"time_coverage_end": _iso(end), "time_coverage_duration": f"PT{duration:.3f}S"}
+        found["time_coverage_resolution"] = found["time_coverage_duration"]
+    extents = {head: _extent(ds, head) for head in "xyz"}
+    found["geospatial_frame"] = _FRAME
+    for head, extent in extents.items():
+        if extent is not None:
+            found |= {f"local_{head}_min": extent[0], f"local_{head}_max": extent[1]}
+    if extents["z"] is not None:
+        low, high = extents["z"]
+        found |= {
+            "geospatial_vertical_min": low,
+            "geospatial_vertical_max": high,
+            "geospatial_vertical_units": "m",
+            "geospatial_vertical_positive": "up",
+        }
+    if place.depth:
+        found["depth_of_base"] = place.depth
+    box = place.bounds(extents["x"], extents["y"]) if extents["x"] and extents["y"] else None
+    if box is None or place.position is None:
+        found["geospatial_comment"] = f"{place.name}: only local coordinates are given."
+        return found
+    south, north, west, east = box
+    corners = ((south, west), (south, east), (north, east), (north, west), (south, west))
+    return found | {
+        "geospatial_bounds": f"POLYGON (({', '.join(f'{lat} {lon}' for lat, lon in corners)}))",
+        "geospatial_bounds_crs": "EPSG:4326",
+        "geospatial_lat_min": south,
+        "geospatial_lat_max": north,
+        "geospatial_lat_units": "degrees_north",
+        "geospatial_lon_min": west,
+        "geospatial_lon_max": east,
+        "geospatial_lon_units": "degrees_east",
+        "geospatial_comment": f"COVIS stood at {place.position[0]} N, {-place.position[1]} W (WGS 84).",
+    }
+
+
+def _extent(ds: xr.Dataset, head: str) -> tuple[float, float] | None:
+    """Return the least and greatest value over all axes of one kind."""
+    axes = [axis.values for name, axis in ds.coords.items() if str(name).split("_")[0] == head and axis.size]
+    return (min(float(a.min()) for a in axes), max(float(a.max()) for a in axes)) if axes else None
+
+
+def _moment(text: Any) -> dt.datetime | None:
+    if not isinstance(text, str):
+        return None
+    moment = dt.datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+
+
+def _iso(moment: dt.datetime) -> str:
+    """Write a time as ACDD wants it, to the millisecond only where there are any."""
+    utc = moment.astimezone(dt.UTC)
+    return utc.isoformat(timespec="milliseconds" if utc.microsecond else "seconds").replace("+00:00", "Z")

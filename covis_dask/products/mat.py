@@ -1,0 +1,162 @@
+"""Matlab files with the original's structure `covis` (science.md 4.9), for the scripts that read it."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from scipy.io import savemat
+
+from covis_dask.products._grids import WEIGHT, Grid, extras, grids
+from covis_dask.products._matlab import field_name, plain, struct_array
+from covis_dask.products._sites import site
+
+__all__ = ["write_mat"]
+
+_UNITS = {"m-1": "1/meters", "m s-1": "m/second", "cm s-1": "cm/second", "1": "none", "m": "meters"}
+_BOUNDS = ("xmin", "xmax", "ymin", "ymax", "zmin", "zmax")
+_PING = {
+    "ping_number": "num",
+    "ping_time": "sec",
+    "rotator_pitch": "rot_pitch",
+    "sensor_pitch": "sen_pitch",
+    "rotator_roll": "rot_roll",
+    "sensor_roll": "sen_roll",
+    "rotator_yaw": "rot_yaw",
+    "sensor_heading": "sen_head",
+}
+_BURST = {
+    "burst_pitch": "pitch",
+    "burst_elev": "pitch",
+    "burst_npings": "npings",
+    "burst_first_ping": "first_ping",
+    "burst_start": "start_ping",
+    "burst_used": "used",
+}
+_BEAMS = {"beam_angle": "angle", "beam_range": "range"}
+_SONAR = {
+    "transmit_frequency": "fc",
+    "sound_speed": "c",
+    "sample_rate": "fs",
+    "array_length": "array_length",
+    "beams": "num_beams",
+}
+_PROVENANCE = ("software_version", "engine", "engine_version", "preset", "profile", "fingerprint")
+_HEADER_BYTES = 116
+
+
+def write_mat(ds: xr.Dataset, path: Path | str) -> None:
+    """Write a finished dataset as a version 5 .mat file.
+
+    Imaging and bathymetry have one structure `covis.grid`, the other modes a cell array of them. Cells no
+    sample reached hold 0, as in the original; in bathymetry they stay NaN, which is the original's rule for
+    it. A full-range run gives two variables, `imaging` and `diffuse`, as the original's worker kept them.
+    Equal datasets give equal bytes.
+
+    Parameters
+    ----------
+    ds : Dataset
+        See `covis_dask.products.metadata.finish`.
+    path : Path or str
+        An existing file is replaced.
+    """
+    found = grids(ds)
+    alone = [grid for grid in found if not grid.prefix]
+    several = [grid for grid in found if grid.prefix]
+    if alone and several:
+        content = {"imaging": _structure(ds, alone), "diffuse": _structure(ds, several)}
+    else:
+        content = {"covis": _structure(ds, found)}
+    savemat(path, content, do_compression=True, long_field_names=True, oned_as="column")
+    with Path(path).open("r+b") as file:
+        # The text at the head of the file has the date in it.
+        file.write(b"MATLAB 5.0 MAT-file, product of covis-dask".ljust(_HEADER_BYTES))
+
+
+def _structure(ds: xr.Dataset, found: list[Grid]) -> dict[str, Any]:
+    """Build the structure `covis`."""
+    attrs = ds.attrs
+    parameters = json.loads(attrs.get("parameters", "{}"))
+    small = extras(ds)
+    built = [_grid(grid, str(attrs.get("basename", ""))) for grid in found]
+    if built:
+        listed = _PING.keys() | _BURST.keys() | _BEAMS.keys()
+        # As the original does: what is on no grid, such as the clock offset, goes with grid 1.
+        built[0] |= {field_name(name): value for name, value in small.items() if name not in listed}
+    single = len(found) == 1 and not found[0].prefix
+    return {
+        "type": str(parameters.get("family", attrs.get("mode", ""))),
+        "comments": site(str(attrs.get("site", ""))).comment,
+        "user": {"verbose": 0.0, "debug": 0.0, "outpath": "nan"},
+        "release": str(attrs.get("product_version", "")),
+        "sonar": {"position": plain(parameters.get("position", {}))},
+        "processing": _processing(parameters, attrs, small),
+        "grid": built[0] if single else plain(built),
+        "sweep": {**plain(json.loads(attrs.get("sweep", "{}"))), "name": str(attrs.get("basename", ""))},
+        "ping": struct_array(_chosen(small, _PING)),
+        "burst": struct_array(_chosen(small, _BURST)),
+        "bad_ping": np.atleast_1d(np.asarray(attrs.get("bad_ping", []), dtype=np.float64)),
+        "metadata": {field_name(name): str(attrs[name]) for name in _PROVENANCE if name in attrs},
+    }
+
+
+def _chosen(small: Mapping[str, NDArray[Any]], names: Mapping[str, str]) -> dict[str, NDArray[Any]]:
+    return {names[name]: value for name, value in small.items() if name in names}
+
+
+def _processing(
+    parameters: Mapping[str, Any], attrs: Mapping[str, Any], small: Mapping[str, NDArray[Any]]
+) -> dict[str, Any]:
+    """Return the parameter groups, under the names the original gave them in a product."""
+    groups = {name: group for name, group in parameters.items() if isinstance(group, Mapping)}
+    found: dict[str, Any] = plain({k: v for k, v in groups.items() if k not in ("position", "imaging")})
+    beamformer = found.setdefault("beamformer", {})
+    beamformer |= {field: float(attrs[name]) for name, field in _SONAR.items() if name in attrs}
+    beamformer |= _chosen(small, _BEAMS)
+    renamed = {
+        "snr": ("noise", {"noise_floor": "noise_floor", "snr_thresh": "threshold"}),
+        "oscfar": ("oscfar", {"percentile": "clutterp", "threshold": "scrthreshold"}),
+        "averaging": ("averaging", {"avg_win": "win"}),
+    }
+    for name, (group, keys) in renamed.items():
+        if group in groups:
+            found[name] = {
+                new: float(groups[group][old]) for old, new in keys.items() if old in groups[group]
+            }
+    return found
+
+
+def _grid(grid: Grid, basename: str) -> dict[str, Any]:
+    """Build one grid structure: values, and coordinates as full arrays, which the scripts expect."""
+    axes = grid.axes()
+    ends = [float(end) for axis in axes for end in (axis[0], axis[-1])]
+    steps = [float(axis[1] - axis[0]) if len(axis) > 1 else 0.0 for axis in axes]
+    units = grid.units
+    found: dict[str, Any] = {
+        "type": grid.type,
+        "shape": "rectangular",
+        "units": {"spatial": "meters", "value": _UNITS.get(units, units)},
+        "dimensions": float(grid.dimensions),
+        "bounds": dict(zip(_BOUNDS, ends, strict=False)),
+        "spacing": dict(zip(("dx", "dy", "dz"), steps, strict=False)),
+        "axis": np.array([ends + [0.0] * (6 - len(ends))]),
+        "size": np.array([grid.shape], dtype=np.float64),
+        "name": basename,
+    }
+    found |= dict(zip("xyz", np.meshgrid(*axes, indexing="xy"), strict=False))
+    names = grid.names()
+    weight = grid.values(WEIGHT) if WEIGHT in names else None
+    keeps_gaps = not grid.prefix and grid.dimensions == 2  # bathymetry
+    for name in names:
+        values = grid.values(name)
+        found[field_name(name)] = values if keeps_gaps else _filled(values, weight)
+    return found
+
+
+def _filled(values: NDArray[Any], weight: NDArray[Any] | None) -> NDArray[Any]:
+    """Put the original's 0 where no sample reached."""
+    empty = np.isnan(values) if weight is None else weight == 0
+    return np.where(empty, 0, values)

@@ -1,0 +1,49 @@
+"""Every file of a product, by format, in a local folder."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import xarray as xr
+
+from covis_dask.products.mat import write_mat
+from covis_dask.products.netcdf import write_netcdf
+from covis_dask.products.quicklook import quicklook
+from covis_dask.products.zarr import write_zarr
+
+__all__ = ["FORMATS", "formats_in", "write_product"]
+
+_WRITERS: dict[str, Callable[[xr.Dataset, Path], object]] = {
+    "nc": write_netcdf,
+    "zarr": write_zarr,
+    "mat": write_mat,
+}
+FORMATS = tuple(_WRITERS)
+"""File formats a product can have."""
+
+
+def write_product(ds: xr.Dataset, folder: Path, basename: str, formats: tuple[str, ...]) -> None:
+    """Write the data files and the quick-look picture of a finished dataset.
+
+    Parameters
+    ----------
+    ds : Dataset
+        See `covis_dask.products.metadata.finish`.
+    folder : Path
+        Made if it is not there.
+    basename : str
+        Stem of every file.
+    formats : tuple of str
+        Of `FORMATS`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in formats:
+        # Endeavour basenames hold a dot, so `with_suffix` would cut them.
+        _WRITERS[name](ds, folder / f"{basename}.{name}")
+    quicklook(ds, folder / f"{basename}.png")
+
+
+def formats_in(basename: str, files: list[str]) -> frozenset[str]:
+    """Tell the formats of a product by the names of its files."""
+    return frozenset(
+        name for name in FORMATS if any(file.split("/")[0] == f"{basename}.{name}" for file in files)
+    )

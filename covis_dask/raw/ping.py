@@ -1,0 +1,238 @@
+"""What is known of pings: their headers, the table that lists them, and the pings themselves."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from covis_dask.raw.record import RecordHeader
+
+__all__ = ["Ping", "PingHeader", "PingTable", "name_some", "parse_object"]
+
+
+def parse_object(text: bytes) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises
+    ------
+    ValueError
+        When the text is anything else.
+    """
+    try:
+        document = json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if not isinstance(document, dict):
+        raise ValueError("it is no JSON object")  # noqa: TRY004 (bad contents, not a bad call)
+    return document
+
+
+@dataclass(frozen=True, slots=True)
+class PingHeader:
+    """Settings of one ping, from rec_7000_NNNNNN.json (science.md 2.5).
+
+    Parameters
+    ----------
+    xmit_freq : float
+        Transmit frequency, Hz.
+    sample_rate : float
+        Complex samples per second.
+    pulse_width : float
+        s.
+    max_ping_rate : float
+        Hz.
+    power_sel, gain_sel : float
+        Source level setting and receiver gain, dB.
+    sound_speed : float
+        m/s, as set in the sonar.
+    fields : mapping
+        The whole `hdr` object.
+    """
+
+    xmit_freq: float
+    sample_rate: float
+    pulse_width: float
+    max_ping_rate: float
+    power_sel: float
+    gain_sel: float
+    sound_speed: float
+    fields: Mapping[str, Any]
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Self:
+        """Read the file's text.
+
+        Raises
+        ------
+        ValueError
+            When it is no JSON object with a `hdr` that has every field above as a finite number.
+        """
+        hdr = parse_object(text).get("hdr")
+        if not isinstance(hdr, dict):
+            raise ValueError("it has no object hdr")  # noqa: TRY004
+        return cls(**{name: _number(hdr, name) for name in cls.__slots__ if name != "fields"}, fields=hdr)
+
+
+def _number(hdr: Mapping[str, Any], name: str) -> float:
+    value = hdr.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"its {name} is {'missing' if value is None else 'no number'}")  # noqa: TRY004
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError(f"its {name} is not finite")
+    return number
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PingTable:
+    """index.csv without the rows that are no pings (science.md 2.4); n rows, in file order.
+
+    Parameters
+    ----------
+    ping : ndarray of int64, [n]
+        Ping numbers, each once.
+    time : ndarray of float64, [n]
+        Unix time, s.
+    pitch, roll, yaw : ndarray of float64, [n]
+        Rotator (motor) readings as they stand in the file, degrees.
+    sensor_pitch, sensor_roll, sensor_heading : ndarray of float64, [n]
+        Attitude sensor: kPAngle, kRAngle, kHeading, degrees.
+    notes : tuple of str
+        What was odd about the file, for the log.
+    """
+
+    ping: NDArray[np.int64]
+    time: NDArray[np.float64]
+    pitch: NDArray[np.float64]
+    roll: NDArray[np.float64]
+    yaw: NDArray[np.float64]
+    sensor_pitch: NDArray[np.float64]
+    sensor_roll: NDArray[np.float64]
+    sensor_heading: NDArray[np.float64]
+    notes: tuple[str, ...] = ()
+    rows: Mapping[int, int] = field(init=False, repr=False)
+    """Row of each ping number."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rows", {int(number): row for row, number in enumerate(self.ping)})
+
+    def __len__(self) -> int:
+        return len(self.ping)
+
+    def row(self, number: int) -> int:
+        """Return the row of a ping, by its number.
+
+        Raises
+        ------
+        KeyError
+            When the table does not list it.
+        """
+        return self.rows[number]
+
+    @classmethod
+    def from_csv(cls, text: bytes) -> Self:
+        """Read index.csv.
+
+        The header line may be missing, lines may be blank, further columns are ignored. A row with fewer than
+        nine numbers is dropped, and so is a second row of the same ping; both leave a note. The table may
+        come out empty.
+        """
+        malformed: list[int] = []
+        repeated: list[int] = []
+        rows: dict[int, Sequence[float]] = {}
+        for line, cells in _lines(text):
+            values = _values(cells)
+            if values is None:
+                malformed.append(line)
+            elif values[0] in rows:
+                repeated.append(int(values[0]))
+            elif values[0] != 0:  # ping 0 logs the head at rest: no ping
+                rows[int(values[0])] = values
+        notes = []
+        if malformed:
+            notes.append(
+                f"index.csv: dropped what is no row of {_COLUMNS} numbers, {name_some('line', malformed)}"
+            )
+        if repeated:
+            notes.append(f"index.csv: only the first row counts of {name_some('ping', repeated)}")
+        columns = np.array(list(rows.values()), np.float64).reshape(-1, _COLUMNS).T.copy()
+        return cls(
+            np.array(list(rows), np.int64),
+            columns[1] + columns[2] / 1e6,
+            columns[3],
+            columns[4],
+            columns[5],
+            columns[6],
+            columns[7],
+            columns[8],
+            tuple(notes),
+        )
+
+
+_COLUMNS = 9
+_HIGHEST_PING = 2**31
+
+
+def _lines(text: bytes) -> Iterator[tuple[int, list[str]]]:
+    """Yield line number and cells of every line but blank ones and a header."""
+    first = True
+    for number, line in enumerate(text.decode("utf-8-sig", "replace").splitlines(), 1):
+        cells = [cell.strip() for cell in line.split(",")]
+        if not any(cells):
+            continue
+        if not (first and cells[0].strip('"').lower() == "ping"):
+            yield number, cells
+        first = False
+
+
+def _values(cells: Sequence[str]) -> list[float] | None:
+    """Return the nine numbers of a row, or None."""
+    try:
+        values = [float(cell) for cell in cells[:_COLUMNS]]
+    except ValueError:
+        return None
+    if len(values) < _COLUMNS or not all(map(math.isfinite, values)):
+        return None
+    if not (0 <= values[0] < _HIGHEST_PING and values[0].is_integer()):
+        return None
+    return values
+
+
+def name_some(what: str, numbers: Sequence[int], most: int = 10) -> str:
+    """Name some of the numbers: a broken file must not flood the log."""
+    named = ", ".join(map(str, numbers[:most]))
+    more = f" and {len(numbers) - most} more" if len(numbers) > most else ""
+    return f"{what}{'s' if len(numbers) > 1 else ''} {named}{more}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ping:
+    """One ping whose .bin exists and that index.csv lists.
+
+    Parameters
+    ----------
+    number : int
+        NNNNNN of its files.
+    data : ndarray of complex128, [N, E], optional
+        Element data in machine units. None together with `fault` None: the ping was not wanted, and its
+        file is sound.
+    fault : str, optional
+        Why it is a bad ping (science.md 4.0.2, Q21), to stand after "ping 12: ".
+    header : PingHeader, optional
+        Its own rec_7000 header; None when there is none that can be used (2010-15: a bad ping, Q22).
+    record : RecordHeader, optional
+        Fixed part of the record, where it could be read.
+    """
+
+    number: int
+    data: NDArray[np.complex128] | None
+    fault: str | None
+    header: PingHeader | None
+    record: RecordHeader | None

@@ -1,0 +1,144 @@
+"""What the gridding schemes share: axes, selection, order (science.md 3.11)."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from covis_dask.sonar._types import Bool, Int, Real
+
+__all__ = ["GridAxes", "Gridder", "Pick", "Samples"]
+
+Samples = NDArray[Any]
+Pick = Callable[[Int], dict[str, Samples]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GridAxes:
+    """The nodes of a regular grid.
+
+    Parameters
+    ----------
+    x, y : ndarray of float64
+        Axes, m; shapes [Nx], [Ny].
+    z : ndarray of float64, optional
+        Third axis [Nz] of a grid in space.
+    """
+
+    x: Real
+    y: Real
+    z: Real | None = None
+
+    @classmethod
+    def from_bounds(
+        cls,
+        x: tuple[float, float, float],
+        y: tuple[float, float, float],
+        z: tuple[float, float, float] | None = None,
+    ) -> "GridAxes":
+        """Make a grid from (first, last, spacing) of each axis, both ends included."""
+        return cls(_nodes(*x), _nodes(*y), None if z is None else _nodes(*z))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the arrays: [Ny, Nx] or [Ny, Nx, Nz]."""
+        return (len(self.y), len(self.x)) if self.z is None else (len(self.y), len(self.x), len(self.z))
+
+    @property
+    def axes(self) -> tuple[Real, ...]:
+        """The axes in the order of the coordinates: x, y and z if there is one."""
+        return (self.x, self.y) if self.z is None else (self.x, self.y, self.z)
+
+
+def _nodes(first: float, last: float, spacing: float) -> Real:
+    # Like Matlab's colon, do not lose the last node to rounding.
+    count = int(np.floor((last - first) / spacing + 1e-9)) + 1
+    return first + np.arange(count) * np.float64(spacing)
+
+
+class Gridder(ABC):
+    """Takes the samples of one burst after another and gives the grids; make one with `make_gridder`.
+
+    Parameters
+    ----------
+    axes : GridAxes
+        The grid.
+    names : collection of str
+        Variables gridded together.
+    unnormalised : collection of str
+        Those of `names` that are not divided by the weight at the end (Q29).
+    """
+
+    def __init__(self, axes: GridAxes, names: Collection[str], unnormalised: Collection[str] = ()) -> None:
+        self.axes = axes
+        self.names = tuple(names)
+        self.unnormalised = frozenset(unnormalised)
+        self._size = int(np.prod(axes.shape))
+        # One step along x, y, z in the flat grid.
+        self._strides = (1, len(axes.x)) if axes.z is None else (len(axes.z), len(axes.x) * len(axes.z), 1)
+        self._spacing = [(axis[-1] - axis[0]) / max(len(axis) - 1, 1) or 1.0 for axis in axes.axes]
+        # For each cell the number of the last sample that reached it: only entries just written are read.
+        self._last = np.empty(self._size, dtype=np.int32)
+
+    def add(
+        self, coords: tuple[Real, ...], values: Mapping[str, Samples], select: Bool | None = None
+    ) -> None:
+        """Add the samples of the next burst.
+
+        Parameters
+        ----------
+        coords : tuple of ndarray of float64, [N, B]
+            x, y (and z) of each sample, m; range first, then beam.
+        values : mapping of str to ndarray, [N, B]
+            One array, real or complex, for each name.
+        select : ndarray of bool, [N, B], optional
+            Samples to take, of those in the grid; without it those with every value finite.
+        """
+        if select is None:
+            select = np.logical_and.reduce([np.isfinite(values[name]) for name in self.names])
+        inside = select.copy()
+        for place, axis in zip(coords, self.axes.axes, strict=True):
+            inside &= (place >= axis[0]) & (place <= axis[-1])
+        # Samples count in column-major order: range fastest, then beam.
+        order = np.flatnonzero(inside.T)
+        rows, beams = inside.shape
+        chosen = order % rows * beams + order // rows
+        if chosen.size:
+            places = [place.reshape(-1)[chosen] for place in coords]
+            self._take(places, lambda n: {name: values[name].reshape(-1)[chosen[n]] for name in self.names})
+
+    @abstractmethod
+    def _take(self, places: list[Real], pick: Pick) -> None:
+        """Add samples at `places` in the grid, in order; `pick` gives the values of some of them."""
+
+    @abstractmethod
+    def finish(self) -> dict[str, Samples]:
+        """Return the grids by name, shape [Ny, Nx(, Nz)], and their weight ``w``.
+
+        Cells that no sample reached are NaN, with weight 0.
+        """
+
+    def _normalised(self, name: str, total: Samples, weight: Real) -> Samples:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            cells = total if name in self.unnormalised else total / weight
+        cells[weight == 0] = np.nan
+        return cells.reshape(self.axes.shape)
+
+    def _nodes_below(self, places: list[Real]) -> tuple[list[Int], list[Bool]]:
+        """Return the lower node of each sample along each axis, and whether the sample lies on it."""
+        below, on_line = [], []
+        for place, axis, spacing in zip(places, self.axes.axes, self._spacing, strict=True):
+            steps = np.minimum((place - axis[0]) / spacing, len(axis) - 1)
+            node = np.floor(steps)
+            below.append(node.astype(np.int64))
+            on_line.append(node == steps)
+        return below, on_line
+
+    def _cells(self, nodes: list[Int]) -> NDArray[np.int32]:
+        cells: NDArray[np.int32] = np.zeros(len(nodes[0]), dtype=np.int32)
+        for node, stride in zip(nodes, self._strides, strict=True):
+            cells += (node * stride).astype(np.int32)
+        return cells

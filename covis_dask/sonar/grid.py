@@ -1,0 +1,41 @@
+"""Scattered samples on a regular grid (science.md 3.11)."""
+
+from collections.abc import Collection, Mapping
+
+from covis_dask.sonar._gridder import GridAxes, Gridder
+from covis_dask.sonar._last_wins import PerBurst, PerRun
+from covis_dask.sonar._multilinear import Multilinear
+
+__all__ = ["GridAxes", "Gridder", "make_gridder"]
+
+_SCHEMES: Mapping[str, type[PerRun | PerBurst | Multilinear]] = {
+    "ashes": PerRun,
+    "endeavour": PerBurst,
+    "corrected": Multilinear,
+}
+
+
+def make_gridder(
+    axes: GridAxes, names: Collection[str], scheme: str, unnormalised: Collection[str] = ()
+) -> Gridder:
+    """Return a gridder for variables that share samples and weight (science.md 3.11).
+
+    Parameters
+    ----------
+    axes : GridAxes
+        The grid.
+    names : collection of str
+        Variables.
+    scheme : {"ashes", "endeavour", "corrected"}
+        The original's of 2018+ or of 2010-15, or multilinear weights (Q1 to Q4 mended).
+    unnormalised : collection of str
+        Variables that are not divided by the weight at the end (Q29).
+
+    Raises
+    ------
+    ValueError
+        No such scheme.
+    """
+    if scheme not in _SCHEMES:
+        raise ValueError(f"gridding scheme {scheme!r}: {', '.join(_SCHEMES)} are possible")
+    return _SCHEMES[scheme](axes, names, unnormalised)

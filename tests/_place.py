@@ -1,0 +1,75 @@
+"""A folder in which commands are run as a new user would, and small raw runs to put there."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from covis_dask.simulate.pack import write_archive
+from covis_dask.simulate.run import RunSpec, simulate
+from covis_dask.simulate.scene import PointScatterers, Scene
+from covis_dask.simulate.specs import run_spec
+
+
+def diffuse(hour: int) -> RunSpec:
+    """Return a small diffuse run of 2014-03-05."""
+    start = run_spec("END", "diffuse").start.replace(hour=hour)
+    return run_spec("END", "diffuse", start=start, pings=6, samples=400)
+
+
+@cache
+def _members() -> Mapping[str, bytes]:
+    return simulate(diffuse(1), Scene((PointScatterers(((-9.0, -8.0, 0.0),), (-20.0,), jitter=0.5),)))
+
+
+def members() -> dict[str, bytes]:
+    """Return the files of one sound diffuse run; every run made here has the same."""
+    return dict(_members())
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder with an archive under covis-data/raw, as a new user has it."""
+
+    path: Path
+
+    def store(self, spec: RunSpec, files: dict[str, bytes] | None = None, extension: str = ".tar.gz") -> Path:
+        """Put a run into the archive."""
+        folder = self.path / "covis-data" / "raw" / f"{spec.start:%Y/%m/%d}"
+        archive = folder / f"{spec.basename}{extension}"
+        return write_archive(members() if files is None else files, archive, folder=spec.folder)
+
+    def catalogue(self, folder: str = "covis-data/raw", host: str = "COVIS-NAS") -> None:
+        """List the archive in the catalogue."""
+        done = self.run("catalog", "import", "--walk", folder, "--host", host)
+        assert done.returncode == 0, done.stderr
+
+    def run(self, *words: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+        """Run ``python -m`` and return what it said."""
+        return subprocess.run(
+            [sys.executable, "-m", *words],
+            cwd=self.path,
+            env={**os.environ, "DASK_CONFIG": str(self.path / "config"), **environ},
+            capture_output=True,
+            text=True,
+            timeout=250,
+            check=False,
+        )
+
+    def report(self, *words: str, code: int, **environ: str) -> dict[str, Any]:
+        """Run a batch with ``--json`` on one worker; return its report, with the runs by name."""
+        done = self.run("covis_dask.batch", *words, "--workers", "1", "--json", **environ)
+        assert done.returncode == code, done.stderr
+        report: dict[str, Any] = json.loads(done.stdout)
+        assert sum(report["counts"].values()) == report["expected"]
+        report["by_name"] = {run["basename"]: run for run in report["runs"]}
+        return report
+
+    def products(self) -> set[str]:
+        """Return the basenames of the runs that are committed."""
+        return {path.parent.name for path in (self.path / "covis-data" / "products").rglob("metadata.json")}

@@ -1,0 +1,154 @@
+"""The driver brings every run of a plan to one end, on a real (in-process) Dask cluster."""
+
+import datetime as dt
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from distributed import Client, LocalCluster
+
+from catalog.model import RawFile, Run
+from catalog.query import RunQuery
+from catalog.store import Catalog, open_catalog
+from covis_dask.config import load_settings
+from covis_dask.driver import Driver
+from covis_dask.engines import engine_named
+from covis_dask.errors import ConfigurationError, StorageUnavailable, SweepIncomplete
+from covis_dask.monitor.status import BatchStatus
+from covis_dask.monitor.terminal import show
+from covis_dask.plan import Plan, PlanOptions, make_plan
+from covis_dask.task import RunOutcome, RunTask
+
+_NOW = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Client]:
+    """Give a client of a small cluster in this process."""
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Iterator[Catalog]:
+    """Give an empty catalogue."""
+    with open_catalog(f"sqlite:///{tmp_path}/c.sqlite") as catalog:
+        yield catalog
+
+
+def _plan(catalog: Catalog, count: int) -> Plan:
+    runs = []
+    for number in range(count):
+        moment = dt.datetime(2014, 1, 1, tzinfo=dt.UTC) + dt.timedelta(hours=number)
+        name = f"APLUWCOVISMBSONAR001_{moment:%Y%m%dT%H%M%S}.000Z-IMAGING"
+        runs.append(Run(name, moment, "IMAGING", "Endeavour", (RawFile("COVIS-NAS", f"{name}.tar", 10),)))
+    catalog.add_raw(runs)
+    options = PlanOptions(
+        profile="matlab",
+        prefix="p",
+        store="s",
+        hosts=frozenset({"COVIS-NAS"}),
+        host_order=(),
+    )
+    return make_plan(catalog.select(RunQuery()), options, engine_named("native"), batch="b", created=_NOW)
+
+
+def _driver(catalog: Catalog, plan: Plan, work: Callable[[RunTask], RunOutcome]) -> Driver:
+    settings = replace(load_settings({}), backoff=0.01, window=2)
+    with show(quiet=True) as display:
+        return Driver(
+            catalog,
+            settings,
+            BatchStatus("b", len(plan.items)),
+            display,
+            retries=2,
+            stop=threading.Event(),
+            log=lambda _: None,
+            work=work,
+        )
+
+
+def _done(task: RunTask) -> RunOutcome:
+    return RunOutcome(task.run.basename, "done", task.path, seconds=0.1)
+
+
+def _flaky(task: RunTask) -> RunOutcome:
+    """Fail in a way that passes, until the third try."""
+    if task.attempt < 3:
+        return RunOutcome.of_error(task, StorageUnavailable("try again"))
+    return _done(task)
+
+
+def _away(task: RunTask) -> RunOutcome:
+    return RunOutcome.of_error(task, StorageUnavailable("never there"))
+
+
+def _damaged(task: RunTask) -> RunOutcome:
+    return RunOutcome.of_error(task, SweepIncomplete("no index.csv"))
+
+
+def _misconfigured(task: RunTask) -> RunOutcome:
+    return RunOutcome.of_error(task, ConfigurationError("wrong store"))
+
+
+def _broken(_: RunTask) -> RunOutcome:
+    raise ModuleNotFoundError("No module named 'covis_dask'")
+
+
+@pytest.mark.parametrize(
+    ("work", "state", "attempts"),
+    [(_done, "done", 1), (_flaky, "done", 3), (_away, "failed", 3), (_damaged, "quarantined", 1)],
+)
+def test_every_run_ends_once_and_is_recorded(
+    client: Client, catalog: Catalog, work: Callable[[RunTask], RunOutcome], state: str, attempts: int
+) -> None:
+    """Passing faults are tried again as often as asked, bad data never; the catalogue knows how all ended."""
+    plan = _plan(catalog, 5)
+    driver = _driver(catalog, plan, work)
+    driver.run(client, plan)
+    assert [outcome.state for outcome in driver.outcomes] == [state] * 5
+    for run in catalog.select(RunQuery()):
+        assert run.product is not None
+        assert (run.product.state, run.product.attempts) == (state, attempts)
+
+
+@pytest.mark.parametrize("work", [_misconfigured, _broken])
+def test_configuration_error_stops_the_batch(
+    client: Client, catalog: Catalog, work: Callable[[RunTask], RunOutcome]
+) -> None:
+    """When no run can succeed the rest is not tried but accounted for, and no run is blamed."""
+    plan = _plan(catalog, 30)
+    driver = _driver(catalog, plan, work)
+    with pytest.raises(ConfigurationError, match=r"wrong store|install the same covis-dask"):
+        driver.run(client, plan)
+    assert [outcome.state for outcome in driver.outcomes] == ["not-run"] * 30
+    assert all(run.product is None for run in catalog.select(RunQuery()))
+
+
+def test_stopped_batch_accounts_for_every_run(client: Client, catalog: Catalog) -> None:
+    """After a stop nothing more is submitted, every run has a state, and no claim is left."""
+    plan = _plan(catalog, 12)
+    driver = _driver(catalog, plan, _done)
+    driver.stop.set()
+    driver.run(client, plan)
+    assert {outcome.state for outcome in driver.outcomes} == {"not-run"}
+    assert {outcome.kind for outcome in driver.outcomes} == {"cancelled"}
+    names = [task.run.basename for task in plan.tasks]
+    assert catalog.claim(names, "another", _NOW + dt.timedelta(days=9999)) == set(names)
+
+
+def test_two_batches_never_compute_the_same_run(client: Client, catalog: Catalog) -> None:
+    """A run that another batch has claimed is left to it."""
+    plan = _plan(catalog, 3)
+    first = plan.tasks[0].run.basename
+    catalog.claim([first], "another", dt.datetime.now(dt.UTC) + dt.timedelta(hours=1))
+    driver = _driver(catalog, plan, _done)
+    driver.run(client, plan)
+    states = {outcome.basename: outcome.state for outcome in driver.outcomes}
+    assert states.pop(first) == "not-run"
+    assert set(states.values()) == {"done"}

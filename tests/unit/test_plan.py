@@ -1,0 +1,181 @@
+"""Every selected run gets one decision and one reason."""
+
+import datetime as dt
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import xarray as xr
+
+from catalog.model import ProductRecord, RawFile, Run
+from covis_dask.engines import Engine
+from covis_dask.errors import ConfigurationError
+from covis_dask.plan import Plan, PlanOptions, make_plan
+
+_NOW = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
+_OPTIONS = PlanOptions(
+    profile="matlab",
+    prefix="native-matlab",
+    store="products",
+    hosts=frozenset({"COVIS-NAS"}),
+    host_order=("COVIS-NAS",),
+)
+
+
+class _Engine:
+    """An engine for Endeavour's three modes that computes nothing."""
+
+    name = "native"
+    version = "1"
+
+    def supports(self, run: Run) -> bool:
+        return run.mode in {"IMAGING", "DIFFUSE", "DOPPLER"}
+
+    def process(self, *_: Any) -> xr.Dataset:
+        raise NotImplementedError
+
+
+def _run(mode: str = "IMAGING", host: str = "COVIS-NAS", size: int | None = 1000) -> Run:
+    name = f"APLUWCOVISMBSONAR001_20140307T030039.456Z-{mode}"
+    moment = dt.datetime(2014, 3, 7, 3, 0, 39, 456000, tzinfo=dt.UTC)
+    return Run(name, moment, mode, "Endeavour", (RawFile(host, f"2014/03/07/{name}.tar.gz", size),))
+
+
+def _plan(run: Run, options: PlanOptions = _OPTIONS, engine: Engine | None = None, **more: Any) -> Plan:
+    return make_plan([run], options, engine or _Engine(), batch="b", created=_NOW, **more)
+
+
+def _recorded(run: Run, state: str, **more: Any) -> Run:
+    """Return the run as the catalogue would have it after a batch ended it in `state`."""
+    (task,) = _plan(run).tasks
+    record = ProductRecord(
+        state=state,
+        engine="native",
+        version="1",
+        fingerprint=task.fingerprint,
+        path=task.path,
+        attempts=1,
+        batch="a",
+        at=_NOW,
+        inputs=json.dumps(dict(task.inputs), sort_keys=True),
+        formats=("nc",),
+    )
+    return replace(run, product=replace(record, **more))
+
+
+def test_new_run_is_to_be_processed() -> None:
+    """A run without product becomes a task with its folder, and its size is counted."""
+    plan = _plan(_run())
+    (item,) = plan.items
+    assert (item.action, item.reason) == ("run", "no product yet")
+    assert item.task is not None
+    assert item.task.path == f"native-matlab/2014/03/07/{_run().basename}"
+    assert plan.bytes_in == 1000
+
+
+def test_done_run_is_left_alone() -> None:
+    """Equal fingerprint: done before."""
+    (item,) = _plan(_recorded(_run(), "done")).items
+    assert item.action == "already"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"version": "0", "fingerprint": "x"}, "stale: engine version 0 -> 1"),
+        ({"fingerprint": "x"}, "stale: profile or parameters changed"),
+        ({"inputs": '{"file": "f", "size": 1}', "fingerprint": "x"}, "stale: input"),
+        ({"formats": ()}, "stale: the product has no nc file"),
+    ],
+)
+def test_stale_run_says_what_changed(change: dict[str, Any], reason: str) -> None:
+    """A product made otherwise is made anew, and the plan says why."""
+    (item,) = _plan(_recorded(_run(), "done", **change)).items
+    assert item.action == "run"
+    assert item.reason.startswith(reason)
+
+
+def test_quarantined_run_waits_for_its_file_to_change() -> None:
+    """A damaged archive is left alone until its size changes, or somebody says so."""
+    bad = _recorded(_run(), "quarantined", kind="archive-truncated", reason="cut short")
+    (item,) = _plan(bad).items
+    assert (item.action, item.kind) == ("quarantined", "archive-truncated")
+    mended = replace(bad, raw=(replace(bad.raw[0], filesize=2000),))
+    for run, options in (
+        (mended, _OPTIONS),
+        (bad, replace(_OPTIONS, force=True)),
+        (bad, replace(_OPTIONS, only="quarantined")),
+    ):
+        assert [item.action for item in _plan(run, options).items] == ["run"]
+
+
+def test_failed_run_is_tried_again() -> None:
+    """What failed before is taken by the next batch."""
+    (item,) = _plan(_recorded(_run(), "failed", kind="timeout")).items
+    assert (item.action, item.reason) == ("run", "failed before (timeout)")
+
+
+def test_runs_nobody_can_process_are_accounted_for() -> None:
+    """No host that is configured: failed, raw-missing. No program for the mode: unsupported."""
+    (far,) = _plan(_run(host="DMAS")).items
+    assert (far.action, far.kind) == ("failed", "raw-missing")
+    assert "DMAS" in far.reason
+    (odd,) = _plan(_run(mode="SONARCHECK")).items
+    assert (odd.action, odd.kind) == ("unsupported", "mode-unsupported")
+
+
+@pytest.mark.parametrize(
+    ("only", "kept"),
+    [("missing", "new"), ("failed", "failed"), ("stale", "stale"), ("quarantined", "quarantined")],
+)
+def test_only_narrows_the_selection(only: str, kept: str) -> None:
+    """--only keeps the runs in that state and no other."""
+    runs = {
+        "new": _run(),
+        "done": _recorded(_run(), "done"),
+        "failed": _recorded(_run(), "failed", kind="timeout"),
+        "stale": _recorded(_run(), "done", fingerprint="x"),
+        "quarantined": _recorded(_run(), "quarantined", kind="archive-truncated", reason="r"),
+    }
+    options = replace(_OPTIONS, only=only)
+    assert [name for name, run in runs.items() if _plan(run, options).items] == [kept]
+
+
+def test_product_under_another_prefix_is_not_this_one() -> None:
+    """A product of another engine or profile does not count."""
+    done = _recorded(_run(), "done")
+    (item,) = _plan(done, replace(_OPTIONS, prefix="elsewhere")).items
+    assert (item.action, item.reason) == ("run", "no product yet")
+
+
+def test_verify_believes_the_store() -> None:
+    """With --verify a product that the store lacks is made, whatever the catalogue says."""
+    done = _recorded(_run(), "done")
+    (item,) = _plan(done, manifest=lambda _: None).items
+    assert item.reason == "recorded as done, but its manifest is not in the store"
+
+
+def test_fingerprint_follows_what_matters() -> None:
+    """Parameters, engine version, input size and seafloor change it; the host does not."""
+
+    def mark(run: Run = _run(), options: PlanOptions = _OPTIONS, engine: Engine | None = None) -> str:  # noqa: B008
+        return _plan(run, options, engine).tasks[0].fingerprint
+
+    newer = _Engine()
+    newer.version = "2"
+    near = replace(_OPTIONS, hosts=frozenset({"COVIS-NAS", "MINE"}))
+    assert mark(_run(host="MINE"), near) == mark()
+    others = [
+        mark(_run(size=1)),
+        mark(options=replace(_OPTIONS, overrides={"filter.bw": 4})),
+        mark(options=replace(_OPTIONS, profile="corrected")),
+        mark(engine=newer),
+    ]
+    assert len({mark(), *others}) == 5
+
+
+def test_wrong_parameter_stops_the_plan() -> None:
+    """A parameter that does not exist is refused before anything runs."""
+    with pytest.raises(ConfigurationError, match=r"filter\.bw"):
+        _plan(_run(), replace(_OPTIONS, overrides={"filter.bv": 4}))

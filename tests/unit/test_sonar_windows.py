@@ -1,0 +1,162 @@
+"""Windowed range averages."""
+
+import numpy as np
+import pytest
+from scipy.signal.windows import hamming
+
+from covis_dask.sonar.windows import (
+    complete_bins,
+    cut_bins,
+    hamming_covariance,
+    lagged_autocovariance,
+    lagged_bins,
+    velocity_scale,
+    window_bins,
+    window_correlation,
+    window_power,
+    window_ranges,
+)
+from tests.unit._sonar_reference import FS, noise
+
+W, O = 34, 17  # noqa: E741 (science.md's name)
+_LENGTHS = [68, 100, 560, 639, 640]
+
+
+def test_window_default() -> None:
+    """1 ms at 34482.758 Hz is 34 samples, half of them shared: bins of 0.366 m."""
+    assert window_bins(FS, 0.001, 0.5) == (W, O)
+    assert window_bins(FS, 0.001, 0.4) == (34, 14)
+
+
+@pytest.mark.parametrize(("size", "overlap"), [(0.0, 0.5), (0.001, 1.0), (0.001, 0.99)])
+def test_window_impossible(size: float, overlap: float) -> None:
+    """No sample in a window, or no step between windows, is an error."""
+    with pytest.raises(ValueError, match="impossible"):
+        window_bins(FS, size, overlap)
+
+
+@pytest.mark.parametrize("nsamps", _LENGTHS)
+def test_complete_bins(nsamps: int) -> None:
+    """There are floor(N / step) - 1 of them and all fit into the ping."""
+    bins = complete_bins(nsamps, W, O)
+    assert len(bins) == nsamps // 17 - 1
+    assert (bins.stop - bins.start == W).all()
+    assert bins.stop[-1] <= nsamps
+
+
+def test_complete_bins_always_fit() -> None:
+    """An overlap that would let the last windows stick out gives fewer windows; a short ping none."""
+    bins = complete_bins(100, 34, 24)
+    assert bins.stop.max() <= 100
+    assert len(complete_bins(20, W, O)) == 0
+    assert hamming_covariance(noise(1, 20, 3), noise(2, 20, 3), W, O)[0].shape == (0, 3)
+
+
+@pytest.mark.parametrize("nsamps", _LENGTHS)
+def test_hamming_covariance(nsamps: int) -> None:
+    """Covariance and energies are Hamming-weighted means over each bin."""
+    a, b = noise(1, nsamps, 5), noise(2, nsamps, 5)
+    cov, e1, e2 = hamming_covariance(a, b, W, O)
+    h = hamming(W) / hamming(W).sum()
+    for m in range(nsamps // 17 - 1):
+        part = slice(m * 17, m * 17 + W)
+        np.testing.assert_allclose(cov[m], h @ (a[part] * b[part].conj()), rtol=0, atol=1e-14)
+        np.testing.assert_allclose(e1[m], h @ np.abs(a[part]) ** 2, rtol=1e-13)
+        np.testing.assert_allclose(e2[m], h @ np.abs(b[part]) ** 2, rtol=1e-13)
+    assert len(cov) == len(e1) == nsamps // 17 - 1
+
+
+def test_hamming_covariance_of_a_constant() -> None:
+    """The weights of a window sum to one."""
+    cov, e1, _ = hamming_covariance(np.full((100, 2), 2j), np.full((100, 2), 1 + 0j), W, O)
+    np.testing.assert_allclose(cov, 2j, rtol=1e-14)
+    np.testing.assert_allclose(e1, 4, rtol=1e-14)
+
+
+@pytest.mark.parametrize("nsamps", _LENGTHS)
+def test_window_correlation(nsamps: int) -> None:
+    """The 2010-15 correlation: floor(N / step) bins, cut at the end, energies divided by W."""
+    a, b = noise(3, nsamps, 4), noise(4, nsamps, 4)
+    cor, intensity = window_correlation(a, b, W, O)
+    assert len(cor) == nsamps // 17
+    for m in range(len(cor)):
+        part = slice(m * 17, min(m * 17 + W, nsamps))
+        want = np.sqrt((np.abs(a[part]) ** 2).sum(axis=0) * (np.abs(b[part]) ** 2).sum(axis=0)) / W
+        np.testing.assert_allclose(intensity[m], want, rtol=1e-13)
+        np.testing.assert_allclose(cor[m], (a[part] * b[part].conj()).sum(axis=0) / W / want, atol=1e-13)
+
+
+def test_window_correlation_limits() -> None:
+    """A ping with itself correlates fully; with silence it is no number, and gives no warning."""
+    a = noise(5, 200, 3)
+    np.testing.assert_allclose(np.abs(window_correlation(a, a * np.exp(1j), W, O)[0]), 1, rtol=1e-13)
+    assert np.isnan(window_correlation(a, np.zeros_like(a), W, O)[0]).all()
+
+
+@pytest.mark.parametrize("nsamps", _LENGTHS)
+def test_window_power(nsamps: int) -> None:
+    """Mean power of each bin, over the samples it has; for real and complex beams."""
+    z = noise(6, nsamps, 4)
+    power = window_power(z, W, O)
+    assert len(power) == nsamps // 17
+    for m in range(len(power)):
+        want = (np.abs(z[m * 17 : min(m * 17 + W, nsamps)]) ** 2).mean(axis=0)
+        np.testing.assert_allclose(power[m], want, rtol=1e-13)
+    np.testing.assert_allclose(window_power(np.abs(z), W, O), power, rtol=1e-13)
+
+
+@pytest.mark.parametrize("nsamps", [*_LENGTHS, 12])
+def test_lagged_autocovariance(nsamps: int) -> None:
+    """Bins of products shrink at the end and may repeat one product."""
+    z = noise(7, nsamps, 4)
+    covariance = lagged_autocovariance(z, W, O, 8)
+    r = np.arange(1.0, nsamps + 1)
+    rc = window_ranges(r, lagged_bins(nsamps, W, O, 8))
+    assert len(covariance) == len(rc) == nsamps // 17
+    for m in range(len(covariance)):
+        stop = min(m * 17 + W, nsamps - 8)
+        start = min(m * 17, stop - 1)
+        want = (z[start:stop] * z[start + 8 : stop + 8].conj()).mean(axis=0)
+        np.testing.assert_allclose(covariance[m], want, atol=1e-14)
+        assert rc[m] == pytest.approx(r[start:stop].mean(), rel=1e-14)
+
+
+def test_lagged_autocovariance_and_nan() -> None:
+    """NaN products are left out when asked, and spoil their bins otherwise."""
+    z = noise(8, 200, 3)
+    z[50:60, 1] = np.nan
+    z[:, 2] = np.nan
+    plain, aware = (lagged_autocovariance(z, W, O, 8, nan_aware=flag) for flag in (False, True))
+    products = z[:-8] * z[8:].conj()
+    assert np.isnan(plain[:, 1]).any()
+    np.testing.assert_allclose(aware[:, 0], plain[:, 0], rtol=1e-13)
+    np.testing.assert_allclose(aware[2, 1], np.nanmean(products[34:68, 1]), rtol=1e-13)
+    assert np.isnan(aware[:, 2]).all()
+
+
+def test_lagged_bins_need_a_longer_ping() -> None:
+    """A ping not longer than the lag has no products."""
+    with pytest.raises(ValueError, match="lag 8"):
+        lagged_bins(8, W, O, 8)
+
+
+def test_window_ranges() -> None:
+    """The range of a bin is the plain mean over it, also where it was cut."""
+    r = np.arange(1.0, 102.0)
+    assert window_ranges(r, complete_bins(100, W, O))[0] == 17.5
+    assert window_ranges(r, cut_bins(101, W, O)).tolist() == [17.5, 34.5, 51.5, 68.5, 85.0]
+
+
+def test_velocity_scale() -> None:
+    """1.2715 m/s per radian at lag 8: unambiguous to 3.9947 m/s."""
+    scale = velocity_scale(396e3, FS, 1468, 8)
+    assert scale == pytest.approx(1.271548743106671, rel=1e-14)
+    assert np.pi * scale == pytest.approx(3.99469, abs=5e-6)
+
+
+def test_receding_scatterer_has_positive_velocity() -> None:
+    """Echo phase exp(-i 2 k r) of a scatterer that recedes at 0.5 m/s gives +0.5 m/s."""
+    k = 2 * np.pi * 396e3 / 1468
+    z = np.exp(-2j * k * 0.5 * np.arange(300) / FS)[:, None]
+    velocity = velocity_scale(396e3, FS, 1468, 8) * np.angle(lagged_autocovariance(z, W, O, 8))
+    np.testing.assert_allclose(velocity, 0.5, rtol=1e-11)
