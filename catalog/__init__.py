@@ -3,10 +3,11 @@
 An index of what lies in the stores, rebuildable at any time (design.md 1). ``python -m catalog --help``.
 """
 
+from catalog.errors import CatalogError, CatalogUnavailable
 from catalog.model import Batch, Content, ProductRecord, RawFile, Run
 from catalog.names import RunName, mode_family, parse_basename
 from catalog.query import RunQuery
-from catalog.store import Catalog, CatalogError, CatalogUnavailable, open_catalog
+from catalog.store import Catalog, open_catalog
 
 __all__ = [
     "Batch",

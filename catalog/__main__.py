@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from catalog.errors import CatalogError
 from catalog.ingest import ImportReport, ListingError, Skipped, import_listing, walk_store
 from catalog.model import to_json
 from catalog.names import FAMILIES, mode_family
 from catalog.query import RunQuery
 from catalog.settings import locate
-from catalog.store import Catalog, CatalogError
+from catalog.store import Catalog
 from catalog.words import SelectionError, add_selection_arguments, explain_empty, query_from_arguments
 
 __all__ = ["main"]

@@ -19,9 +19,9 @@ from typing import Any, Self
 
 from catalog._documents import changes, chunks, new_document
 from catalog._sql import NAMED, add_functions, compiled
+from catalog.errors import CatalogError, CatalogUnavailable
 from catalog.model import Batch, ProductRecord, Run, iso, to_json, utc
 from catalog.query import RunQuery, choose
-from catalog.store import CatalogError, CatalogUnavailable
 
 __all__ = ["SqliteCatalog"]
 

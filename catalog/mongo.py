@@ -18,10 +18,10 @@ from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, ConnectionFailure, PyMongoError
 
 from catalog._documents import changes, chunks, new_document
+from catalog.errors import CatalogError, CatalogUnavailable
 from catalog.model import Batch, ProductRecord, Run, utc
 from catalog.names import LEADING_LETTERS
 from catalog.query import RunQuery, choose, matches, matches_mode, spans
-from catalog.store import CatalogError, CatalogUnavailable
 
 __all__ = ["MongoCatalog"]
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import dask.config
 
-from catalog.store import Catalog, CatalogError, open_catalog
+from catalog.errors import CatalogError
+from catalog.store import Catalog, open_catalog
 
 __all__ = ["DEFAULT_URL", "CatalogLocation", "expand_references", "locate"]
 

@@ -7,18 +7,11 @@ import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, Self
 
+from catalog.errors import CatalogError
 from catalog.model import Batch, ProductRecord, Run
 from catalog.query import RunQuery
 
-__all__ = ["Catalog", "CatalogError", "CatalogUnavailable", "open_catalog"]
-
-
-class CatalogError(Exception):
-    """The catalogue cannot be opened, reached or written; the message says which one and what to do."""
-
-
-class CatalogUnavailable(CatalogError):
-    """The catalogue does not answer, or is busy, just now; the same call may do well later."""
+__all__ = ["Catalog", "open_catalog"]
 
 
 class Catalog(Protocol):

@@ -20,9 +20,10 @@ import xarray as xr
 from dask.system import CPU_COUNT
 from dask.utils import format_bytes
 
+from catalog.errors import CatalogError
 from catalog.model import Batch, Run
 from catalog.query import RunQuery
-from catalog.store import Catalog, CatalogError
+from catalog.store import Catalog
 from catalog.words import SelectionError, add_selection_arguments, explain_empty, query_from_arguments
 from covis_dask import __version__
 from covis_dask.ancillary import open_ancillary

@@ -15,14 +15,16 @@ from dataclasses import dataclass, field, replace
 
 from distributed import Client, Future, KilledWorker
 
+from catalog.errors import CatalogError
 from catalog.model import ProductRecord
-from catalog.store import Catalog, CatalogError
+from catalog.store import Catalog
 from covis_dask.config import Settings
 from covis_dask.errors import Cancelled, ConfigurationError, WorkerLost
 from covis_dask.monitor.status import BatchStatus
 from covis_dask.monitor.terminal import Display
 from covis_dask.plan import Plan, PlanItem
-from covis_dask.task import RunOutcome, RunTask, process_run
+from covis_dask.task import RunOutcome, RunTask
+from covis_dask.worker import process_run
 
 __all__ = ["Driver"]
 

@@ -230,6 +230,7 @@ def _decide(
     task = RunTask(
         run=Run(run.basename, run.datetime, run.mode, run.site, run.raw),
         engine=engine.name,
+        version=engine.version,
         parameters=parameters,
         inputs=inputs,
         fingerprint=wanted,

@@ -22,7 +22,8 @@ from covis_dask.exits import EPILOG, Exit, exit_for
 from covis_dask.monitor.terminal import duration
 from covis_dask.plan import PlanItem, PlanOptions, make_plan
 from covis_dask.storage import open_location
-from covis_dask.task import RunOutcome, process_run
+from covis_dask.task import RunOutcome
+from covis_dask.worker import process_run
 
 __all__ = ["main"]
 

@@ -19,11 +19,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from catalog.errors import CatalogError
 from catalog.ingest import import_listing
 from catalog.model import Batch, Content, ProductRecord, RawFile, Run
 from catalog.names import FAMILIES, parse_basename
 from catalog.query import RunQuery, choose, matches
-from catalog.store import Catalog, CatalogError, open_catalog
+from catalog.store import Catalog, open_catalog
 from tests.services._mongo import drop
 
 NOW = dt.datetime(2026, 1, 2, 3, 4, 5, 678000, dt.UTC)

@@ -10,10 +10,10 @@ from typing import Any
 import pymongo
 import pytest
 
+from catalog.errors import CatalogUnavailable
 from catalog.model import ProductRecord, RawFile, Run
 from catalog.mongo import MongoCatalog
 from catalog.query import RunQuery
-from catalog.store import CatalogUnavailable
 from tests.services._mongo import MongoServer, drop
 
 pytestmark = pytest.mark.service

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import dask.config
 import pytest
 
+from catalog.errors import CatalogError
 from catalog.settings import DEFAULT_URL, locate
-from catalog.store import CatalogError, open_catalog
+from catalog.store import open_catalog
 
 OLD_WORKER = {"MONGODB_URL": "mongodb://old", "MONGODB_DB": "covis2", "MONGODB_RUNS_TABLE": "sweeps"}
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -55,7 +56,9 @@ def _plan(catalog: Catalog, count: int) -> Plan:
         hosts=frozenset({"COVIS-NAS"}),
         host_order=(),
     )
-    return make_plan(catalog.select(RunQuery()), options, engine_named("native"), batch="b", created=_NOW)
+    return make_plan(
+        catalog.select(RunQuery()), options, engine_named("native"), batch=uuid.uuid4().hex, created=_NOW
+    )
 
 
 def _driver(catalog: Catalog, plan: Plan, work: Callable[[RunTask], RunOutcome]) -> Driver:
@@ -64,7 +67,7 @@ def _driver(catalog: Catalog, plan: Plan, work: Callable[[RunTask], RunOutcome])
         return Driver(
             catalog,
             settings,
-            BatchStatus("b", len(plan.items)),
+            BatchStatus(plan.tasks[0].batch, len(plan.items)),
             display,
             retries=2,
             stop=threading.Event(),
