@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,6 +20,7 @@ __all__ = [
     "Cut",
     "Place",
     "Volume",
+    "core",
     "draw_cut",
     "draw_picture",
     "frame_of",
@@ -97,11 +99,29 @@ class Volume:
             axis, others = {"x": (self.x, (0, 2)), "y": (self.y, (1, 2)), "z": (self.z, (0, 1))}[name]
             counts = wanted.sum(axis=others)
             index = np.flatnonzero(known.any(axis=others))
-            inside = np.flatnonzero(np.abs(np.cumsum(counts) / max(counts.sum(), 1) - 0.5) <= 0.4975)
-            low, high = _ends(axis, inside)
+            low, high = core(axis, counts, 0.0025)
             least, most = _ends(axis, index)
             found.append(_with_sonar(max(low - _MARGIN, least), min(high + _MARGIN, most), SONAR[name]))
         return found[0], found[1]
+
+
+def core(axis: Array, counts: NDArray[np.integer[Any]], stray: float) -> tuple[float, float]:
+    """Return the ends of what lies along an axis, without a small part of it at either end.
+
+    Parameters
+    ----------
+    axis : ndarray
+    counts : ndarray
+        Cells at each place of the axis; where there are none at all, the whole axis is returned.
+    stray : float
+        Part to leave out at each end.
+    """
+    total = np.cumsum(counts)
+    if not total.size or total[-1] == 0:
+        return float(axis[0]), float(axis[-1])
+    first = np.searchsorted(total, stray * total[-1], side="right")
+    last = np.searchsorted(total, (1 - stray) * total[-1], side="left")
+    return float(axis[first]), float(axis[last])
 
 
 def frame_of(cut: Cut) -> Frame:

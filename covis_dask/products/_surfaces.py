@@ -15,7 +15,7 @@ from skimage.measure import marching_cubes
 
 from covis_dask.products._canvas import AXIS_LABELS, BROWNS, GREY, INK, SONAR_COLOUR, Sheet, signed
 from covis_dask.products._layout import Box
-from covis_dask.products._slices import SONAR, Volume, ticks
+from covis_dask.products._slices import SONAR, Volume, core, ticks
 
 __all__ = ["ASHES", "ENDEAVOUR", "Look", "draw_relief", "draw_surfaces", "levels_for"]
 
@@ -148,9 +148,7 @@ def _ranges(volume: Volume, look: Look, lowest: float) -> Ranges:
         return look.ranges
     found = []
     for name, axis, others in (("x", volume.x, (0, 2)), ("y", volume.y, (1, 2)), ("z", volume.z, (0, 1))):
-        counts = np.cumsum(strong.sum(axis=others))
-        inside = np.flatnonzero(np.abs(counts / counts[-1] - 0.5) <= 0.499)  # without stray cells
-        low, high = float(axis[inside[0]]), float(axis[inside[-1]])
+        low, high = core(axis, strong.sum(axis=others), 0.001)
         foot = 0.0 if name == "z" else SONAR[name]
         found.append((min(low, foot) - 1.0, max(high, SONAR[name]) + 1.0))
     held = volume.within(look.ranges).values >= lowest

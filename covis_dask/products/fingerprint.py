@@ -80,7 +80,7 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
         if old.get(key) != new.get(key):
             yield f"{word} {_show(old.get(key))} -> {_show(new.get(key))}"
     for key, word in (("inputs", "input"), ("parameters", "parameter")):
-        before, after = dict(_leaves(old.get(key) or {})), dict(_leaves(new.get(key) or {}))
+        before, after = (dict(_leaves(side[key])) if side.get(key) else {} for side in (old, new))
         for name in sorted(before.keys() | after.keys()):
             if name not in before:
                 yield f"{word} {name} {_show(after[name])} (new)"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import xarray as xr
 
+from covis_dask.modes.context import Bathymetry
 from covis_dask.products.mat import write_mat
 from covis_dask.products.netcdf import write_netcdf
 from covis_dask.products.quicklook import quicklook
@@ -21,7 +22,14 @@ FORMATS = tuple(_WRITERS)
 """File formats a product can have."""
 
 
-def write_product(ds: xr.Dataset, folder: Path, basename: str, formats: tuple[str, ...]) -> None:
+def write_product(
+    ds: xr.Dataset,
+    folder: Path,
+    basename: str,
+    formats: tuple[str, ...],
+    *,
+    floor: Bathymetry | None = None,
+) -> None:
     """Write the data files and the quick-look picture of a finished dataset.
 
     Parameters
@@ -34,12 +42,14 @@ def write_product(ds: xr.Dataset, folder: Path, basename: str, formats: tuple[st
         Stem of every file.
     formats : tuple of str
         Of `FORMATS`.
+    floor : Bathymetry, optional
+        Seafloor to draw under the plume.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name in formats:
         # Endeavour basenames hold a dot, so `with_suffix` would cut them.
         _WRITERS[name](ds, folder / f"{basename}.{name}")
-    quicklook(ds, folder / f"{basename}.png")
+    quicklook(ds, folder / f"{basename}.png", floor=floor)
 
 
 def formats_in(basename: str, files: list[str]) -> frozenset[str]:

@@ -139,7 +139,7 @@ def _finished(ds: xr.Dataset, pings: int = 365) -> xr.Dataset:
         "calibration_valid": 1,
         "sweep": json.dumps({"_id": "run", "motion": {"inc": [0, 1, 0]}}),
     }
-    small: tuple[tuple[str, str, str, Array], ...] = (
+    small: tuple[tuple[str, str, str, NDArray[Any]], ...] = (
         ("ping_number", "ping", "1", np.arange(1, pings + 1)),
         ("ping_time", "ping", "seconds since 1970-01-01T00:00:00Z", 1.5663e9 + np.arange(pings) / 2),
         ("sensor_pitch", "ping", "degree", np.linspace(-5, 50, pings)),

@@ -1,0 +1,209 @@
+"""A finished dataset stands on its own: CF and ACDD, provenance, place and time."""
+
+import datetime as dt
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from covis_dask.products.metadata import Attribution, finish
+from covis_dask.products.netcdf import write_netcdf
+from tests.unit._datasets import ASHES, ENDEAVOUR, MODES, bathy, diffuse_ashes, facts, imaging_endeavour
+
+# In a process of its own: the checker warns on import, and warnings are errors here.
+_CHECK = """
+import sys
+from compliance_checker.runner import CheckSuite, ComplianceChecker
+CheckSuite.load_all_available_checkers()
+ComplianceChecker.run_checker(
+    sys.argv[2:], ["cf:1.10", "acdd:1.3"], 0, "strict", output_filename=sys.argv[1], output_format="json_new"
+)
+"""
+_NO_NETWORK = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
+
+
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Run the compliance checker, which never needs the network for our files, over one file per mode."""
+    folder = tmp_path_factory.mktemp("cf")
+    paths = {}
+    for mode, (make, basename) in MODES.items():
+        paths[mode] = folder / f"{basename}.nc"
+        write_netcdf(finish(make(8), facts(basename)), paths[mode])
+    command = [sys.executable, "-c", _CHECK, str(folder / "found.json"), *map(str, paths.values())]
+    environment = os.environ | _NO_NETWORK | {"XDG_DATA_HOME": str(folder)}
+    subprocess.run(command, check=True, env=environment, capture_output=True, timeout=120)
+    found = json.loads((folder / "found.json").read_text())
+    return {mode: found[str(path)] for mode, path in paths.items()}
+
+
+def _complaints(report: dict[str, Any], *levels: str) -> list[str]:
+    """List what fell short, at these levels."""
+    return [
+        message
+        for level in levels
+        for check in report[f"{level}_priorities"]
+        if check["value"][0] < check["value"][1]
+        for message in check["msgs"]
+    ]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_cf(checked: dict[str, Any], mode: str) -> None:
+    """The file of every mode passes the CF-1.10 check, without errors, warnings or suggestions."""
+    assert _complaints(checked[mode]["cf:1.10"], "high", "medium", "low") == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_acdd(checked: dict[str, Any], mode: str) -> None:
+    """ACDD-1.3 misses nothing but standard names, which CF does not have for these quantities."""
+    assert set(_complaints(checked[mode]["acdd:1.3"], "high")) <= {"standard_name"}
+
+
+def test_global_attributes() -> None:
+    """The attributes say what was made of which run by whom, and how to make it again."""
+    attrs = finish(imaging_endeavour(8), facts(ENDEAVOUR["imaging"])).attrs
+    assert attrs["Conventions"] == "CF-1.10, ACDD-1.3"
+    assert attrs["title"] == (
+        "COVIS IMAGING, Grotto vent, Main Endeavour Field, Juan de Fuca Ridge, 2011-10-01 21:07:57 UTC"
+    )
+    assert attrs["time_coverage_start"] == "2011-10-01T21:07:57.973Z"
+    assert attrs["time_coverage_end"] == "2011-10-01T21:15:09Z"
+    assert attrs["time_coverage_duration"] == "PT431.027S"
+    assert attrs["date_created"] == "2026-01-02T03:04:05Z"
+    assert (attrs["engine"], attrs["preset"], attrs["profile"]) == ("native", "END", "matlab")
+    assert (attrs["mode"], attrs["mode_family"], attrs["site"]) == ("IMAGING", "imaging", "Endeavour")
+    assert (attrs["input_host"], attrs["input_size"], attrs["input_etag"]) == (
+        "COVIS-NAS",
+        412_000_000,
+        "9b2f",
+    )
+    assert attrs["fingerprint"] == "0123456789abcdef"
+    assert json.loads(attrs["parameters"])["filter"] == {"bw": 2, "order": 4, "status": "on"}
+    assert attrs["bad_ping"].tolist() == [21]
+    assert attrs["missing_ping"].tolist() == []
+    assert "2026-01-02T03:04:05Z covis-dask 0.1.0: native engine 1" in attrs["history"]
+
+
+def test_position_of_endeavour() -> None:
+    """At Endeavour the axes become latitudes and longitudes about the tower's UTM position."""
+    attrs = finish(imaging_endeavour(8), facts(ENDEAVOUR["imaging"])).attrs
+    assert attrs["geospatial_lat_min"] == pytest.approx(47.949374 - 25 / 111_320, abs=1e-6)
+    assert attrs["geospatial_lat_max"] == pytest.approx(47.949374 + 5 / 111_320, abs=1e-6)
+    assert attrs["geospatial_lon_min"] == pytest.approx(-129.098181 - 35 / 74_570, abs=2e-6)
+    assert (attrs["geospatial_vertical_min"], attrs["geospatial_vertical_max"]) == (5.0, 49.0)
+    assert attrs["geospatial_bounds"].startswith("POLYGON ((47.949149 -129.09865,")
+
+
+def test_position_of_ashes() -> None:
+    """At Ashes, where the position is not known, only local coordinates are claimed."""
+    attrs = finish(bathy(8), facts(ASHES["bathy"])).attrs
+    assert not any(name.startswith(("geospatial_lat", "geospatial_lon")) for name in attrs)
+    assert (attrs["local_x_min"], attrs["local_y_max"]) == (-30.0, 30.0)
+    assert attrs["geospatial_comment"].endswith("only local coordinates are given.")
+
+
+def test_axes_and_time() -> None:
+    """Axes have the labels of science.md 5.1; the start is a scalar coordinate to the millisecond."""
+    ds = finish(imaging_endeavour(8), facts(ENDEAVOUR["imaging"]))
+    assert [ds[name].attrs["long_name"] for name in "xyz"] == [
+        "Easting of COVIS",
+        "Northing of COVIS",
+        "Height above COVIS base",
+    ]
+    assert ds["z"].attrs["positive"] == "up"
+    assert ds["time"].values == np.datetime64("2011-10-01T21:07:57.973")
+
+
+def test_variables_point_at_their_weights() -> None:
+    """Every gridded variable names the weights it was divided by; weights name none."""
+    ds = finish(diffuse_ashes(8), facts(ASHES["diffuse"]))
+    assert ds["decorrelation"].attrs["ancillary_variables"] == "decorrelation_weight"
+    assert ds["kp"].attrs["ancillary_variables"] == "kp_weight"
+    assert "ancillary_variables" not in ds["kp_weight"].attrs
+
+
+@pytest.mark.parametrize(
+    ("ds", "basename", "note"),
+    [
+        (diffuse_ashes(8, bathymetry=False), ASHES["diffuse"], "flat seafloor assumed"),
+        (diffuse_ashes(8), ASHES["diffuse"], "seafloor covis_bathy_2019a.mat"),
+        (MODES["diffuse 2010-15"][0](8), ENDEAVOUR["diffuse"], "flat seafloor assumed"),
+    ],
+)
+def test_notes_name_the_seafloor(ds: xr.Dataset, basename: str, note: str) -> None:
+    """Maps of diffuse flow say which seafloor they lie on."""
+    assert finish(ds, facts(basename)).attrs["notes"] == note
+
+
+def test_notes_tell_of_a_bad_calibration() -> None:
+    """A calibration that does not hold is noted with its reason."""
+    ds = bathy(8)
+    ds.attrs |= {"calibration_valid": 0, "calibration_fault": "power 190 is not in the table"}
+    notes = finish(ds, facts(ASHES["bathy"])).attrs["notes"]
+    assert notes == "calibration not valid: power 190 is not in the table"
+
+
+def test_end_of_the_run_from_the_dataset() -> None:
+    """Without an end in the facts, the time of the last ping is taken from the mode program."""
+    ds = bathy(8)
+    ds.attrs["time_coverage_end"] = "2019-08-20T16:40:02.500000+00:00"
+    attrs = finish(ds, facts(ASHES["bathy"], end=None)).attrs
+    assert attrs["time_coverage_end"] == "2019-08-20T16:40:02.500Z"
+    assert attrs["time_coverage_duration"] == "PT480.500S"
+
+
+def test_an_end_before_the_start_is_not_claimed() -> None:
+    """A clock that ran backwards gives no coverage, rather than a negative one."""
+    start = facts(ASHES["bathy"]).start
+    attrs = finish(bathy(8), facts(ASHES["bathy"], end=start - dt.timedelta(seconds=1))).attrs
+    assert "time_coverage_duration" not in attrs
+
+
+def test_attribution_can_be_changed() -> None:
+    """Institution, creator and licence are the user's to set."""
+    who = Attribution(institution="Ocean Institute", creator_name="A. Diver", license="CC-BY-4.0")
+    attrs = finish(bathy(8), facts(ASHES["bathy"], attribution=who)).attrs
+    assert (attrs["institution"], attrs["creator_name"], attrs["license"]) == (
+        "Ocean Institute",
+        "A. Diver",
+        "CC-BY-4.0",
+    )
+
+
+def test_odd_attributes_of_a_mode_become_text_or_numbers() -> None:
+    """Whatever a mode program notes, NetCDF can hold it: nothing is lost but what is not there."""
+    ds = bathy(8)
+    ds.attrs |= {"flag": True, "nothing": None, "words": ["a", "b"], "nested": {"a": 1}, "parts": [0.5, 1.5]}
+    attrs = finish(ds, facts(ASHES["bathy"])).attrs
+    assert attrs["flag"] == 1
+    assert "nothing" not in attrs
+    assert json.loads(attrs["words"]) == ["a", "b"]
+    assert json.loads(attrs["nested"]) == {"a": 1}
+    assert attrs["parts"].tolist() == [0.5, 1.5]
+
+
+def test_the_given_dataset_is_left_alone() -> None:
+    """Finishing makes a new dataset; the mode program's stays as it was."""
+    ds = diffuse_ashes(8)
+    before = ds.copy(deep=True)
+    finish(ds, facts(ASHES["diffuse"]))
+    xr.testing.assert_identical(ds, before)
+
+
+def test_long_attributes_survive(tmp_path: Path) -> None:
+    """A run with a thousand bad pings has long reasons; the file holds them all."""
+    ds = bathy(8)
+    ds.attrs["bad_ping_reasons"] = json.dumps(
+        {str(number): "the file is empty" * 8 for number in range(1000)}
+    )
+    path = tmp_path / "run.nc"
+    write_netcdf(finish(ds, facts(ASHES["bathy"])), path)
+    with xr.open_dataset(path) as back:
+        assert back.attrs["bad_ping_reasons"] == ds.attrs["bad_ping_reasons"]
