@@ -93,9 +93,17 @@ class PlanItem:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Every selected run, in order."""
+    """Every selected run, in order.
+
+    Parameters
+    ----------
+    items : tuple of PlanItem
+    notes : tuple of str
+        What the user may not have meant, such as a changed parameter without effect.
+    """
 
     items: tuple[PlanItem, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def tasks(self) -> tuple[RunTask, ...]:
@@ -175,11 +183,18 @@ def make_plan(
                     profile=options.profile,
                     overrides=options.overrides,
                 )
+                engine.check(known[key])
             seafloor = bathymetry(run.datetime) if family == "diffuse" and run.site == "Ashes" else None
             item = _decide(run, known[key], seafloor, options, engine, batch, created, manifest)
         if options.only is None or _is_in(item, options.only):
             items.append(item)
-    return Plan(tuple(items))
+    notes = [
+        f"{key} has no effect on {family} runs of {site} (preset {parameters.preset})"
+        for (family, site), parameters in known.items()
+        for key in options.overrides
+        if parameters.is_unused(key)
+    ]
+    return Plan(tuple(items), tuple(notes))
 
 
 def _is_in(item: PlanItem, only: str) -> bool:

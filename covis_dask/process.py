@@ -20,7 +20,7 @@ from covis_dask.engines import engine_named
 from covis_dask.errors import ConfigurationError, CovisError
 from covis_dask.exits import EPILOG, Exit, exit_for
 from covis_dask.monitor.terminal import duration
-from covis_dask.plan import PlanItem, PlanOptions, make_plan
+from covis_dask.plan import Plan, PlanOptions, make_plan
 from covis_dask.storage import open_location
 from covis_dask.task import RunOutcome
 from covis_dask.worker import process_run
@@ -30,10 +30,10 @@ __all__ = ["main"]
 _HOST = "LOCAL"
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(prog: str = "python -m covis_dask.process") -> argparse.ArgumentParser:
     """Describe the command line."""
     it = argparse.ArgumentParser(
-        prog="python -m covis_dask.process",
+        prog=prog,
         description="Process raw COVIS archives (.tar.gz, .tar, .7z, unpacked folders), one after the other.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -48,9 +48,9 @@ def parser() -> argparse.ArgumentParser:
     return it
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, *, prog: str = "python -m covis_dask.process") -> int:
     """Run the command; the exit codes are in `covis_dask.exits`."""
-    arguments = parser().parse_args(argv)
+    arguments = parser(prog).parse_args(argv)
     try:
         settings = replace(load_settings(), products=Location(arguments.output))
         outcomes = [_process(archive, arguments, settings) for archive in arguments.archives]
@@ -80,7 +80,10 @@ def _process(archive: str, arguments: argparse.Namespace, settings: Settings) ->
     run = _run_of(archive)
     parent = fsspec.core.url_to_fs(archive)[0]._parent(archive.rstrip("/")) or "."
     settings = replace(settings, hosts={_HOST: Location(parent)})
-    item = _plan(run, arguments, settings)
+    plan = _plan(run, arguments, settings)
+    for note in plan.notes:
+        print(f"note: {note}", file=sys.stderr)  # noqa: T201
+    (item,) = plan.items
     outcome = (
         RunOutcome(run.basename, item.action, "", kind=item.kind, reason=item.reason)
         if item.task is None
@@ -93,7 +96,7 @@ def _process(archive: str, arguments: argparse.Namespace, settings: Settings) ->
     return outcome
 
 
-def _plan(run: Run, arguments: argparse.Namespace, settings: Settings) -> PlanItem:
+def _plan(run: Run, arguments: argparse.Namespace, settings: Settings) -> Plan:
     ancillary = settings.ancillary if arguments.ancillary is None else Location(arguments.ancillary)
     options = PlanOptions(
         profile=arguments.profile,
@@ -107,7 +110,7 @@ def _plan(run: Run, arguments: argparse.Namespace, settings: Settings) -> PlanIt
         force=arguments.force,
         ancillary=arguments.ancillary,
     )
-    plan = make_plan(
+    return make_plan(
         [run],
         options,
         engine_named(arguments.engine),
@@ -115,7 +118,6 @@ def _plan(run: Run, arguments: argparse.Namespace, settings: Settings) -> PlanIt
         created=dt.datetime.now(dt.UTC).replace(microsecond=0),
         bathymetry=open_ancillary(*open_location(ancillary)).identities(),
     )
-    return plan.items[0]
 
 
 if __name__ == "__main__":

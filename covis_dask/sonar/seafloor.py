@@ -11,9 +11,6 @@ from covis_dask.sonar.geometry import receiver_to_world
 
 __all__ = ["SeafloorCrossings", "seafloor_crossings"]
 
-# Vertical angles searched, degrees, and how near to the seafloor a point must be, m.
-_VERTICAL_DEG = np.arange(-40.0, 40.25, 0.5)
-_NEAR = 0.1
 # Points of a ray that are first looked at as one.
 _SEGMENT = 12
 
@@ -69,6 +66,9 @@ def seafloor_crossings(
     bathymetry_y: Real,
     bathymetry_height: Real,
     altitude: float = 4.2,
+    *,
+    vertical_deg: tuple[float, float, float] = (-40.0, 40.0, 0.5),
+    tolerance: float = 0.1,
 ) -> SeafloorCrossings:
     """Find the points of every beam, over ranges and vertical angles, that lie on the seafloor.
 
@@ -88,6 +88,10 @@ def seafloor_crossings(
         Height of the seafloor above the base, m; NaN where unknown.
     altitude : float
         Height of the head above the base, m.
+    vertical_deg : tuple of float
+        First and last vertical angle searched, and their step, degrees.
+    tolerance : float
+        How near to the seafloor a point must be, m.
     """
     height = bathymetry_height - altitude
     seafloor = RegularGridInterpolator(
@@ -95,8 +99,9 @@ def seafloor_crossings(
     )
     # The last range fills the last segment; what is found there twice is dropped below.
     segments = np.pad(np.arange(len(ranges)), (0, -len(ranges) % _SEGMENT), mode="edge").reshape(-1, _SEGMENT)
-    bounds = _Bounds(bathymetry_x, bathymetry_y, height, ranges[segments])
-    vertical = _VERTICAL_DEG * np.pi / 180
+    bounds = _Bounds(bathymetry_x, bathymetry_y, height, ranges[segments], tolerance)
+    first, last, step = vertical_deg
+    vertical = np.arange(first, last + step / 2, step) * np.pi / 180
     crossings = SeafloorCrossings([], [], [])
     for angle in angles:
         directions = receiver_to_world(
@@ -117,7 +122,7 @@ def seafloor_crossings(
         ray = np.broadcast_to(ray[:, None], fresh.shape)[fresh]
         x, y, z = (direction[ray] * along for direction in directions)
         below = seafloor(np.stack([y, x], axis=-1))
-        kept = np.abs(z - below) < _NEAR
+        kept = np.abs(z - below) < tolerance
         x, y, below = x[kept], y[kept], below[kept]
         distance = np.sqrt(x**2 + y**2 + below**2)
         order = np.argsort(distance, kind="stable")
@@ -138,10 +143,13 @@ class _Bounds:
         Seafloor against the head, m.
     ranges : ndarray of float64, [segments, samples]
         Ranges of each segment, m.
+    tolerance : float
+        How near is near, m.
     """
 
-    def __init__(self, x: Real, y: Real, height: Real, ranges: Real) -> None:
+    def __init__(self, x: Real, y: Real, height: Real, ranges: Real, tolerance: float) -> None:
         self._x, self._y = x, y
+        self._tolerance = tolerance
         self._middle = (ranges[:, 0] + ranges[:, -1]) / 2
         self._reach = float(np.max(ranges[:, -1] - self._middle, initial=0.0))
         # Corners of all cells within reach of a point in the cell above node (j, i).
@@ -161,6 +169,6 @@ class _Bounds:
         i = np.clip(np.searchsorted(self._x, x, side="right") - 1, 0, len(self._x) - 1)
         j = np.clip(np.searchsorted(self._y, y, side="right") - 1, 0, len(self._y) - 1)
         # Along a ray height and position change by no more than the range does; the margin covers rounding.
-        margin = self._reach + _NEAR + 1e-6
+        margin = self._reach + self._tolerance + 1e-6
         ray, segment = np.nonzero((z < self._highest[j, i] + margin) & (z > self._lowest[j, i] - margin))
         return ray, segment

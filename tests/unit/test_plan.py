@@ -3,7 +3,7 @@
 import datetime as dt
 import json
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import xarray as xr
@@ -11,6 +11,7 @@ import xarray as xr
 from catalog.model import ProductRecord, RawFile, Run
 from covis_dask.engines import Engine
 from covis_dask.errors import ConfigurationError
+from covis_dask.modes.parameters import Parameters, valid_keys
 from covis_dask.plan import Plan, PlanOptions, make_plan
 
 _NOW = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
@@ -28,6 +29,10 @@ class _Engine:
 
     name = "native"
     version = "1"
+    resources: ClassVar[dict[str, float]] = {}
+
+    def check(self, parameters: Parameters) -> None:
+        pass
 
     def supports(self, run: Run) -> bool:
         return run.mode in {"IMAGING", "DIFFUSE", "DOPPLER"}
@@ -179,3 +184,12 @@ def test_wrong_parameter_stops_the_plan() -> None:
     """A parameter that does not exist is refused before anything runs."""
     with pytest.raises(ConfigurationError, match=r"filter\.bw"):
         _plan(_run(), replace(_OPTIONS, overrides={"filter.bv": 4}))
+
+
+def test_changed_parameter_without_effect_is_noted() -> None:
+    """A key that the mode does not use is accepted, and the plan says that it changes nothing."""
+    unused = next(
+        key for key in valid_keys(_plan(_run()).tasks[0].parameters) if key.startswith("averaging.")
+    )
+    plan = _plan(_run(), replace(_OPTIONS, overrides={unused: 3.0, "filter.bw": 4}))
+    assert plan.notes == (f"{unused} has no effect on imaging runs of Endeavour (preset END)",)

@@ -1,5 +1,7 @@
 """Positions on the seafloor."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -92,3 +94,14 @@ def test_seafloor_of_another_altitude() -> None:
     x, y = crossings.positions(_RANGES, 0.18)
     found = np.isfinite(x[:, 0]) & (_RANGES > 7)
     np.testing.assert_allclose(np.hypot(x, y)[found, 0], np.sqrt(_RANGES[found] ** 2 - 36), atol=0.25)
+
+
+def test_search_can_be_narrowed() -> None:
+    """Fewer vertical angles find fewer points; a wider tolerance finds more."""
+
+    def points(**changes: Any) -> int:
+        found = seafloor_crossings(_RANGES, np.array([0.0]), 0, 0, -0.4, 279, 16, *_flat(), **changes)
+        return int(np.isfinite(found.positions(_RANGES, 0.2)[0]).sum())
+
+    assert points(vertical_deg=(-5.0, 5.0, 0.5)) < points()
+    assert points(tolerance=0.02) < points() <= points(tolerance=0.3)
