@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install demo demo-full test lint check format clean
+.PHONY: bench help install demo demo-full services stack test lint check format clean
 
 help:  ## what can be made here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -21,6 +21,12 @@ demo: install  ## simulate a small archive of 2014 and process it; run it again:
 demo-full: install  ## the same with every mode of both eras
 	$(BIN)/python -m covis_dask.simulate.demo --full
 
+services: install  ## obtain the real servers that tests and `make stack` use (MinIO by go install, once)
+	$(BIN)/python -m cluster.programs
+
+stack: install  ## the services of a real installation as plain processes, with a demo archive loaded
+	$(BIN)/python -m cluster.local_stack --demo
+
 test: install  ## every test that can run on this machine
 	$(BIN)/python -m pytest -n 2
 
@@ -31,6 +37,9 @@ lint: install  ## ruff and mypy
 
 check: lint  ## lint and the unit tests: under two minutes
 	$(BIN)/python -m pytest -n 2 tests/unit
+
+bench: install  ## measure runs of real size against the limits of this machine: minutes, and GB of cache
+	$(BIN)/python -m tests.benchmarks
 
 format: install  ## let ruff format the code
 	$(BIN)/ruff format .

@@ -39,6 +39,7 @@ examples:
   python -m catalog import covis_dmas_2014.json --host DMAS
   python -m catalog import covis-nas5.txt
   python -m catalog import --walk s3://covis-raw --host WASABI
+  python -m catalog copy sqlite:///covis-data/catalog.sqlite 'mongodb://${USER}:${PASSWORD}@db:27017'
   python -m catalog count --year 2014
   python -m catalog select --year 2014 --mode diffuse --limit 5
 """
@@ -48,9 +49,30 @@ class _Refused(Exception):
     """Words that do not go together."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return its exit code."""
-    args = _parser().parse_args(arguments)
+OpenHost = Callable[[str], tuple[Any, str]]
+"""Host name -> fsspec file system and root on it."""
+
+
+def main(
+    arguments: Sequence[str] | None = None,
+    *,
+    prog: str = "python -m catalog",
+    open_host: OpenHost | None = None,
+) -> int:
+    """Run a command; return its exit code.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Words of the command line; those of this process by default.
+    prog : str
+        Name of the command, for its help.
+    open_host : callable, optional
+        Opens a host by its name, for ``import --walk`` without a URL. Addresses of hosts are no business of
+        the catalogue; ``covis catalog`` brings them from the configuration.
+    """
+    args = parser(prog).parse_args(arguments)
+    args.open_host = open_host
     command: Callable[[Catalog, argparse.Namespace], int] = args.command
     try:
         args.query = query_from_arguments(args) if "basename" in args else RunQuery()
@@ -74,26 +96,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser(prog: str = "python -m catalog") -> argparse.ArgumentParser:
+    """Describe the command line."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
         "--catalog",
         metavar="URL",
         help="sqlite:///FILE, sqlite:////ABSOLUTE or mongodb://... (see python -m catalog -h)",
     )
-    parser = argparse.ArgumentParser(
-        prog="python -m catalog",
+    it = argparse.ArgumentParser(
+        prog=prog,
         description="The catalogue of COVIS runs: what there is, where it lies, what became of it.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = it.add_subparsers(required=True, metavar="COMMAND")
 
     def add(
-        name: str, command: Callable[[Catalog, argparse.Namespace], int], text: str
+        name: str,
+        command: Callable[[Catalog, argparse.Namespace], int],
+        text: str,
+        parents: Sequence[argparse.ArgumentParser] = (common,),
     ) -> argparse.ArgumentParser:
         sub = commands.add_parser(
-            name, parents=[common], help=text, description=text[0].upper() + text[1:] + "."
+            name, parents=parents, help=text, description=text[0].upper() + text[1:] + "."
         )
         sub.set_defaults(command=command)
         return sub
@@ -114,8 +140,11 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--walk",
         metavar="URL",
+        nargs="?",
+        const="",
         help="list the archives below this folder or bucket instead: a path, s3://... or any URL that fsspec "
-        "opens (keys and endpoints come from its own configuration)",
+        "opens (keys and endpoints come from its own configuration). Without URL: the host as it is "
+        "configured (covis catalog only)",
     )
     sub = add("select", _select, "print the basenames of the matching runs, one a line, earliest first")
     add_selection_arguments(sub)
@@ -130,7 +159,12 @@ def _parser() -> argparse.ArgumentParser:
     sub = add("batches", _batches, "list the newest batches")
     sub.add_argument("--limit", type=_number, default=20, metavar="N", help="how many (20)")
     sub.add_argument("--json", action="store_true", help="print the documents, one a line")
-    return parser
+    sub = add("copy", _copy, "add everything that one catalogue knows to another", parents=[])
+    sub.add_argument(
+        "catalog", metavar="FROM", help="URL of the catalogue to read, as for --catalog elsewhere"
+    )
+    sub.add_argument("target", metavar="TO", help="URL of the catalogue to add to; made when missing")
+    return it
 
 
 def _number(text: str) -> int:
@@ -149,26 +183,43 @@ def _check_import(args: argparse.Namespace) -> None:
         raise _Refused("import takes either listings (FILE) or a store (--walk URL)")
     if args.walk is not None and args.host is None:
         raise _Refused("--walk needs --host: the name under which the catalogue shall know this store")
+    if args.walk == "" and args.open_host is None:
+        raise _Refused(
+            "--walk without a URL asks the configuration where the host is: use `covis catalog import --walk "
+            f"--host {args.host}`"
+        )
 
 
 def _import(catalog: Catalog, args: argparse.Namespace) -> int:
     found = False
     for source in args.files or [args.walk]:
-        report = _walk(source, args.host) if args.walk else import_listing(source, args.host)
+        report = import_listing(source, args.host) if args.walk is None else _walk(args)
         new, changed = catalog.add_raw(report.runs)
         found = found or bool(report.runs)
-        _print_import(str(source), report, new, changed)
+        _print_import(str(source) or args.host, report, new, changed)
     return _DONE if found else _NOTHING
 
 
-def _walk(url: str, host: str) -> ImportReport:
+def _walk(args: argparse.Namespace) -> ImportReport:
     from fsspec.core import url_to_fs
 
     try:
-        fs, root = url_to_fs(url)
+        fs, root = url_to_fs(args.walk) if args.walk else args.open_host(args.host)
     except (ImportError, OSError, ValueError) as error:
-        raise ListingError(f"{url!r} cannot be walked: {error}") from error
-    return walk_store(fs, root, host)
+        raise ListingError(f"{args.walk or args.host!r} cannot be walked: {error}") from error
+    return walk_store(fs, root, args.host)
+
+
+def _copy(catalog: Catalog, args: argparse.Namespace) -> int:
+    from catalog.copying import copy_catalog
+
+    with locate(args.target).open() as target:
+        done = copy_catalog(catalog, target)
+    print(
+        f"{done.runs:,} runs: {done.new:,} new, {done.changed:,} changed; {done.products:,} outcomes, "
+        f"{done.batches:,} batches copied"
+    )
+    return _DONE if done.runs else _NOTHING
 
 
 def _print_import(source: str, report: ImportReport, new: int, changed: int) -> None:

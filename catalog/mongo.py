@@ -25,7 +25,9 @@ from catalog.query import RunQuery, choose, matches, matches_mode, spans
 
 __all__ = ["MongoCatalog"]
 
-_PATIENCE_MS = 10_000
+_PATIENCE_MS = {"serverSelectionTimeoutMS": 10_000, "connectTimeoutMS": 10_000, "socketTimeoutMS": 120_000}
+"""A server that has hung is like one that is away; by default pymongo would wait for it for ever."""
+
 _CHUNK = 1000
 _DUPLICATE_KEY = 11000
 _RACES = 100
@@ -60,8 +62,9 @@ class MongoCatalog:
         scheme, _, rest = url.partition("://")
         self._place = f"{scheme}://{rest.rpartition('@')[2].partition('?')[0].rstrip('/')}"
         options: Document = {"tz_aware": True, "tzinfo": dt.UTC, "appname": "covis-dask"}
-        if "serverselectiontimeoutms" not in url.lower():
-            options["serverSelectionTimeoutMS"] = _PATIENCE_MS
+        for name, patience in _PATIENCE_MS.items():
+            if name.lower() not in url.lower():
+                options[name] = patience
         try:
             self._client: pymongo.MongoClient[Document] = pymongo.MongoClient(url, **options)
         except (PyMongoError, ValueError) as error:

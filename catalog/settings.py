@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import dask.config
@@ -51,14 +52,25 @@ class CatalogLocation:
 
 
 def expand_references(text: str, environ: Mapping[str, str]) -> str:
-    """Replace each ``${NAME}`` by the environment's value.
+    """Replace each ``${NAME}`` by the environment's value, or by what the file named by ``NAME_FILE`` holds.
+
+    The latter is how Docker and Kubernetes mount secrets.
 
     Raises
     ------
     KeyError
-        With the name of a variable that is not set.
+        With the name of a variable that is not set, or whose file cannot be read.
     """
-    return _REFERENCE.sub(lambda found: environ[found[1]], text)
+    return _REFERENCE.sub(lambda found: _value(found[1], environ), text)
+
+
+def _value(name: str, environ: Mapping[str, str]) -> str:
+    if name in environ:
+        return environ[name]
+    try:
+        return Path(environ[f"{name}_FILE"]).read_text(encoding="utf-8").strip()
+    except (KeyError, OSError):
+        raise KeyError(name) from None
 
 
 def locate(url: str | None = None, environ: Mapping[str, str] | None = None) -> CatalogLocation:
@@ -92,11 +104,9 @@ def locate(url: str | None = None, environ: Mapping[str, str] | None = None) -> 
 
 
 def _expanded(url: str, variables: Mapping[str, str]) -> str:
-    def value(reference: re.Match[str]) -> str:
-        if reference[1] not in variables:
-            raise CatalogError(
-                f"the catalogue's URL refers to the environment variable {reference[1]}: set it"
-            )
-        return variables[reference[1]]
-
-    return re.sub(r"\$\{(\w+)\}", value, url)
+    try:
+        return expand_references(url, variables)
+    except KeyError as error:
+        raise CatalogError(
+            f"the catalogue's URL refers to the environment variable {error.args[0]}: set it"
+        ) from None

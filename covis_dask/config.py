@@ -15,11 +15,21 @@ import dask.config
 import yaml
 from dask.utils import parse_bytes, parse_timedelta
 
+from catalog.hosts import DEFAULT_ORDER
 from catalog.settings import CatalogLocation, expand_references, locate
 from covis_dask.errors import ConfigurationError
 from covis_dask.raw.archive import Limits
 
-__all__ = ["Location", "Settings", "expand", "load_settings"]
+__all__ = [
+    "Location",
+    "Settings",
+    "expand",
+    "expand_options",
+    "is_secret",
+    "legacy_variables",
+    "load_settings",
+    "merged_hosts",
+]
 
 _REFERENCE = re.compile(r"\$\{(\w+)\}")
 _DEFAULTS: dict[str, Any] = yaml.safe_load((files("covis_dask") / "covis.yaml").read_text("utf-8"))
@@ -27,7 +37,9 @@ dask.config.update_defaults(_DEFAULTS)
 
 
 def expand(text: str, environ: Mapping[str, str] = os.environ) -> str:
-    """Replace ``${NAME}`` by the environment's value, at the point of use and nowhere before.
+    """Replace ``${NAME}`` by the environment's value (or the contents of the file that ``NAME_FILE`` names).
+
+    Done at the point of use and nowhere before.
 
     Raises
     ------
@@ -40,6 +52,17 @@ def expand(text: str, environ: Mapping[str, str] = os.environ) -> str:
         raise ConfigurationError(
             f"the configuration refers to the environment variable {error.args[0]}, which is not set here"
         ) from None
+
+
+def expand_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace the references in a file system's arguments, at any depth; see `expand`."""
+
+    def value(given: Any) -> Any:
+        if isinstance(given, Mapping):
+            return expand_options(given)
+        return expand(given) if isinstance(given, str) else given
+
+    return {name: value(given) for name, given in options.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +78,7 @@ class Location:
     key, secret : str, optional
         References such as ``${NAS_SECRET_KEY}``; never the secret itself.
     options : mapping
-        Further arguments of the file system.
+        Further arguments of the file system; secrets among them are references too.
     """
 
     url: str
@@ -84,20 +107,47 @@ class Location:
             raise ConfigurationError(
                 f"covis.{name}: unknown key {min(unknown)!r}; known are url, endpoint, key, secret, options"
             )
-        for word in ("key", "secret"):
-            value = section.get(word)
+        options = section.get("options") or {}
+        if not isinstance(options, Mapping):
+            raise ConfigurationError(f"covis.{name}.options must be names and values")
+        for word, value in [*((word, section.get(word)) for word in ("key", "secret")), *_secrets(options)]:
             if value is not None and not _REFERENCE.fullmatch(str(value)):
                 raise ConfigurationError(
                     f"covis.{name}.{word} must name an environment variable, as in ${{NAS_SECRET_KEY}}: "
                     "secrets do not belong in files"
+                )
+        for word in ("url", "endpoint"):
+            if _PASSWORD.search(str(section.get(word) or "")):
+                raise ConfigurationError(
+                    f"covis.{name}.{word} holds a password: put that into the environment, and the name of "
+                    f"its variable into covis.{name}.secret"
                 )
         return cls(
             url=str(section["url"]),
             endpoint=section.get("endpoint"),
             key=section.get("key"),
             secret=section.get("secret"),
-            options=dict(section.get("options") or {}),
+            options=dict(options),
         )
+
+
+_PASSWORD = re.compile(r"://[^/@]*:(?!\$\{)[^/@]+@")
+
+
+def is_secret(name: str) -> bool:
+    """Tell by its name that a setting holds a secret."""
+    return bool(re.search(r"(?:pass(?:word|phrase)|secret|token|access_key|api_key)$", name.lower()))
+
+
+def _secrets(options: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """List the options that are secrets, at any depth."""
+    found: list[tuple[str, Any]] = []
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            found += _secrets(value)
+        elif is_secret(name):
+            found.append((f"options.{name}", value))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +164,7 @@ class Settings:
     timeout: float
     retries: int
     backoff: float
+    patience: float
     limits: Limits
     window: int
     claim: float
@@ -121,7 +172,9 @@ class Settings:
 
 def _host_name(name: str) -> str:
     """Bring a host name to the catalogue's form; the environment can only say lower case and underscores."""
-    return name.upper().replace("_", "-")
+    upper = str(name).upper()
+    dashed = upper.replace("_", "-")
+    return dashed if dashed in DEFAULT_ORDER else upper
 
 
 def _legacy_hosts(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
@@ -129,6 +182,8 @@ def _legacy_hosts(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     known = {"COVIS-NAS": ("NAS", "raw"), "WASABI": ("WASABI", environ.get("WASABI_BUCKET", "covis-raw"))}
     known |= {f"OLD-COVIS-NAS{n}": (f"OLD_NAS{n}", "raw") for n in range(1, 7)}
     hosts: dict[str, dict[str, Any]] = {}
+    if environ.get("DMAS_API_KEY") or environ.get("DMAS_API_KEY_FILE"):
+        hosts["DMAS"] = {"url": "onc://data.oceannetworks.ca", "key": "${DMAS_API_KEY}"}
     for host, (stem, bucket) in known.items():
         address = environ.get(f"{stem}_URL")
         if address:
@@ -138,6 +193,60 @@ def _legacy_hosts(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
                 "key": f"${{{stem}_ACCESS_KEY}}",
                 "secret": f"${{{stem}_SECRET_KEY}}",
             }
+    return hosts
+
+
+def legacy_variables(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return which variables of the old worker have a say here.
+
+    Returns
+    -------
+    dict
+        Dotted name of the setting (for a host, of its section) -> name of the variable.
+    """
+    known = {
+        "covis.catalog.url": "MONGODB_URL",
+        "covis.catalog.database": "MONGODB_DB",
+        "covis.catalog.collection": "MONGODB_RUNS_TABLE",
+        "covis.prefix": "POSTPROC_PREFIX",
+    }
+    found = {name: variable for name, variable in known.items() if environ.get(variable)}
+    for host, entry in _legacy_hosts(environ).items():
+        if merged_hosts(environ)[host] == entry:
+            stem = str(entry["key"])[2:-1].removesuffix("_ACCESS_KEY")
+            found[f"covis.hosts.{host}"] = stem if stem == "DMAS_API_KEY" else f"{stem}_URL"
+    return found
+
+
+def merged_hosts(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
+    """Bring together what configuration and the old worker's variables say of raw hosts.
+
+    Parameters
+    ----------
+    environ : mapping
+        Environment, for the old worker's variables. They are weaker than our own settings, stronger than
+        the defaults.
+
+    Returns
+    -------
+    dict
+        Entries as `Location.from_config` takes them, by the catalogue's names.
+    """
+    defaults = _DEFAULTS["covis"]["hosts"]
+    hosts: dict[str, Any] = {}
+    for given, entry in dask.config.get("covis.hosts").items():
+        name = _host_name(given)
+        before = hosts.get(name)
+        if isinstance(before, Mapping) and isinstance(entry, Mapping):
+            hosts[name] = {**before, **entry}
+        else:
+            hosts[name] = entry
+    for name, entry in _legacy_hosts(environ).items():
+        if hosts.get(name) in (None, defaults.get(name)):
+            hosts[name] = entry
+    for name in list(hosts):
+        # A host of the user's own, whose name the environment cannot spell.
+        hosts.setdefault(name.replace("_", "-"), hosts[name])
     return hosts
 
 
@@ -177,11 +286,7 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         With the key and what it may be.
     """
     section = dask.config.get("covis")
-    defaults = _DEFAULTS["covis"]
-    hosts = {_host_name(name): entry for name, entry in section["hosts"].items()}
-    for name, entry in _legacy_hosts(environ).items():
-        if hosts.get(name) in (None, defaults["hosts"].get(name)):
-            hosts[name] = entry
+    hosts = merged_hosts(environ)
     limits = section["limits"]
     return Settings(
         catalog=locate(environ=environ),
@@ -194,6 +299,7 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         timeout=_seconds("timeout", section["timeout"]),
         retries=_count("retries", section["retries"], 0),
         backoff=_seconds("backoff", section["backoff"]),
+        patience=_seconds("patience", section["patience"]),
         limits=Limits(
             max_members=_count("limits.members", limits["members"], 1),
             max_member_bytes=_bytes("limits.member-bytes", limits["member-bytes"]),

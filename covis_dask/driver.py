@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from distributed import Client, Future, KilledWorker
 
@@ -19,16 +20,22 @@ from catalog.errors import CatalogError
 from catalog.model import ProductRecord
 from catalog.store import Catalog
 from covis_dask.config import Settings
+from covis_dask.engines import engine_named
 from covis_dask.errors import Cancelled, ConfigurationError, WorkerLost
+from covis_dask.monitor.events import Announcer
 from covis_dask.monitor.status import BatchStatus
 from covis_dask.monitor.terminal import Display
+from covis_dask.outages import LONGEST_PAUSE, Outages
 from covis_dask.plan import Plan, PlanItem
 from covis_dask.task import RunOutcome, RunTask
 from covis_dask.worker import process_run
 
 __all__ = ["Driver"]
 
+T = TypeVar("T")
+
 _TICK = 0.25
+_CATALOGUE = "the catalogue"
 _RECORD_EVERY = 1.0
 
 
@@ -73,9 +80,12 @@ class Driver:
     _recorded_at: float = 0.0
     _claimed_at: float = 0.0
     _fault: ConfigurationError | None = None
+    _outages: Outages = field(default_factory=Outages)
+    _ask_after: float = 0.0
 
     def settle(self, plan: Plan) -> None:
         """Account for the runs that need no worker."""
+        self.status.expect(item.run.basename for item in plan.items)
         for item in plan.items:
             if item.task is None:
                 self._end_without_task(item)
@@ -88,9 +98,11 @@ class Driver:
         ConfigurationError
             When a worker found that no run can succeed; all that was not done is accounted for as not run.
         CatalogError
-            When outcomes could not be recorded at the end; the products themselves are safe.
+            When the catalogue stays away for longer than ``covis.patience``; products are safe, and the next
+            batch adopts them.
         """
         self._waiting.extend(plan.tasks)
+        announcer = Announcer(client, self.status)
         try:
             while self._waiting or self._later or self._flying:
                 if self.stop.is_set() or self._fault:
@@ -103,10 +115,12 @@ class Driver:
                 self._record()
                 self.status.running, self.status.retrying = len(self._flying), len(self._later)
                 self.display.update(self.status)
+                announcer.tell(self.outcomes)
         finally:
             self.abandon(plan)
-            self._record(at_last=True)
-            self.catalog.release(self.status.batch)
+            announcer.over(self.outcomes, "stopped" if self.stop.is_set() or self._fault else "finished")
+            self.patiently(self._record_now)
+            self.patiently(lambda: self.catalog.release(self.status.batch))
         if self._fault:
             raise self._fault
 
@@ -134,13 +148,17 @@ class Driver:
         if not chosen:
             return
         ours = self._claim([task.run.basename for task in chosen])
+        if ours is None:
+            self._waiting.extendleft(reversed(chosen))
+            return
         for task in chosen:
             if task.run.basename not in ours:
                 taken = Cancelled("another batch is at work on it; its outcome will be in the catalogue")
                 self._end(RunOutcome.of_error(task, taken), None)
                 continue
             key = f"{task.run.basename}-{task.batch}-{task.attempt}"
-            future = client.submit(self.work, task, key=key, pure=False)
+            resources = dict(engine_named(task.engine).resources) or None
+            future = client.submit(self.work, task, key=key, pure=False, resources=resources)
             self._flying[future] = task
             future.add_done_callback(self._ended.put)
 
@@ -166,12 +184,25 @@ class Driver:
         if outcome.state == "not-run" and outcome.kind != Cancelled.kind:
             self._fault = self._fault or ConfigurationError(outcome.reason)
             self._end(outcome, None)
-        elif outcome.retry and task.attempt <= self.retries:
-            pause = self.settings.backoff * 2 ** (task.attempt - 1)
+        elif self._try_again(task, outcome):
+            pause = min(self.settings.backoff * 2 ** (task.attempt - 1), LONGEST_PAUSE)
             again = replace(task, attempt=task.attempt + 1)
             heapq.heappush(self._later, (time.monotonic() + pause, task.run.basename, again))
         else:
             self._end(outcome, task)
+
+    def _try_again(self, task: RunTask, outcome: RunOutcome) -> bool:
+        """Say whether a run gets another try; while a store is away as a whole, tries are not counted."""
+        if outcome.state in {"done", "already"}:
+            for place in {"products", outcome.host} - {None}:
+                if self._outages.answered(str(place)) is not None:
+                    self.log(f"{place} answers again")
+        if not outcome.retry:
+            return False
+        away = None if outcome.place is None else self._outages.failed(outcome.place)
+        if away == 0:
+            self.log(f"{outcome.place} does not answer; its runs wait for it: {outcome.reason}")
+        return task.attempt <= self.retries or (away is not None and away < self.settings.patience)
 
     def abandon(self, plan: Plan) -> None:
         """Account for every task that has not ended; what is committed stays, and the next batch finds it."""
@@ -184,30 +215,66 @@ class Driver:
                 )
         self.status.running = self.status.retrying = 0
 
-    def _claim(self, basenames: list[str]) -> frozenset[str]:
+    def _claim(self, basenames: list[str]) -> frozenset[str] | None:
+        """Claim runs; None while the catalogue is away."""
         until = _utc_now() + dt.timedelta(seconds=self.settings.claim)
-        return self.catalog.claim(basenames, self.status.batch, until)
+        return self._ask(lambda: self.catalog.claim(basenames, self.status.batch, until))
 
     def _keep_claims(self) -> None:
         """Extend our claims well before they run out."""
         if self._flying and time.monotonic() - self._claimed_at > self.settings.claim / 3:
-            self._claimed_at = time.monotonic()
-            self._claim([task.run.basename for task in self._flying.values()])
+            claimed = self._claim([task.run.basename for task in self._flying.values()])
+            if claimed is not None:
+                self._claimed_at = time.monotonic()
 
-    def _record(self, *, at_last: bool = False) -> None:
+    def _record(self) -> None:
         """Write outcomes to the catalogue, many at once; while it is away they wait here."""
-        due = time.monotonic() - self._recorded_at > _RECORD_EVERY
-        if not self._unrecorded or not (due or at_last):
-            return
-        self._recorded_at = time.monotonic()
-        try:
+        if self._unrecorded and time.monotonic() - self._recorded_at > _RECORD_EVERY:
+            self._recorded_at = time.monotonic()
+            self._ask(self._record_now)
+
+    def _record_now(self) -> None:
+        if self._unrecorded:
             self.catalog.record(self._unrecorded)
-        except CatalogError as error:
-            if at_last:
-                raise
-            self.log(f"the catalogue does not answer, outcomes wait: {error}")
-        else:
             self._unrecorded = {}
+
+    def _ask(self, call: Callable[[], T]) -> T | None:
+        """Ask the catalogue, unless it has failed to answer a moment ago; None while it is away.
+
+        Raises
+        ------
+        CatalogError
+            When it has refused, or been away, for longer than ``covis.patience``.
+        """
+        if time.monotonic() < self._ask_after:
+            return None
+        try:
+            answer = call()
+        except CatalogError as error:
+            away = self._outages.failed(_CATALOGUE)
+            if away > self.settings.patience:
+                raise
+            if away == 0:
+                self.log(f"the catalogue does not answer, the batch waits for it: {error}")
+            self._ask_after = time.monotonic() + min(self.settings.backoff, LONGEST_PAUSE)
+            return None
+        away_for = self._outages.answered(_CATALOGUE)
+        if away_for is not None:
+            self.log(f"the catalogue answers again, after {away_for:.0f} s")
+        return answer
+
+    def patiently(self, call: Callable[[], object]) -> None:
+        """Ask the catalogue until it answers; see `_ask` for what is raised when it never does."""
+        done = False
+
+        def noting() -> bool:
+            call()
+            return True
+
+        while not done:
+            done = bool(self._ask(noting))
+            if not done:
+                time.sleep(_TICK)
 
 
 def _lost(task: RunTask, future: Future[RunOutcome]) -> RunOutcome:

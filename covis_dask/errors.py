@@ -86,9 +86,16 @@ class TransientError(CovisError):
 
 
 class StorageUnavailable(TransientError):
-    """The store did not answer, or broke off."""
+    """The store did not answer, or broke off.
+
+    Attributes
+    ----------
+    place : str
+        Which store: a raw host's name, or ``products``. The batch is patient with each place as a whole.
+    """
 
     kind = "storage-unavailable"
+    place: str = "products"
 
 
 class WorkerLost(TransientError):

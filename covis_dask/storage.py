@@ -11,14 +11,14 @@ import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from covis_dask.config import Location, expand
+from covis_dask.config import Location, expand, expand_options
 from covis_dask.errors import ConfigurationError, StorageRefused, StorageUnavailable
 
 __all__ = ["ProductStore", "open_location", "storage_errors"]
@@ -41,23 +41,56 @@ def open_location(location: Location) -> tuple[Any, str]:
     Raises
     ------
     ConfigurationError
-        When the URL has an unknown protocol, or a secret is not in the environment.
+        When the URL has an unknown protocol, or a secret is not in the environment; `StorageRefused` when
+        an SSH server is not the one it should be.
+    StorageUnavailable
+        When an SSH server does not answer. Other stores are not asked yet.
     """
-    options: dict[str, Any] = dict(location.options)
-    if location.url.startswith(("s3://", "s3a://")):
-        options.setdefault("config_kwargs", _TIMEOUTS)
-        options.setdefault("use_listings_cache", False)  # other workers write to the same store
-        if location.endpoint:
-            options["endpoint_url"] = expand(location.endpoint)
-        if location.key:
-            options["key"] = expand(location.key)
-        if location.secret:
-            options["secret"] = expand(location.secret)
+    options = expand_options(location.options)
+    url = expand(location.url)
+    scheme, _, rest = url.partition("://")
+    said = {
+        word: expand(value)
+        for word, value in (
+            ("endpoint", location.endpoint),
+            ("key", location.key),
+            ("secret", location.secret),
+        )
+        if value
+    }
     try:
-        fs, root = fsspec.core.url_to_fs(expand(location.url), **options)
+        if scheme == "onc":
+            return _open_onc(rest, said, options), ""
+        if scheme in ("sftp", "ssh"):
+            return _open_sftp(url, said, options)
+        if scheme in ("s3", "s3a"):
+            options.setdefault("config_kwargs", _TIMEOUTS)
+            options.setdefault("use_listings_cache", False)  # other workers write to the same store
+            options |= {_S3_WORDS[word]: value for word, value in said.items()}
+        fs, root = fsspec.core.url_to_fs(url, **options)
     except (ImportError, TypeError, ValueError) as error:
         raise ConfigurationError(f"{location.url} cannot be opened: {error}") from error
     return fs, str(root).rstrip("/")
+
+
+_S3_WORDS = {"endpoint": "endpoint_url", "key": "key", "secret": "secret"}
+
+
+def _open_onc(host: str, said: Mapping[str, str], options: Mapping[str, Any]) -> Any:
+    from covis_dask._onc import OncFileSystem
+
+    if "key" not in said:
+        raise ConfigurationError("the archive of Ocean Networks Canada needs a token: key: ${DMAS_API_KEY}")
+    return OncFileSystem(said.get("endpoint") or f"https://{host}", said["key"], **options)
+
+
+def _open_sftp(url: str, said: Mapping[str, str], options: dict[str, Any]) -> tuple[Any, str]:
+    from covis_dask._sftp import VerifiedSftp  # paramiko is an optional package
+
+    where = {**VerifiedSftp._get_kwargs_from_urls(url), **options}
+    where |= {{"key": "username", "secret": "password"}[word]: value for word, value in said.items()}
+    with storage_errors(f"connecting to sftp://{where.get('host')}"):
+        return VerifiedSftp(**where), str(VerifiedSftp._strip_protocol(url)).rstrip("/")
 
 
 def _is_transport(error: BaseException) -> bool:
@@ -102,7 +135,7 @@ def storage_errors(what: str, *, missing: type[Exception] | None = None) -> Iter
             ) from error
         raise StorageUnavailable(f"{what}: {error or type(error).__name__}") from error
     except Exception as error:
-        if _is_transport(error):
+        if _is_transport(error) or isinstance(error, EOFError):
             raise StorageUnavailable(f"{what}: {error or type(error).__name__}") from error
         raise
 
@@ -118,11 +151,14 @@ class ProductStore:
         Path of the store on `fs`; every path below is relative to it.
     url : str
         How the configuration names it.
+    conditional : bool
+        Whether the store itself lets only one of several writers of a manifest win; see `probed`.
     """
 
     fs: Any
     root: str
     url: str
+    conditional: bool = True
 
     @classmethod
     def open(cls, location: Location) -> "ProductStore":
@@ -139,6 +175,19 @@ class ProductStore:
         path = f".probe-{uuid.uuid4().hex}"
         self.put_bytes(path, b"covis-dask looks whether it may write here\n")
         self.remove(path)
+
+    def probed(self) -> "ProductStore":
+        """Make sure that the store takes writes, and find out whether it honours conditional ones.
+
+        Some S3 servers ignore ``If-None-Match: *``: then all racers would believe that they have won.
+        """
+        self.check_writable()
+        path = f".probe-{uuid.uuid4().hex}"
+        try:
+            won = [self.put_new_json(path, {"by": racer}) for racer in (1, 2)]
+        finally:
+            self.remove(path)
+        return replace(self, conditional=won == [True, False])
 
     def read_json(self, path: str) -> Any:
         """Return a JSON document, or None when there is none (or none that can be read)."""
@@ -186,8 +235,8 @@ class ProductStore:
     def put_new_json(self, path: str, document: Mapping[str, Any]) -> bool:
         """Store a document unless one is there already; says whether ours is the one.
 
-        The condition is kept by the store itself (link(2), or ``If-None-Match: *`` on S3). Some S3 servers
-        ignore it; there the catalogue's claims keep two batches apart.
+        The condition is kept by the store itself (link(2), or ``If-None-Match: *`` on S3). Where it does not
+        (`conditional` is false), we look first, and the catalogue's claims keep two batches apart.
         """
         data = json.dumps(document, indent=1, sort_keys=True, allow_nan=False).encode()
         with storage_errors(f"writing {self.url}/{path}"):
@@ -202,6 +251,8 @@ class ProductStore:
                 finally:
                     part.unlink()
                 return True
+            if not self.conditional and (found := self.read_bytes(path)) is not None:
+                return found == data
             return self._pipe_new(path, data)
 
     def _pipe_new(self, path: str, data: bytes) -> bool:

@@ -22,14 +22,30 @@ def diffuse(hour: int) -> RunSpec:
     return run_spec("END", "diffuse", start=start, pings=6, samples=400)
 
 
+def imaging(hour: int) -> RunSpec:
+    """Return a small imaging run of 2014-03-05."""
+    start = run_spec("END", "imaging").start.replace(hour=hour)
+    return run_spec("END", "imaging", start=start, pitches=(20.0, 22.0), pings=2, samples=400)
+
+
+def doppler(hour: int) -> RunSpec:
+    """Return a small Doppler run of 2014-03-05."""
+    start = run_spec("END", "doppler").start.replace(hour=hour)
+    return run_spec("END", "doppler", start=start, pitches=(24.0, 26.0), pings=3, samples=500)
+
+
+MODES = {"DIFFUSE": diffuse, "IMAGING": imaging, "DOPPLER": doppler}
+
+
 @cache
-def _members() -> Mapping[str, bytes]:
-    return simulate(diffuse(1), Scene((PointScatterers(((-9.0, -8.0, 0.0),), (-20.0,), jitter=0.5),)))
+def _members(mode: str) -> Mapping[str, bytes]:
+    scene = Scene((PointScatterers(((-9.0, -8.0, 0.0),), (-20.0,), jitter=0.5),))
+    return simulate(MODES[mode](1), scene)
 
 
-def members() -> dict[str, bytes]:
-    """Return the files of one sound diffuse run; every run made here has the same."""
-    return dict(_members())
+def members(mode: str = "DIFFUSE") -> dict[str, bytes]:
+    """Return the files of one sound run of a mode; every run of it made here has the same."""
+    return dict(_members(mode))
 
 
 @dataclass(frozen=True)
@@ -42,7 +58,7 @@ class Place:
         """Put a run into the archive."""
         folder = self.path / "covis-data" / "raw" / f"{spec.start:%Y/%m/%d}"
         archive = folder / f"{spec.basename}{extension}"
-        return write_archive(members() if files is None else files, archive, folder=spec.folder)
+        return write_archive(members(spec.mode) if files is None else files, archive, folder=spec.folder)
 
     def catalogue(self, folder: str = "covis-data/raw", host: str = "COVIS-NAS") -> None:
         """List the archive in the catalogue."""

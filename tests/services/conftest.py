@@ -6,21 +6,27 @@ from collections.abc import Iterator
 import pymongo
 import pytest
 
-from tests.services._mongo import LENT, MongoServer
+from cluster.processes import ServerFailed
+from cluster.servers import S3Server, mongo_server, s3_server
+from tests.services._mongo import LENT
+from tests.services._s3 import READER
 
 
 @pytest.fixture(scope="session")
 def mongo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Give a server: the one that COVIS_TEST_MONGODB_URL names, or the test server. Never MONGODB_URL's."""
+    """Give a server: the one that COVIS_TEST_MONGODB_URL names, or one of our own. Never MONGODB_URL's."""
     if given := os.environ.get(LENT):
         yield given
         return
-    server = MongoServer(tmp_path_factory.mktemp("mongo"))
-    server.start()
+    try:
+        server = mongo_server("mongo", tmp_path_factory.mktemp("mongo"))
+    except ServerFailed as error:
+        pytest.skip(str(error))
+    server.process.start()
     try:
         yield server.url
     finally:
-        server.stop()
+        server.process.stop()
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +34,30 @@ def mongo_client(mongo_url: str) -> Iterator["pymongo.MongoClient[dict[str, obje
     """Give a client of that server, for looking behind the catalogue's back."""
     with pymongo.MongoClient[dict[str, object]](mongo_url, tz_aware=True) as client:
         yield client
+
+
+def _s3(name: str, folder: pytest.TempPathFactory, *buckets: str) -> Iterator[S3Server]:
+    try:
+        server = s3_server(
+            name, folder.mktemp(name), key=f"covis-{name}", secret=f"{name}-secret-0001", reader=READER
+        )
+    except ServerFailed as error:
+        pytest.skip(str(error))
+    server.process.start()
+    try:
+        server.make_buckets(*buckets)
+        yield server
+    finally:
+        server.process.stop()
+
+
+@pytest.fixture(scope="session")
+def nas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """Give a NAS: an S3 server with the buckets `raw` and `postprocessed`."""
+    yield from _s3("nas", tmp_path_factory, "raw", "postprocessed")
+
+
+@pytest.fixture(scope="session")
+def wasabi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """Give a second S3 host, with other accounts and the bucket `covis-raw`."""
+    yield from _s3("wasabi", tmp_path_factory, "covis-raw")

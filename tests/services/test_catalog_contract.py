@@ -10,6 +10,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import product as product_of
 from pathlib import Path
@@ -19,6 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from catalog.copying import CopyReport, copy_catalog
 from catalog.errors import CatalogError
 from catalog.ingest import import_listing
 from catalog.model import Batch, Content, ProductRecord, RawFile, Run
@@ -454,3 +456,31 @@ def test_speed_of_the_file(tmp_path: Path) -> None:
     assert added - before < 10
     assert recorded - added < 10
     assert read - recorded < 2
+
+
+@pytest.mark.service
+@pytest.mark.parametrize("way", ["sqlite-mongodb", "mongodb-sqlite"])
+def test_copy_between_stores(way: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """A catalogue copied to the other kind of store is the same there; again changes nothing."""
+    place = contextmanager(_place)
+    whole = replace(ONE, raw=(NAS, *ONE.raw), contents=(Content("sweep.json", 4727, "abc"),))
+    batch = Batch("b", {}, {"engine": "native"}, {}, {"done": 1}, NOW, NOW + HOUR, "p/report")
+    from_kind, to_kind = way.split("-")
+    with (
+        place(from_kind, request, tmp_path) as first,
+        place(to_kind, request, tmp_path) as second,
+        first.open() as source,
+        second.open() as target,
+    ):
+        source.add_raw([*series(30), whole])
+        source.record({whole.basename: product()})
+        source.put_batch(batch)
+        assert copy_catalog(source, target) == CopyReport(31, 31, 0, 1, 1)
+        assert list(target.select(RunQuery())) == list(source.select(RunQuery()))
+        assert target.get(whole.basename) == replace(whole, product=product())
+        assert target.get_batch("b") == batch
+        # What the target learned since is newer, and stays.
+        later = replace(product(), at=NOW + HOUR, state="failed")
+        target.record({whole.basename: later})
+        assert copy_catalog(source, target) == CopyReport(31, 0, 0, 0, 1)
+        assert target.get(whole.basename) == replace(whole, product=later)

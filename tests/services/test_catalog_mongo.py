@@ -14,7 +14,8 @@ from catalog.errors import CatalogUnavailable
 from catalog.model import ProductRecord, RawFile, Run
 from catalog.mongo import MongoCatalog
 from catalog.query import RunQuery
-from tests.services._mongo import MongoServer, drop
+from cluster.servers import mongo_server
+from tests.services._mongo import drop
 
 pytestmark = pytest.mark.service
 
@@ -88,17 +89,34 @@ def test_basenames_are_unique(mongo_url: str, database: Any) -> None:
 
 def test_a_server_that_is_killed(tmp_path: Path) -> None:
     """What was recorded is there after kill -9; while the server is away, that is what is said."""
-    server = MongoServer(tmp_path)
-    server.start()
+    server = mongo_server("mongo", tmp_path)
+    server.process.start()
     try:
         with MongoCatalog(f"{server.url}?serverSelectionTimeoutMS=500") as catalog:
             catalog.add_raw([RUN])
             catalog.record({RUN.basename: PRODUCT})
-            server.kill()
+            server.process.kill()
             with pytest.raises(CatalogUnavailable, match="does not answer"):
                 catalog.record({RUN.basename: PRODUCT})
-            server.start()
+            server.process.start()
             assert catalog.get(RUN.basename) == replace(RUN, product=PRODUCT)
             assert catalog.add_raw([RUN]) == (0, 0)
     finally:
-        server.stop()
+        server.process.stop()
+
+
+def test_a_server_that_hangs(tmp_path: Path) -> None:
+    """A server that accepts and never answers is unavailable too, after a while, not a batch that hangs."""
+    server = mongo_server("mongo", tmp_path)
+    server.process.start()
+    try:
+        waits = "?serverSelectionTimeoutMS=500&socketTimeoutMS=500&connectTimeoutMS=500"
+        with MongoCatalog(server.url + waits) as catalog:
+            catalog.add_raw([RUN])
+            server.process.pause()
+            with pytest.raises(CatalogUnavailable, match="does not answer"):
+                catalog.get(RUN.basename)
+            server.process.resume()
+            assert catalog.get(RUN.basename) == RUN
+    finally:
+        server.process.stop()

@@ -1,44 +1,35 @@
-"""Products on a real S3 server: one winner per commit, refusals with reasons, a batch end to end."""
+"""Products and raw archives on real S3 servers: MinIO, or SeaweedFS where there is none."""
 
-import re
 import threading
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
-import yaml
 
-from covis_dask.config import Location
-from covis_dask.errors import StorageRefused, StorageUnavailable
-from covis_dask.storage import ProductStore
-from tests._place import Place, diffuse
-from tests.services._s3 import S3Server, s3_server
+from catalog.ingest import walk_store
+from cluster.servers import S3Server
+from covis_dask.errors import RawMissing, StorageRefused, StorageUnavailable
+from covis_dask.raw._store import open_random, open_sequential
+from covis_dask.raw.source import ArchiveSource
+from covis_dask.storage import ProductStore, open_location, storage_errors
+from tests.services._proxy import FaultProxy
+from tests.services._s3 import location, put_many, read_only
 
 pytestmark = pytest.mark.service
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    """Give a running server with the buckets `raw` and `postprocessed`."""
-    with s3_server(tmp_path_factory.mktemp("s3")) as server:
-        fs = server.filesystem()
-        fs.mkdir("raw")
-        fs.mkdir("postprocessed")
-        yield server
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the client give up in a second rather than in a minute."""
+    quick = {"connect_timeout": 1, "read_timeout": 1, "retries": {"max_attempts": 1}}
+    monkeypatch.setattr("covis_dask.storage._TIMEOUTS", quick)
+    monkeypatch.setattr("s3fs.S3FileSystem.retries", 1)
 
 
-def _store(server: S3Server, monkeypatch: pytest.MonkeyPatch, who: tuple[str, str], url: str) -> ProductStore:
-    monkeypatch.setenv("TEST_KEY", who[0])
-    monkeypatch.setenv("TEST_SECRET", who[1])
-    return ProductStore.open(
-        Location(url, endpoint=server.endpoint, key="${TEST_KEY}", secret="${TEST_SECRET}")
-    )
-
-
-def test_commit_has_one_winner(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of eight workers that commit the same run at once, one is told that the product is its own."""
-    store = _store(server, monkeypatch, server.writer, "s3://postprocessed")
-    store.check_writable()
+def test_commit_has_one_winner(nas: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The probe finds that the server honours conditions; of eight who commit at once, one is told it won."""
+    store = ProductStore.open(location(nas, monkeypatch)).probed()
+    assert store.conditional
     barrier = threading.Barrier(8)
     won: list[int] = []
 
@@ -54,61 +45,127 @@ def test_commit_has_one_winner(server: S3Server, monkeypatch: pytest.MonkeyPatch
         thread.join()
     assert len(won) == 1
     assert store.read_json("run/metadata.json") == {"by": won[0]}
+    assert not [path for path in nas.filesystem().find("postprocessed") if ".probe-" in path]
 
 
-def test_refusals_stop_with_the_servers_reason(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refusals_stop_with_the_servers_reason(nas: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Read-only credentials, a wrong secret, a missing bucket are refusals; none shows the secret."""
-    reader = _store(server, monkeypatch, server.reader, "s3://postprocessed")
+    reader = ProductStore.open(location(nas, monkeypatch, account=read_only(nas)))
+    assert reader.read_json("nothing") is None
     with pytest.raises(StorageRefused, match="Access Denied"):
         reader.check_writable()
-    wrong = _store(server, monkeypatch, (server.writer[0], "not-the-secret"), "s3://postprocessed")
+    wrong = ProductStore.open(location(nas, monkeypatch, account=(nas.key, "not-the-secret", None)))
     with pytest.raises(StorageRefused) as caught:
         wrong.check_writable()
     assert "not-the-secret" not in str(caught.value)
-    missing = _store(server, monkeypatch, server.writer, "s3://nowhere")
+    missing = ProductStore.open(location(nas, monkeypatch, "s3://nowhere"))
     with pytest.raises(StorageRefused, match="bucket"):
         missing.check_writable()
 
 
-def test_server_that_is_not_there_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No answer is a passing fault, to be tried again."""
-    monkeypatch.setattr(
-        "covis_dask.storage._TIMEOUTS", {"connect_timeout": 1, "retries": {"max_attempts": 1}}
+def test_hosts_are_separate(nas: S3Server, wasabi: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two servers with buckets and accounts of their own are used side by side; no secret opens both."""
+    nas.filesystem().pipe_file("raw/a.tar", b"on the nas")
+    wasabi.filesystem().pipe_file("covis-raw/a.tar", b"on wasabi")
+    first, _ = open_location(location(nas, monkeypatch, "s3://raw"))
+    second, _ = open_location(location(wasabi, monkeypatch, "s3://covis-raw"))
+    assert first.cat_file("raw/a.tar") == b"on the nas"
+    assert second.cat_file("covis-raw/a.tar") == b"on wasabi"
+    crossed, _ = open_location(
+        location(wasabi, monkeypatch, "s3://covis-raw", account=(nas.key, nas.secret, None))
     )
-    store = _store(S3Server("http://127.0.0.1:9"), monkeypatch, ("a", "b"), "s3://postprocessed")
+    with pytest.raises(StorageRefused), storage_errors("looking", missing=RawMissing):
+        crossed.info("covis-raw/a.tar")
+
+
+def test_large_files_go_in_parts_and_come_in_ranges(
+    nas: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A file above the size of one part is uploaded in several, and read back whole, ahead and by ranges."""
+    data = np.random.default_rng(0).bytes(101 * 2**20)
+    (tmp_path / "large.bin").write_bytes(data)
+    store = ProductStore.open(location(nas, monkeypatch))
+    store.put_file(tmp_path / "large.bin", "large/large.bin")
+    path = store.full("large/large.bin")
+    assert store.fs.info(path)["ETag"].strip('"').endswith("-3")
+    source = ArchiveSource(store.fs, path)
+    with open_sequential(source) as stream:
+        assert stream.read() == data
+    with open_random(source) as stream:
+        for start in (50 * 2**20 - 5, 17, 101 * 2**20 - 3):
+            stream.seek(start)
+            assert stream.read(10) == data[start : start + 10]
+    store.remove("large/large.bin")
+
+
+def test_listing_of_twenty_thousand_keys(nas: S3Server) -> None:
+    """A walk sees all of a large archive, page after page, with sizes."""
+    fs = nas.filesystem()
+    fs.mkdir("many")
+    clock = [f"{n // 3600:02}{n // 60 % 60:02}{n % 60:02}" for n in range(20_000)]
+    names = [f"2019/01/01/COVIS-20190101T{time}-diffuse1.tar.gz" for time in clock]
+    put_many(nas, "many", names)
+    report = walk_store(fs, "many", "COVIS-NAS")
+    assert len(report.runs) == 20_000
+    assert {file.filesize for run in report.runs for file in run.raw} == {1}
+
+
+def test_server_that_is_not_there_is_unavailable(nas: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No answer is a passing fault, to be tried again."""
+    _quick(monkeypatch)
+    store = ProductStore.open(location(nas, monkeypatch, endpoint="http://127.0.0.1:9"))
     with pytest.raises(StorageUnavailable):
         store.read_json("x")
 
 
-def test_batch_from_s3_to_s3(server: S3Server, tmp_path: Path) -> None:
-    """README's configuration works: raw archives and products in S3, secrets only from the environment."""
-    place = Place(tmp_path)
-    access = {"endpoint": server.endpoint, "key": "${NAS_KEY}", "secret": "${NAS_SECRET}"}
-    settings = {
-        "catalog": {"url": f"sqlite:///{tmp_path}/catalog.sqlite"},
-        "hosts": {"COVIS-NAS": {"url": "s3://raw", **access}},
-        "products": {"url": "s3://postprocessed", **access},
-    }
-    (tmp_path / "config").mkdir()
-    (tmp_path / "config" / "covis.yaml").write_text(yaml.safe_dump({"covis": settings}))
-    key, secret = server.writer
-    for hour in (1, 2):
-        place.store(diffuse(hour))
-    fs = server.filesystem()
-    fs.put(f"{tmp_path}/covis-data/raw/", "raw/", recursive=True)
-    place.catalogue()
-    words = ("covis_dask.batch", "--mode", "diffuse", "--workers", "1")
-    said = place.run(*words, NAS_KEY=key, NAS_SECRET=secret)
-    assert said.returncode == 0, said.stderr
-    assert re.search(r"^done +2$", said.stdout, re.MULTILINE)
-    again = place.run(*words, "--verify", NAS_KEY=key, NAS_SECRET=secret)
-    assert "nothing to do" in again.stdout
-    stored = fs.find("postprocessed/native-matlab")
-    assert sum(path.endswith("/metadata.json") for path in stored) == 2
-    texts = [
-        said.stdout,
-        said.stderr,
-        again.stdout,
-        *(fs.cat_file(path).decode("latin-1") for path in stored),
-    ]
-    assert not any(secret in text for text in texts)
+@pytest.fixture
+def large(nas: S3Server) -> bytes:
+    """Give the contents of the object ``raw/large.tar``."""
+    data = np.random.default_rng(1).bytes(3 * 2**20)
+    fs = nas.filesystem()
+    if not fs.exists("raw/large.tar"):
+        fs.pipe_file("raw/large.tar", data)
+    return data
+
+
+def _through(proxy: FaultProxy, nas: S3Server, monkeypatch: pytest.MonkeyPatch) -> Any:
+    return open_location(location(nas, monkeypatch, "s3://raw", endpoint=proxy.url))[0]
+
+
+def test_slow_connection_is_waited_for(nas: S3Server, monkeypatch: pytest.MonkeyPatch, large: bytes) -> None:
+    """A slow line delays and no more."""
+    with FaultProxy(nas.endpoint) as proxy:
+        proxy.rate = 4e6
+        with open_sequential(ArchiveSource(_through(proxy, nas, monkeypatch), "raw/large.tar")) as stream:
+            assert stream.read() == large
+
+
+def test_dropped_connection_is_taken_up_again(
+    nas: S3Server, monkeypatch: pytest.MonkeyPatch, large: bytes
+) -> None:
+    """An answer that breaks off in the middle is asked for again, and the bytes are right."""
+    with FaultProxy(nas.endpoint) as proxy:
+        proxy.cuts = 2
+        fs = _through(proxy, nas, monkeypatch)
+        with open_sequential(ArchiveSource(fs, "raw/large.tar")) as stream:
+            assert stream.read() == large
+        assert proxy.cuts == 0
+
+
+@pytest.mark.parametrize("fault", ["cuts", "hangs", "refuses"])
+def test_connection_that_never_works_is_unavailable(
+    nas: S3Server, monkeypatch: pytest.MonkeyPatch, large: bytes, fault: str
+) -> None:
+    """A line that always breaks, hangs or refuses is storage-unavailable; once mended, all is well."""
+    _quick(monkeypatch)
+    with FaultProxy(nas.endpoint) as proxy:
+        fs = _through(proxy, nas, monkeypatch)
+        source = ArchiveSource(fs, "raw/large.tar")
+        with open_sequential(source) as stream:
+            assert stream.read(1) == large[:1]
+        setattr(proxy, fault, 10**6 if fault == "cuts" else True)
+        with pytest.raises(StorageUnavailable), open_random(source) as stream:
+            stream.read(2**21)
+        setattr(proxy, fault, 0)
+        with open_random(source) as stream:
+            assert stream.read() == large

@@ -1,5 +1,6 @@
 """Settings: defaults, precedence, refusals, and no secret in sight."""
 
+from pathlib import Path
 from typing import Any
 
 import dask.config
@@ -57,8 +58,12 @@ def test_impossible_settings_are_sentences(change: dict[str, Any], sentence: str
     assert "hunter2" not in str(caught.value)
 
 
-def test_references_are_expanded_where_used() -> None:
-    """${NAME} becomes the environment's value; a variable that is not set is named."""
+def test_references_are_expanded_where_used(tmp_path: Path) -> None:
+    """${NAME} becomes the environment's value, or that of a mounted file; what is not set is named."""
     assert expand("a ${X} c", {"X": "b"}) == "a b c"
+    (tmp_path / "x").write_text("mounted\n")
+    assert expand("${X}", {"X_FILE": str(tmp_path / "x")}) == "mounted"
+    with pytest.raises(ConfigurationError, match="X"):
+        expand("${X}", {"X_FILE": str(tmp_path / "nowhere")})
     with pytest.raises(ConfigurationError, match="NAS_SECRET_KEY"):
         expand("${NAS_SECRET_KEY}", {})

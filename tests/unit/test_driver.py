@@ -6,10 +6,12 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from distributed import Client, LocalCluster
 
+from catalog.errors import CatalogUnavailable
 from catalog.model import RawFile, Run
 from catalog.query import RunQuery
 from catalog.store import Catalog, open_catalog
@@ -62,7 +64,7 @@ def _plan(catalog: Catalog, count: int) -> Plan:
 
 
 def _driver(catalog: Catalog, plan: Plan, work: Callable[[RunTask], RunOutcome]) -> Driver:
-    settings = replace(load_settings({}), backoff=0.01, window=2)
+    settings = replace(load_settings({}), backoff=0.01, patience=0.0, window=2)
     with show(quiet=True) as display:
         return Driver(
             catalog,
@@ -155,3 +157,63 @@ def test_two_batches_never_compute_the_same_run(client: Client, catalog: Catalog
     states = {outcome.basename: outcome.state for outcome in driver.outcomes}
     assert states.pop(first) == "not-run"
     assert set(states.values()) == {"done"}
+
+
+class _Leaky:
+    """A catalogue that goes away now and then; each outage lasts some calls."""
+
+    def __init__(self, catalog: Catalog, calls: int) -> None:
+        self._catalog = catalog
+        self.calls = calls
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._catalog, name)
+
+        def call(*arguments: Any) -> Any:
+            if self.calls > 0:
+                self.calls -= 1
+                raise CatalogUnavailable("away")
+            return method(*arguments)
+
+        return call
+
+
+def test_catalogue_that_goes_away_delays_the_batch(client: Client, catalog: Catalog) -> None:
+    """Claims and records wait for the catalogue; once it is back all are made."""
+    plan = _plan(catalog, 5)
+    leaky = _Leaky(catalog, 4)
+    said: list[str] = []
+    driver = _driver(leaky, plan, _done)
+    driver.log = said.append
+    driver.settings = replace(driver.settings, patience=60.0)
+    driver.run(client, plan)
+    assert all(run.product is not None and run.product.state == "done" for run in catalog.select(RunQuery()))
+    assert [line.partition(",")[0] for line in said] == [
+        "the catalogue does not answer",
+        "the catalogue answers again",
+    ]
+
+
+def test_catalogue_that_stays_away_ends_the_batch(client: Client, catalog: Catalog) -> None:
+    """Patience has an end; every run is accounted for all the same."""
+    plan = _plan(catalog, 5)
+    driver = _driver(_Leaky(catalog, 10**9), plan, _done)
+    with pytest.raises(CatalogUnavailable):
+        driver.run(client, plan)
+    assert {outcome.state for outcome in driver.outcomes} == {"not-run"}
+
+
+def _until(task: RunTask) -> RunOutcome:
+    """Fail for want of the product store six times, more often than runs are tried again."""
+    if task.attempt < 7:
+        return RunOutcome.of_error(task, StorageUnavailable("away"))
+    return _done(task)
+
+
+def test_store_that_goes_away_costs_no_run_its_tries(client: Client, catalog: Catalog) -> None:
+    """While a store is away as a whole, runs are tried again for as long as the batch has patience."""
+    plan = _plan(catalog, 3)
+    driver = _driver(catalog, plan, _until)
+    driver.settings = replace(driver.settings, patience=60.0)
+    driver.run(client, plan)
+    assert [outcome.state for outcome in driver.outcomes] == ["done"] * 3

@@ -2,11 +2,14 @@
 
 import threading
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from covis_dask.config import Location
 from covis_dask.errors import ConfigurationError, RawMissing, StorageRefused, StorageUnavailable
+from covis_dask.outages import ride_out
 from covis_dask.storage import ProductStore, open_location, storage_errors
 
 
@@ -84,3 +87,47 @@ def test_unknown_protocol_is_a_configuration_error() -> None:
     """A URL no file system knows is named."""
     with pytest.raises(ConfigurationError, match="nonsense://x"):
         open_location(Location("nonsense://x"))
+
+
+class _Careless(MemoryFileSystem):  # type: ignore[misc]  # fsspec ships no types
+    """Ignores conditions, as some S3 servers do."""
+
+    protocol = "careless"
+    store: ClassVar[dict[str, Any]] = {}
+
+    def pipe_file(self, path: str, value: bytes, **_: Any) -> None:
+        super().pipe_file(path, value)
+
+
+def test_store_that_ignores_conditions_is_found_out() -> None:
+    """The probe at start-up sees it; then we look before we commit, and leave no probe behind."""
+    store = ProductStore(_Careless(), "/x", "careless://x")
+    assert store.put_new_json("run/metadata.json", {"by": 1})
+    assert store.put_new_json("run/metadata.json", {"by": 2})
+    store = store.probed()
+    assert not store.conditional
+    assert not store.put_new_json("run/metadata.json", {"by": 3})
+    assert store.read_json("run/metadata.json") == {"by": 2}
+    assert not [path for path in store.fs.find("/x") if "probe" in path]
+
+
+def test_probe_of_a_store_that_honours_them(store: ProductStore) -> None:
+    """A local folder keeps conditions itself."""
+    assert store.probed().conditional
+
+
+def test_short_outages_are_ridden_out() -> None:
+    """A call is repeated while the store is away, and its error comes through when patience ends."""
+    faults = [StorageUnavailable("away")] * 2
+    said: list[str] = []
+
+    def call() -> str:
+        if faults:
+            raise faults.pop()
+        return "there"
+
+    assert ride_out(call, 10.0, 0.01, said.append) == "there"
+    assert len(said) == 2
+    faults.append(StorageUnavailable("away"))
+    with pytest.raises(StorageUnavailable):
+        ride_out(call, 0.0, 0.01, said.append)
