@@ -7,16 +7,20 @@ first asked for.
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeAlias
 
-import xarray as xr
+from covis_dask.modes._presets import PROGRAM_PRESETS
 
-from covis_dask.modes.context import Context
-from covis_dask.modes.parameters import PROGRAM_PRESETS, Parameters
-from covis_dask.raw.sweep import RawSweep
+if TYPE_CHECKING:  # command lines import this package for its presets, and shall answer at once
+    import xarray as xr
 
-__all__ = ["Program", "program"]
+    from covis_dask.modes.context import Context
+    from covis_dask.modes.parameters import Parameters
+    from covis_dask.raw.sweep import RawSweep
 
-Program = Callable[[RawSweep, Parameters, Context], xr.Dataset]
+__all__ = ["Program", "has_program", "program"]
+
+Program: TypeAlias = "Callable[[RawSweep, Parameters, Context], xr.Dataset]"
 
 _MODULES: Mapping[tuple[str, str], str] = MappingProxyType(
     {
@@ -32,7 +36,12 @@ _MODULES: Mapping[tuple[str, str], str] = MappingProxyType(
 )
 
 
-def program(family: str, site: str, preset: str | None = None) -> Program | None:
+def has_program(family: str, site: str) -> bool:
+    """Say whether there is a program for a kind of run, without importing it."""
+    return (site, family) in _MODULES
+
+
+def program(family: str, site: str, preset: str | None = None) -> "Program | None":
     """Return the program for a kind of run, None when there is none.
 
     Parameters

@@ -8,7 +8,7 @@ import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import xarray as xr
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from covis_dask.modes._account import Account
 from covis_dask.modes.parameters import Parameters
-from covis_dask.raw.sweep import PingTable, RawSweep
+from covis_dask.raw.sweep import PingTable
 from covis_dask.sonar.grid import GridAxes
 
-__all__ = ["Field", "Product"]
+__all__ = ["Field", "Product", "Swept"]
 
 _AXES = {
     "x": {"long_name": "distance east of the base of COVIS", "units": "m", "axis": "X"},
@@ -85,16 +85,28 @@ class Field:
         ]
 
 
+class Swept(Protocol):
+    """What a product repeats of the run: the ping table and sweep.json. A `RawSweep` is one."""
+
+    @property
+    def table(self) -> PingTable:
+        """Rows of index.csv."""
+
+    @property
+    def sweep(self) -> Mapping[str, Any]:
+        """sweep.json."""
+
+
 class Product:
     """Collects what a mode has made, and turns it into a dataset.
 
     Parameters
     ----------
-    sweep : RawSweep
+    sweep : Swept
     parameters : Parameters
     """
 
-    def __init__(self, sweep: RawSweep, parameters: Parameters) -> None:
+    def __init__(self, sweep: Swept, parameters: Parameters) -> None:
         self._sweep = sweep
         self._parameters = parameters
         self._coords: dict[str, xr.Variable] = {}

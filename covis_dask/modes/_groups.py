@@ -411,6 +411,8 @@ class Parameters:
         ``matlab`` or ``corrected`` (science.md 0.2).
     grids : tuple of GridSpec
         In the original's order.
+    precision : str
+        Of the beams: ``float64``, or the faster ``float32``; filter, sums and grids are float64 in both.
     imaging : Parameters, optional
         Full-range runs are processed twice: these are the settings of the imaging pass.
     unused : tuple of str
@@ -421,6 +423,7 @@ class Parameters:
     preset: Literal["END", "PP2", "PP3", "PPX"]
     profile: Literal["matlab", "corrected"]
     grids: tuple[GridSpec, ...]
+    precision: Literal["float64", "float32"] = "float64"
     position: Position = Position()
     attitude: Attitude = Attitude()
     header: Header = Header()

@@ -58,13 +58,16 @@ class Context:
     log : callable
         Takes one line for this run's log.
     progress : callable
-        Takes pings done and pings in all; may raise to stop the run (time limit, cancelled).
+        Takes pings done and pings in all (0 where that is not known); may raise to stop the run (time limit,
+        cancelled).
     ancillary : Ancillary, optional
         Where bathymetry comes from.
     limits : Limits
         What an archive may hold.
     scratch : Path, optional
         Folder for temporary files; the system's own when not given.
+    extra : Path, optional
+        Folder for files of the engine's own that belong to the product, such as Matlab's ``.mat``.
     """
 
     log: Callable[[str], None] = _quiet
@@ -72,3 +75,4 @@ class Context:
     ancillary: Ancillary | None = None
     limits: Limits = Limits()  # noqa: RUF009 (a frozen value)
     scratch: Path | None = None
+    extra: Path | None = None

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from covis_dask.raw.record import RecordHeader
+from covis_dask.raw.record import RecordHeader, Samples
 
 __all__ = ["Ping", "PingHeader", "PingTable", "name_some", "parse_object"]
 
@@ -220,9 +220,9 @@ class Ping:
     ----------
     number : int
         NNNNNN of its files.
-    data : ndarray of complex128, [N, E], optional
-        Element data in machine units. None together with `fault` None: the ping was not wanted, and its
-        file is sound.
+    samples : Samples, optional
+        Element data as recorded. None together with `fault` None: the ping was not wanted, and its file is
+        sound.
     fault : str, optional
         Why it is a bad ping (science.md 4.0.2, Q21), to stand after "ping 12: ".
     header : PingHeader, optional
@@ -232,7 +232,12 @@ class Ping:
     """
 
     number: int
-    data: NDArray[np.complex128] | None
+    samples: Samples | None
     fault: str | None
     header: PingHeader | None
     record: RecordHeader | None
+
+    @property
+    def data(self) -> NDArray[np.complex128] | None:
+        """Element data [N, E] in machine units, decoded anew every time."""
+        return None if self.samples is None else self.samples.decode()

@@ -2,6 +2,7 @@
 
 import struct
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +11,12 @@ __all__ = [
     "HEADER_BYTES",
     "BadRecord",
     "RecordHeader",
+    "Samples",
     "check_record",
     "pack_record",
     "parse_record",
     "parse_record_header",
+    "read_samples",
 ]
 
 HEADER_BYTES = 60
@@ -64,6 +67,40 @@ class RecordHeader:
     def nbytes(self) -> int:
         """Length of the whole record: 60 + 2E + 4EN."""
         return self.data_offset + 4 * self.nelems * self.nsamps
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """Element data as they were recorded: a quarter of the memory of what they become.
+
+    Parameters
+    ----------
+    values : ndarray of int16 or float64, [N, 2 E]
+        I and Q of every element.
+    scale : float
+        Machine units per recorded one.
+    """
+
+    values: NDArray[Any]
+    scale: float
+
+    @classmethod
+    def of(cls, data: NDArray[np.complex128]) -> Self:
+        """Hold element data [N, E] in machine units."""
+        return cls(np.ascontiguousarray(data).view(np.float64), 1.0)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """N samples, E channels."""
+        return self.values.shape[0], self.values.shape[1] // 2
+
+    def decode(self, stop: int | None = None) -> NDArray[np.complex128]:
+        """Return I + iQ of the first `stop` samples (of all of them), in machine units; [n, E]."""
+        values = self.values[:stop]
+        data = np.empty((len(values), self.shape[1]), np.complex128)
+        # I and Q lie side by side in the file as in a complex number; 1/16 is a power of two: this is exact.
+        np.multiply(values, self.scale, out=data.view(np.float64))
+        return data
 
 
 def parse_record_header(buf: bytes) -> RecordHeader:
@@ -125,15 +162,28 @@ def parse_record(buf: bytes) -> tuple[RecordHeader, NDArray[np.complex128]]:
     BadRecord
         When the record has no samples, or ends before its last one.
     """
+    header, samples = read_samples(buf)
+    return header, samples.decode()
+
+
+def read_samples(buf: bytes) -> tuple[RecordHeader, Samples]:
+    """Read a record, and leave its samples as they are.
+
+    Parameters
+    ----------
+    buf : bytes
+        As for `parse_record`; the samples stay in it.
+
+    Raises
+    ------
+    BadRecord
+        As `parse_record`.
+    """
     header = parse_record_header(buf)
     check_record(header, len(buf))
-    shape = (header.nsamps, header.nelems)
-    raw = np.frombuffer(buf, "<i2", 2 * shape[0] * shape[1], header.data_offset)
-    data = np.empty(shape, np.complex128)
-    # I and Q lie side by side in the file as in a complex number; 1/16 is a power of two, so this is exact.
-    scale = 1 / 16 if header.samp_type == _UPPER_12_BITS else 1.0
-    np.multiply(raw, scale, out=data.reshape(-1).view(np.float64))
-    return header, data
+    shape = (header.nsamps, 2 * header.nelems)
+    raw = np.frombuffer(buf, "<i2", shape[0] * shape[1], header.data_offset)
+    return header, Samples(raw.reshape(shape), 1 / 16 if header.samp_type == _UPPER_12_BITS else 1.0)
 
 
 def pack_record(header: RecordHeader, data: NDArray[np.int16]) -> bytes:

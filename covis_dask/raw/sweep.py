@@ -27,8 +27,8 @@ from covis_dask.raw.record import (
     BadRecord,
     RecordHeader,
     check_record,
-    parse_record,
     parse_record_header,
+    read_samples,
 )
 from covis_dask.raw.source import ArchiveSource
 
@@ -212,7 +212,7 @@ class RawSweep:
 
         Each is checked (science.md 2.6, 4.0.2): one whose file is empty, cut off or of the wrong number of
         channels, or whose number of samples differs from that of the run's first sound ping (Q21), has a
-        `fault` and no data. One ping is decoded at a time, and forgotten here before the next.
+        `fault` and no data. One ping is read at a time, and forgotten here before the next.
 
         Parameters
         ----------
@@ -321,10 +321,10 @@ class _PingReader:
             record = parse_record_header(buf)
             check_record(record, blob.size)
             self._compare(record)
-            data = parse_record(buf)[1] if decode else None
+            samples = read_samples(buf)[1] if decode else None
         except BadRecord as error:
             return Ping(number, None, str(error), header, record)
-        return Ping(number, data, None, header, record)
+        return Ping(number, samples, None, header, record)
 
     def _compare(self, record: RecordHeader) -> None:
         """See whether the ping is like the others; the first sound one sets their length (Q21)."""

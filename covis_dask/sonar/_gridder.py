@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from covis_dask.sonar._grid_kernels import candidates
 from covis_dask.sonar._types import Bool, Int, Real
+from covis_dask.sonar.geometry import Fan
 
 __all__ = ["GridAxes", "Gridder", "Pick", "Samples"]
 
@@ -72,6 +74,9 @@ class Gridder(ABC):
         Those of `names` that are not divided by the weight at the end (Q29).
     """
 
+    _every_sample = False
+    """Whether every sample counts, or only the last of those that follow one another in a cell."""
+
     def __init__(self, axes: GridAxes, names: Collection[str], unnormalised: Collection[str] = ()) -> None:
         self.axes = axes
         self.names = tuple(names)
@@ -82,6 +87,15 @@ class Gridder(ABC):
         self._spacing = [(axis[-1] - axis[0]) / max(len(axis) - 1, 1) or 1.0 for axis in axes.axes]
         # For each cell the number of the last sample that reached it: only entries just written are read.
         self._last = np.empty(self._size, dtype=np.int32)
+        self._found: Int = np.empty(0, np.int64)
+        # For kernels: first and last node, spacing, number of the last node, stride of every axis.
+        self._box: tuple[Real, Real, Real, Real, Int] = (
+            np.array([axis[0] for axis in axes.axes]),
+            np.array([axis[-1] for axis in axes.axes]),
+            np.array(self._spacing),
+            np.array([len(axis) - 1.0 for axis in axes.axes]),
+            np.array(self._strides),
+        )
 
     def add(
         self, coords: tuple[Real, ...], values: Mapping[str, Samples], select: Bool | None = None
@@ -110,6 +124,35 @@ class Gridder(ABC):
             places = [place.reshape(-1)[chosen] for place in coords]
             self._take(places, lambda n: {name: values[name].reshape(-1)[chosen[n]] for name in self.names})
 
+    def add_fan(self, fan: Fan, ranges: Real, pick: Pick, select: Bool | None = None) -> None:
+        """Add the samples of the next burst by where its beams point; values are asked for as needed.
+
+        Parameters
+        ----------
+        fan : Fan
+            Directions of the beams.
+        ranges : ndarray of float64, [N]
+            Slant ranges, m.
+        pick : callable
+            Returns the values, by name, of samples given by their places in a flat [N, B] array.
+        select : ndarray of bool, [N, B], optional
+            Samples to take, of those in the grid; all when not given.
+        """
+        chosen = self._candidates(fan, ranges, np.ones((0, 0), np.bool_) if select is None else select)
+        if chosen.size:
+            along, beam = np.divmod(chosen, len(fan.x))
+            r = ranges[along]
+            places = [r * fan.x[beam], r * fan.y[beam], fan.altitude + r * fan.z[beam]]
+            self._take(places[: len(self.axes.axes)], lambda n: pick(chosen[n]))
+
+    def _candidates(self, fan: Fan, ranges: Real, select: Bool) -> Int:
+        """Return the places of samples that may count, in column-major order."""
+        if self._found.size < len(ranges) * len(fan.x):
+            self._found = np.empty(len(ranges) * len(fan.x), np.int64)
+        fans = np.stack([fan.x, fan.y, fan.z])
+        count = candidates(ranges, fans, fan.altitude, select, *self._box, self._every_sample, self._found)
+        return self._found[:count]
+
     @abstractmethod
     def _take(self, places: list[Real], pick: Pick) -> None:
         """Add samples at `places` in the grid, in order; `pick` gives the values of some of them."""
@@ -122,10 +165,12 @@ class Gridder(ABC):
         """
 
     def _normalised(self, name: str, total: Samples, weight: Real) -> Samples:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            cells = total if name in self.unnormalised else total / weight
-        cells[weight == 0] = np.nan
-        return cells.reshape(self.axes.shape)
+        """Divide sums by the weight, in place."""
+        if name not in self.unnormalised:
+            with np.errstate(invalid="ignore", divide="ignore"):
+                np.divide(total, weight, out=total)
+        total[weight == 0] = np.nan
+        return total.reshape(self.axes.shape)
 
     def _nodes_below(self, places: list[Real]) -> tuple[list[Int], list[Bool]]:
         """Return the lower node of each sample along each axis, and whether the sample lies on it."""

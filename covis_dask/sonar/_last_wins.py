@@ -2,11 +2,11 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
+from covis_dask.sonar._grid_kernels import deposit
 from covis_dask.sonar._gridder import GridAxes, Gridder, Pick, Samples
 from covis_dask.sonar._types import Bool, Int, Real
 
@@ -18,22 +18,36 @@ _SPARE = 200_000
 
 @dataclass(slots=True, eq=False)
 class _Records:
-    """Samples that may still count. `cell` is that of the lower nodes; `on_line` has one row per axis."""
+    """Samples that may still count: cell of the lower nodes, order in which they count, and what they hold.
+
+    Attributes
+    ----------
+    cell, number : ndarray of int32, [n]
+    on_line : ndarray of bool, [n, axes]
+    places : ndarray of float64, [n, axes]
+    values : ndarray of float64, [n, columns]
+        Complex variables take two columns.
+    """
 
     cell: NDArray[np.int32]
     number: NDArray[np.int32]
     on_line: Bool
-    places: list[Real]
-    values: dict[str, Samples]
+    places: Real
+    values: Real
 
-    def keep(self, mask: Bool) -> "_Records":
-        return _Records(
-            self.cell[mask],
-            self.number[mask],
-            self.on_line[:, mask],
-            [place[mask] for place in self.places],
-            {name: value[mask] for name, value in self.values.items()},
-        )
+    def keep(self, chosen: Bool) -> "_Records":
+        return _Records(*(getattr(self, name)[chosen] for name in self.__slots__))
+
+    @classmethod
+    def joined(cls, pieces: "list[_Records]") -> "_Records":
+        """Put pieces together; they are gone afterwards, as two copies would take too much memory."""
+        columns = []
+        for name in cls.__slots__:
+            parts = [getattr(piece, name) for piece in pieces]
+            columns.append(np.concatenate(parts))
+            for piece in pieces:
+                setattr(piece, name, columns[-1][:0])
+        return cls(*columns)
 
 
 class _LastWins(Gridder):
@@ -48,9 +62,16 @@ class _LastWins(Gridder):
         self, axes: GridAxes, names: Collection[str], unnormalised: Collection[str], flattened: bool
     ) -> None:
         super().__init__(axes, names, unnormalised)
-        self._flattened = flattened
-        self._total: dict[str, Samples] = {}
-        self._weight = np.zeros(self._size)
+        # Where the weights read the coordinates of the nodes.
+        self._seen = np.zeros((len(axes.axes), max(map(len, axes.axes))))
+        for dimension, axis in enumerate(axes.axes):
+            node = np.arange(len(axis))
+            at = self._looked_up(dimension, node) if flattened else node
+            self._seen[dimension, : len(axis)] = axis[at]
+        # Sums over the passes, and the rows in which each variable stands.
+        self._total: Real = np.zeros((0, self._size))
+        self._rows: dict[str, slice] = {}
+        self._weight: Real = np.zeros(0)
 
     def _reduce(self, places: list[Real], pick: Pick, first_number: int) -> _Records:
         below, on_line = self._nodes_below(places)
@@ -68,13 +89,23 @@ class _LastWins(Gridder):
         records = _Records(
             cell[kept],
             np.arange(first_number, first_number + len(kept), dtype=np.int32),
-            lines[:, kept],
-            [place[kept] for place in places],
-            pick(kept),
+            lines[:, kept].T,
+            np.stack([place[kept] for place in places], axis=1),
+            self._as_columns(pick(kept)),
         )
-        inner = ~records.on_line.any(axis=0)
+        inner = ~records.on_line.any(axis=1)
         self._last[records.cell[inner]] = records.number[inner]
         return records
+
+    def _as_columns(self, values: dict[str, Samples]) -> Real:
+        """Return the values of records side by side, [n, columns]."""
+        columns: list[Real] = []
+        for name in self.names:
+            value = values[name]
+            parts = [value.real, value.imag] if np.iscomplexobj(value) else [value]
+            self._rows[name] = slice(len(columns), len(columns) + len(parts))
+            columns += parts
+        return np.stack(columns, axis=1).astype(np.float64, copy=False)
 
     @staticmethod
     def _last_of_kind(cell: NDArray[np.int32], lines: Bool, special: Int) -> Int:
@@ -85,32 +116,26 @@ class _LastWins(Gridder):
         return special[len(special) - 1 - back]
 
     def _deposit(self, records: _Records) -> None:
-        """Run the passes over records in the order in which they count."""
-        below, _ = self._nodes_below(records.places)
-        up = [np.where(line, 0, 1) for line in records.on_line]
-        squares = [self._squared_weights(axis, below, up, records.places) for axis in range(len(below))]
-        for name, value in records.values.items():
-            self._total.setdefault(name, np.zeros(self._size, dtype=np.result_type(value, np.float64)))
-        for corner in product((0, 1), repeat=len(below)):
-            weight = np.sqrt(sum(square[n] for square, n in zip(squares, corner, strict=True)))
-            # In two dimensions the originals exchange the two steps, not the weights (Q2).
-            steps = corner if len(corner) == 3 else corner[::-1]
-            cell = self._cells([b + n * u for b, n, u in zip(below, steps, up, strict=True)])
-            for name, value in records.values.items():
-                total = self._total[name]
-                total[cell] = total[cell] + weight * value
-            self._weight[cell] = self._weight[cell] + weight
-
-    def _squared_weights(
-        self, dimension: int, below: list[Int], up: list[Int], places: list[Real]
-    ) -> tuple[Real, Real]:
-        """Square of the weight along one axis, for the lower and the upper node (Q1: not their product)."""
-        axis, spacing = self.axes.axes[dimension], self._spacing[dimension]
-        squares = []
-        for node in (below[dimension], below[dimension] + up[dimension]):
-            looked_up = self._looked_up(dimension, node) if self._flattened else node
-            squares.append((1 - np.abs(axis[looked_up] - places[dimension]) / spacing) ** 2)
-        return squares[0], squares[1]
+        """Run the passes over records."""
+        if not self._weight.size:
+            self._total = np.zeros((records.values.shape[1], self._size))
+            self._weight = np.zeros(self._size)
+        lower, _, spacing, top, strides = self._box
+        deposit(
+            records.cell,
+            records.number,
+            records.on_line,
+            records.places,
+            records.values,
+            lower,
+            spacing,
+            top,
+            self._seen,
+            strides,
+            self._last,
+            self._total,
+            self._weight,
+        )
 
     def _looked_up(self, dimension: int, node: Int) -> Int:
         """Where 2010-15 reads the coordinate of a node: in the flattened array of all nodes (Q3)."""
@@ -120,10 +145,14 @@ class _LastWins(Gridder):
         return node if dimension == 1 else node // (ny * nx)
 
     def finish(self) -> dict[str, Samples]:
-        grids = {
-            name: self._normalised(name, self._total.pop(name, np.zeros(self._size)), self._weight)
-            for name in self.names
-        }
+        if not self._weight.size:
+            empty = np.full(self.axes.shape, np.nan)
+            return {**{name: empty.copy() for name in self.names}, "w": np.zeros(self.axes.shape)}
+        grids = {}
+        for name in self.names:
+            rows = self._total[self._rows[name]]
+            sums = rows[0] if len(rows) == 1 else rows[0] + 1j * rows[1]
+            grids[name] = self._normalised(name, sums, self._weight)
         return {**grids, "w": self._weight.reshape(self.axes.shape)}
 
 
@@ -156,7 +185,7 @@ class PerRun(_LastWins):
 
     def _drop_replaced(self) -> None:
         for n, piece in enumerate(self._pieces):
-            counts = (self._last[piece.cell] == piece.number) | piece.on_line.any(axis=0)
+            counts = (self._last[piece.cell] == piece.number) | piece.on_line.any(axis=1)
             self._pieces[n] = piece.keep(counts)
         self._compact = sum(len(piece.cell) for piece in self._pieces)
 
@@ -164,13 +193,5 @@ class PerRun(_LastWins):
         self._drop_replaced()
         pieces, self._pieces = self._pieces, []
         if pieces:
-            joined = _Records(
-                np.concatenate([piece.cell for piece in pieces]),
-                np.concatenate([piece.number for piece in pieces]),
-                np.concatenate([piece.on_line for piece in pieces], axis=1),
-                [np.concatenate(parts) for parts in zip(*(piece.places for piece in pieces), strict=True)],
-                {name: np.concatenate([piece.values.pop(name) for piece in pieces]) for name in self.names},
-            )
-            pieces.clear()
-            self._deposit(joined)
+            self._deposit(_Records.joined(pieces))
         return super().finish()

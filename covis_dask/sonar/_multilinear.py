@@ -14,6 +14,8 @@ __all__ = ["Multilinear"]
 class Multilinear(Gridder):
     """Every sample counts at the corners of its cell, with the product of the weights along the axes."""
 
+    _every_sample = True
+
     def __init__(self, axes: GridAxes, names: Collection[str], unnormalised: Collection[str]) -> None:
         super().__init__(axes, names, unnormalised)
         self._total: dict[str, Samples] = {}

@@ -47,6 +47,8 @@ class Beamformer:
         Weights of the elements.
     positions : ndarray of float64, [E]
         Positions of the elements along the array, m.
+    mirrored : bool
+        The beams are mirrored about the middle too, and only one half of them is multiplied.
     """
 
     freq: float
@@ -57,7 +59,12 @@ class Beamformer:
     positions: Real
     _even: Real
     _odd: Real
-    _mirrored: bool
+    mirrored: bool
+
+    @property
+    def folded(self) -> tuple[Real, Real]:
+        """The two real matrices, for sums and for differences of mirrored elements, [E/2, B/2]."""
+        return self._even, self._odd
 
     @property
     def steering(self) -> Complex:
@@ -102,7 +109,7 @@ class Beamformer:
         left = beams[:, : cosines.shape[2]]
         np.subtract(cosines[0], sines[1], out=left.real)
         np.add(cosines[1], sines[0], out=left.imag)
-        if self._mirrored:
+        if self.mirrored:
             right = beams[:, : cosines.shape[2] - 1 : -1]
             np.add(cosines[0], sines[1], out=right.real)
             np.subtract(cosines[1], sines[0], out=right.imag)

@@ -57,6 +57,15 @@ class Calibration:
         """True where every gain is a number."""
         return self.fault is None
 
+    @property
+    def gain(self) -> Real:
+        """The gain of every sample, [N, B]."""
+        return self.range_gain[:, None] * self.beam_gain
+
+    def of_rows(self, rows: int) -> "Calibration":
+        """Return the gains of the first ranges."""
+        return Calibration(self.range_gain[:rows], self.beam_gain, self.fault)
+
     def apply(self, y: _Samples) -> _Samples:
         """Scale beams [N, B] to scattering strength; real samples stay real.
 

@@ -1,10 +1,13 @@
 """Signal against noise and clutter (science.md 3.12)."""
 
+from collections.abc import Callable
+
 import numpy as np
 
-from covis_dask.sonar._types import Bool, Real
+from covis_dask.sonar._burst_kernels import rank_of_rows
+from covis_dask.sonar._types import Bool, Int, Real
 
-__all__ = ["oscfar", "percentile_hazen", "snr_db"]
+__all__ = ["oscfar", "oscfar_at", "percentile_hazen", "snr_db"]
 
 
 def snr_db(amplitude: Real, floor: Real | float) -> Real:
@@ -40,11 +43,12 @@ def percentile_hazen(values: Real, q: float, axis: int = 1) -> Real:
         NaN where there is nothing but NaN.
     """
     rows = np.moveaxis(values, axis, -1)
-    found = _whole_percentile(rows, q)
     gaps = np.isnan(rows).any(axis=-1)
-    if gaps.any():
-        # Only rows with NaN pay for the slow way.
-        found[gaps] = [_whole_percentile(row[~np.isnan(row)], q) for row in rows[gaps]]
+    if not gaps.any():
+        return _whole_percentile(rows, q)
+    found = np.empty(gaps.shape)
+    found[~gaps] = _whole_percentile(rows[~gaps], q)
+    found[gaps] = [_whole_percentile(row[~np.isnan(row)], q) for row in rows[gaps]]
     return found
 
 
@@ -56,12 +60,14 @@ def _whole_percentile(rows: Real, q: float) -> Real:
     # Value number k (from 1) of n is the percentile 100 (k - 1/2) / n.
     position = min(max(q / 100 * n + 0.5, 1.0), float(n)) - 1
     low = int(position)
-    high = min(low + 1, n - 1)
-    part = np.partition(rows, (low, high), axis=-1)
-    below, above = part[..., low], part[..., high]
-    between = below + (above - below) * (position - low)
+    found = np.empty((rows.size // n, 2))
+    # A copy, which the kernel may turn over; adding 0 makes 0.0 of -0.0, so that equals have equal bits.
+    rank_of_rows((rows.reshape(-1, n) + 0.0).view(np.int64), low, found.view(np.int64))
+    below, above = found[:, 0], found[:, 1]
+    with np.errstate(invalid="ignore"):
+        between = below + (above - below) * (position - low)
     # Equal neighbours may both be infinite.
-    return np.where(below == above, below, between)
+    return np.where(below == above, below, between).reshape(rows.shape[:-1])
 
 
 def oscfar(power: Real, percentile: float = 65.0, threshold_db: float = 20.0) -> tuple[Bool, Real]:
@@ -83,6 +89,49 @@ def oscfar(power: Real, percentile: float = 65.0, threshold_db: float = 20.0) ->
         The percentile of each range.
     """
     clutter = percentile_hazen(power, percentile)
+    return _stand_out(power, clutter[:, None], threshold_db), clutter
+
+
+def _stand_out(power: Real, clutter: Real, threshold_db: float) -> Bool:
     with np.errstate(divide="ignore", invalid="ignore"):
-        detected: Bool = 10 * np.log10(power) - (10 * np.log10(clutter))[:, None] > threshold_db
-    return detected, clutter
+        detected: Bool = 10 * np.log10(power) - 10 * np.log10(clutter) > threshold_db
+    return detected
+
+
+def oscfar_at(
+    places: Int,
+    power: Real,
+    power_of_rows: Callable[[Int], Real],
+    beams: int,
+    least: float = 0.0,
+    percentile: float = 65.0,
+    threshold_db: float = 20.0,
+) -> Bool:
+    """Detect among some samples only, and look only at rows with one that is strong enough to matter.
+
+    Parameters
+    ----------
+    places : ndarray of int64, [n]
+        Samples, counted in the flat array [N, B].
+    power : ndarray of float64, [n]
+        Their powers.
+    power_of_rows : callable
+        Returns the powers [k, B] of rows.
+    beams : int
+        B.
+    least : float
+        Samples of less power are not detected.
+    percentile, threshold_db : float
+        As for `oscfar`.
+
+    Returns
+    -------
+    ndarray of bool, [n]
+    """
+    detected = np.zeros(len(places), np.bool_)
+    strong = np.flatnonzero(power >= least)
+    if strong.size:
+        rows, of_row = np.unique(places[strong] // beams, return_inverse=True)
+        clutter = percentile_hazen(power_of_rows(rows), percentile)
+        detected[strong] = _stand_out(power[strong], clutter[of_row], threshold_db)
+    return detected

@@ -76,6 +76,19 @@ class Lowpass:
         """Samples by which the zero-phase filter extends a ping at each end, as Matlab does."""
         return 3 * self.order
 
+    def check_length(self, nsamps: int) -> None:
+        """Refuse a ping that is too short for the zero-phase filter.
+
+        Raises
+        ------
+        ValueError
+            It does not have more samples than are added at each end.
+        """
+        if nsamps <= self.padding:
+            raise ValueError(
+                f"a ping of {nsamps} samples is too short to filter: more than {self.padding} are needed"
+            )
+
     def __call__(self, x: Complex) -> Complex:
         """Filter [N, E] along the first axis."""
         samples = np.ascontiguousarray(x, dtype=np.complex128)
@@ -91,8 +104,7 @@ class Lowpass:
 
     def _zero_phase(self, x: Complex) -> Complex:
         n, pad = x.shape[0], self.padding
-        if n <= pad:
-            raise ValueError(f"a ping of {n} samples is too short to filter: more than {pad} are needed")
+        self.check_length(n)
         real = x.view(np.float64)
         # In a steady state a constant changes nothing, so constants fill the blocks at either end.
         end = _whole_blocks(n + 2 * pad)

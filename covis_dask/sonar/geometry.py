@@ -3,11 +3,67 @@
 All angles are radians unless their name ends in ``_deg``.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
 from covis_dask.sonar._types import Real
 
-__all__ = ["elevation_sine", "flat_bottom", "receiver_to_world", "world_ashes", "world_endeavour"]
+__all__ = [
+    "Fan",
+    "elevation_sine",
+    "fan_ashes",
+    "fan_endeavour",
+    "flat_bottom",
+    "receiver_to_world",
+    "world_ashes",
+    "world_endeavour",
+]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fan:
+    """The directions of all beams in the world: the samples of a beam lie on one line.
+
+    Attributes
+    ----------
+    x, y, z : ndarray of float64, [B]
+        East, north and up per metre of range.
+    altitude : float
+        Height of the head above the base, m.
+    """
+
+    x: Real
+    y: Real
+    z: Real
+    altitude: float
+
+    def at(self, r: Real) -> tuple[Real, Real, Real]:
+        """Return the world coordinates (m) at ranges [N], or at one range for each beam [1, B]."""
+        along = r[:, None] if r.ndim == 1 else r
+        return along * self.x, along * self.y, self.altitude + along * self.z
+
+    def reach(self, lower: Sequence[float], upper: Sequence[float], slack: float = 0.0) -> float:
+        """Return a range (m) beyond which no sample lies in a box; infinite when there is no such range.
+
+        Parameters
+        ----------
+        lower, upper : sequence of float
+            Corners of the box: x, y, or x, y, z; m.
+        slack : float
+            The fan may be turned by so much, rad, whatever the axes.
+        """
+        furthest = np.full(len(self.x), np.inf)
+        for along, low, high, origin in zip(
+            (self.x, self.y, self.z), lower, upper, (0.0, 0.0, self.altitude), strict=False
+        ):
+            up, down = along - slack, along + slack
+            leaves = np.full(len(along), np.inf)
+            np.divide(high - origin, up, out=leaves, where=up > 0)
+            np.divide(low - origin, down, out=leaves, where=down < 0)
+            np.minimum(furthest, leaves, out=furthest)
+        return float(furthest.max()) * (1 + 1e-12)  # a sample on the wall is in the box
 
 
 def receiver_to_world(
@@ -76,12 +132,23 @@ def world_ashes(
     x, y, z : ndarray of float64, [N, B]
         Metres.
     """
-    # All samples of a beam lie on one line: turn the directions, then go along them.
+    return fan_ashes(a, yaw, roll, pitch, heading_deg, declination_deg, altitude).at(r)
+
+
+def fan_ashes(
+    a: Real,
+    yaw: float,
+    roll: float,
+    pitch: float,
+    heading_deg: float,
+    declination_deg: float,
+    altitude: float = 4.2,
+) -> Fan:
+    """Return the fan of `world_ashes`."""
     ux, uy, uz = receiver_to_world(
         np.sin(a), np.cos(a), np.zeros_like(a), yaw, roll, pitch, heading_deg, declination_deg
     )
-    along = r[:, None] if r.ndim == 1 else r
-    return along * ux, along * uy, altitude + along * uz
+    return Fan(ux, uy, uz, altitude)
 
 
 def world_endeavour(
@@ -116,13 +183,19 @@ def world_endeavour(
     x, y, z : ndarray of float64, [N, B]
         Metres.
     """
+    return fan_endeavour(a, compass, roll, elev, altitude, corrected=corrected).at(r)
+
+
+def fan_endeavour(
+    a: Real, compass: float, roll: float, elev: float, altitude: float = 4.2, *, corrected: bool = False
+) -> Fan:
+    """Return the fan of `world_endeavour`."""
     xs, ys, zs = np.sin(a), np.cos(a) * np.cos(elev), np.cos(a) * np.sin(elev)
     rolled = xs * np.cos(roll) + zs * np.sin(roll)
     up = zs * np.cos(roll) - (xs if corrected else rolled) * np.sin(roll)
     ux = rolled * np.cos(compass) + ys * np.sin(compass)
     uy = ys * np.cos(compass) - rolled * np.sin(compass)
-    along = r[:, None] if r.ndim == 1 else r
-    return along * ux, along * uy, altitude + along * up
+    return Fan(ux, uy, up, altitude)
 
 
 def flat_bottom(

@@ -9,10 +9,16 @@ results agree with the two passes to better than 1e-12, far below the tolerance 
 A ping that is missing is not added: what is left is the NaN-aware mean.
 """
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
 
-from covis_dask.sonar._types import Complex, Real
+from covis_dask.sonar._burst_kernels import add_ping
+from covis_dask.sonar._types import Complex, Int, Real
+from covis_dask.sonar.chain import BeamBlock
 
 __all__ = ["PingStatistics", "ScintillationStatistics", "median_filter"]
 
@@ -34,25 +40,55 @@ class PingStatistics:
         self._mean: Complex = np.zeros((0, 0), np.complex128)
         self._squares: Real = np.zeros((0, 0))
         self._magnitude: Real = np.zeros((0, 0))
-        self._power: Real = np.zeros((0, 0))
 
-    def add(self, s: Complex) -> None:
+    def add(self, s: NDArray[np.complexfloating[Any, Any]]) -> None:
         """Add a valid ping [N, B]."""
-        if not self.count:
-            self._mean = np.zeros(s.shape, np.complex128)
-            self._squares, self._magnitude, self._power = np.zeros((3, *s.shape))
-        self.count += 1
-        for first in range(0, len(s), _ROWS):
-            self._update(slice(first, first + _ROWS), s[first : first + _ROWS])
+        blocks = range(0, len(s), _ROWS)
+        self.add_blocks(s.shape, ((slice(n, n + _ROWS), s[n : n + _ROWS]) for n in blocks))
 
-    def _update(self, rows: slice, s: Complex) -> None:
-        power = _square(s)
-        self._power[rows] += power
-        self._magnitude[rows] += np.sqrt(power)
-        step = s - self._mean[rows]
-        self._squares[rows] += _square(step) * ((self.count - 1) / self.count)
-        step /= self.count
-        self._mean[rows] += step
+    def add_blocks(self, shape: tuple[int, ...], blocks: Iterable[BeamBlock]) -> None:
+        """Add a valid ping that comes in blocks of rows.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            (N, B) of all pings.
+        blocks : iterable of (slice, ndarray of complex)
+            Rows, and their samples [n, B].
+        """
+        if not self.count and self._squares.shape != shape:
+            self._mean = np.empty(shape, np.complex128)
+            self._squares, self._magnitude = np.empty((2, *shape))
+        self.count += 1
+        for rows, s in blocks:
+            sums = self._mean[rows].view(np.float64), self._squares[rows], self._magnitude[rows]
+            if self.count == 1:
+                for room in sums:
+                    room.fill(0.0)
+            add_ping(np.ascontiguousarray(s).view(s.real.dtype), self.count, *sums)
+
+    def at(self, places: Int) -> "PingStatistics":
+        """Return the statistics of some samples, counted in the flat array; the arrays become flat too."""
+        some = PingStatistics()
+        some.count = self.count
+        some._mean = self._mean.reshape(-1)[places]
+        some._squares, some._magnitude = (
+            sums.reshape(-1)[places] for sums in (self._squares, self._magnitude)
+        )
+        return some
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the arrays."""
+        return self._squares.shape
+
+    def fluctuation_power_of(self, rows: Int) -> Real:
+        """Return `fluctuation_power` of some rows."""
+        return self._squares[rows] / self.count
+
+    def reset(self) -> None:
+        """Forget all pings, and keep the room for the next ones; what was given out is overwritten then."""
+        self.count = 0
 
     @property
     def mean(self) -> Complex:
@@ -67,7 +103,8 @@ class PingStatistics:
     @property
     def mean_power(self) -> Real:
         """The mean of |S|^2."""
-        return self._power / self.count
+        # Deviations from the mean average to nothing, so their power is what the mean's own lacks.
+        return _square(self._mean) + self.fluctuation_power
 
     @property
     def fluctuation_power(self) -> Real:

@@ -9,7 +9,7 @@ import numpy as np
 
 from covis_dask.errors import SweepIncomplete
 from covis_dask.modes.parameters import GridSpec, Parameters, parameters_for
-from covis_dask.raw.record import RecordHeader
+from covis_dask.raw.record import RecordHeader, Samples
 from covis_dask.raw.sweep import Ping, PingHeader, PingTable, RawSweep
 from covis_dask.sonar._types import Complex, Real
 from covis_dask.sonar.beamform import beamformer
@@ -79,20 +79,17 @@ class FakeSweep:
                 yield Ping(number, None, found, None, None)
             elif found is not None:
                 assert found.shape[1] == channels
-                record = RecordHeader(
-                    0,
-                    number,
-                    channels,
-                    len(found),
-                    channels,
-                    self.first_samp,
-                    self.first_samp + len(found) - 1,
-                    16,
-                )
+                record = record_of(found, number, self.first_samp)
                 want = wanted is None or number in wanted
                 if want:
                     self.decoded.append(number)
-                yield Ping(number, found.copy() if want else None, None, None, record)
+                yield Ping(number, Samples.of(found) if want else None, None, None, record)
+
+
+def record_of(data: Complex, number: int = 1, first_samp: int = 0) -> RecordHeader:
+    """Make the record header of element data [N, E]."""
+    nsamps, nelems = data.shape
+    return RecordHeader(0, number, nelems, nsamps, nelems, first_samp, first_samp + nsamps - 1, 16)
 
 
 def fake(rows: Sequence[Row], data: Mapping[int, Complex | str], **others: Any) -> RawSweep:

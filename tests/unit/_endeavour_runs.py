@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from covis_dask.modes import program
 from covis_dask.modes.context import Context
 from covis_dask.modes.parameters import Parameters, parameters_for
-from covis_dask.raw.record import RecordHeader
+from covis_dask.raw.record import RecordHeader, Samples
 from covis_dask.raw.sweep import Ping, PingHeader, PingTable, RawSweep
 
 Complex = NDArray[np.complex128]
@@ -115,16 +115,18 @@ class MemorySweep(RawSweep):
             ping = self.files.get(row.ping)
             if ping is None:
                 continue
-            if ping.data is not None and ping.data.shape[1] != channels:
-                ping = replace(ping, data=None, fault=f"{ping.data.shape[1]} channels, not {channels}")
-            yield ping if wanted is None or row.ping in wanted else replace(ping, data=None)
+            if ping.samples is not None and ping.samples.shape[1] != channels:
+                ping = replace(ping, samples=None, fault=f"{ping.samples.shape[1]} channels, not {channels}")
+            yield ping if wanted is None or row.ping in wanted else replace(ping, samples=None)
 
 
 def make_ping(number: int, data: Complex, head: PingHeader | None = None, first_samp: int = 0) -> Ping:
     """Make a sound ping."""
     nsamps, nelems = data.shape
     record = RecordHeader(1, number, nelems, nsamps, nelems, first_samp, first_samp + nsamps - 1, 16)
-    return Ping(number, data, None, head or header(396_000.0 if nelems == 256 else 200_000.0), record)
+    return Ping(
+        number, Samples.of(data), None, head or header(396_000.0 if nelems == 256 else 200_000.0), record
+    )
 
 
 def bad_ping(number: int, freq: float = 396_000.0) -> Ping:

@@ -129,7 +129,8 @@ class _Watched(FakeSweep):
     def pings(self, channels: int, wanted: Container[int] | None = None) -> Iterator[Ping]:
         refs: list[weakref.ref[Any]] = []
         for ping in super().pings(channels, wanted):
-            refs.append(weakref.ref(ping.data))
+            assert ping.samples is not None
+            refs.append(weakref.ref(ping.samples.values))
             yield ping
             del ping
             self.alive.append(sum(ref() is not None for ref in refs))

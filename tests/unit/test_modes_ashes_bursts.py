@@ -23,7 +23,20 @@ from covis_dask.raw.record import RecordHeader, pack_record
 from covis_dask.raw.source import ArchiveSource
 from covis_dask.raw.sweep import RawSweep, with_sweep
 from covis_dask.sonar._types import Complex
-from tests.unit._ashes import CUBE, FS, PROFILES, C, Row, fake, header, named, parameters, table, transmission
+from tests.unit._ashes import (
+    CUBE,
+    FS,
+    PROFILES,
+    C,
+    Row,
+    fake,
+    header,
+    named,
+    parameters,
+    record_of,
+    table,
+    transmission,
+)
 
 N = 110
 COARSE = replace(CUBE, xmin=-3, xmax=3, ymin=-3, ymax=3, dx=1, dy=1, dz=1)
@@ -113,7 +126,7 @@ def test_q9_gains_go_by_beam_number_in_both_profiles() -> None:
 def _scale(profile: str, sector: float = 54.0, first_samp: int = 0, **overrides: Any) -> Any:
     chosen = _chosen(profile, beamformer__start_angle=-sector, beamformer__end_angle=sector, **overrides)
     setup = Setup.of(fake(_rows(2), {}), chosen, 256, 34483, decimates=True)
-    return setup.scale(N, first_samp)
+    return setup.scale(N, record_of(PINGS[1], first_samp=first_samp))
 
 
 def test_q10_range_of_the_first_sample() -> None:
@@ -244,6 +257,13 @@ def test_q44_a_setting_outside_the_source_level_table(profile: str) -> None:
     assert ds.attrs["calibration_valid"] == 0
     assert "230" in ds.attrs["calibration_fault"]
     assert sum("warning" in line for line in lines) == 1
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_q53_sample_numbers_are_those_of_the_record(profile: str) -> None:
+    """Q53: first and last sample are told as they stand in the record."""
+    ds = _process(_rows(2), PINGS, profile, first_samp=7)
+    assert (ds.attrs["first_samp"], ds.attrs["last_samp"]) == (7, 7 + N - 1)
 
 
 @pytest.mark.parametrize("profile", PROFILES)

@@ -301,7 +301,7 @@ def test_a_mask_lets_pass_only_what_lies_above() -> None:
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_q2_corners_of_a_map(profile: str) -> None:
-    """Q1, Q2, 3.11: a sample's weights: off-diagonal corners exchanged in matlab, multilinear in corrected."""
+    """Q1, Q2, 3.11: one sample: off-diagonal weights exchanged in matlab, multilinear in corrected."""
     unit = GridSpec("any", 0.0, 3.0, 0.0, 3.0, 1.0, 1.0)
     maps = MapGrids(parameters("diffuse", profile, "PP2", unit), diffuse.MAPS)
     place = np.array([[0.1]]), np.array([[0.3]])

@@ -571,12 +571,14 @@ def test_no_decoded_ping_is_kept() -> None:
     def consume(sweep: RawSweep) -> int:
         pings = iter(sweep.pings(CHANNELS))
         ping = next(pings)
-        alive = [weakref.ref(ping.data)]
+        assert ping.samples is not None
+        alive = [weakref.ref(ping.samples.values)]
         for number in NUMBERS[1:]:
             del ping
             assert alive[-1]() is None
             ping = next(pings)
-            alive.append(weakref.ref(ping.data))
+            assert ping.samples is not None
+            alive.append(weakref.ref(ping.samples.values))
             assert ping.number == number
         return len(alive)
 

@@ -108,7 +108,7 @@ class BurstProgram(ABC):
         self.row = -1
         # Of the open burst:
         self._valid: list[int] = []
-        self._reference: tuple[int, Complex] | None = None
+        self._reference: Complex | None = None
 
     @abstractmethod
     def begin(self) -> None:
@@ -139,7 +139,7 @@ class BurstProgram(ABC):
             raise RuntimeError("no good ping has been taken")
         return self._scale
 
-    def take(self, row: int, ping: Ping, signals: dict[object, Signal]) -> None:
+    def take(self, row: int, ping: Ping) -> None:
         """Take the next ping of the run, good or bad.
 
         Parameters
@@ -147,8 +147,6 @@ class BurstProgram(ABC):
         row : int
             Its row in the ping table.
         ping : Ping
-        signals : dict
-            What programs before this one have made of the ping.
         """
         index = int(self._burst_of[row])
         if index < 0:
@@ -160,20 +158,19 @@ class BurstProgram(ABC):
         self.row = row
         if ping.fault is not None:
             self.account.bad(ping.number, ping.fault)
-        if ping.data is None or not self.wants(row):
+        if ping.samples is None or ping.record is None or not self.wants(row):
             return
         if self._reference is None:
-            # Only the transmission is compared; a copy, so that the whole ping need not stay.
-            self._reference = (row, ping.data[: self.setup.reference].copy())
+            # Only the transmission is compared, so the whole ping need not stay.
+            self._reference = ping.samples.decode(self.setup.reference)
         try:
-            signal = self._signal(ping.data, signals)
+            signal = self.setup.signal(ping.samples, self._reference)
         except ValueError as error:
             if self.late_faults_count:
                 self.account.bad(ping.number, str(error))
             return
         if self._scale is None:
-            first_samp = 0 if ping.record is None else ping.record.first_samp
-            self._scale = self.setup.scale(len(signal.filtered), first_samp)
+            self._scale = self.setup.scale(signal.rows, ping.record)
             if self._scale.calibration.fault:
                 self.account.log(f"warning: {self._scale.calibration.fault}")
         self._valid.append(row)
@@ -216,16 +213,6 @@ class BurstProgram(ABC):
         # The original takes the attitude of the last ping that has a file, be it a bad one (Q15).
         rows = self._valid if self.parameters.corrected else [self.row]
         return self.burst(self.setup.attitude(self.table, rows))
-
-    def _signal(self, x: Complex, signals: dict[object, Signal]) -> Signal:
-        if self._reference is None:
-            raise RuntimeError("the burst has no reference ping")
-        row, reference = self._reference
-        # Programs with the same settings and reference share one result.
-        key = (self.parameters.phase, self.parameters.filter, self.setup.decimation, row)
-        if key not in signals:
-            signals[key] = self.setup.signal(x, reference)
-        return signals[key]
 
     def _skip(self, index: int, reason: str) -> None:
         burst = self.bursts[index]
@@ -276,9 +263,8 @@ def run_bursts(sweep: RawSweep, programs: Sequence[BurstProgram], context: Conte
     for done, ping in enumerate(sweep.pings(CHANNELS, wanted), start=1):
         row = table.row(ping.number)
         seen.add(row)
-        signals: dict[object, Signal] = {}
         for program in programs:
-            program.take(row, ping, signals)
+            program.take(row, ping)
         context.progress(done, len(table))
     for program in programs:
         program.end(frozenset(seen))

@@ -84,6 +84,8 @@ def facts_of(setup: Setup, scale: Scale, *, turned: bool) -> Mapping[str, Any]:
         "gain_setting": header.gain_sel,
         "array_length": setup.parameters.beamformer.aperture,
         "beams": len(beams.angles),
+        "first_samp": scale.first_samp,
+        "last_samp": scale.last_samp,
         "central_heading": setup.heading,
         "declination": setup.parameters.position.declination,
         "ping_header": header.fields,

@@ -1,7 +1,7 @@
 """What is the same for all pings of a 2018+ run: header, sound speed, filter, beams, ranges, calibration."""
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,13 +9,16 @@ import numpy as np
 from catalog.names import BadName, parse_basename
 from covis_dask.errors import NoValidPings, SweepIncomplete
 from covis_dask.modes.parameters import Parameters
+from covis_dask.raw.record import RecordHeader, Samples
 from covis_dask.raw.sweep import PingHeader, PingTable, RawSweep
 from covis_dask.sonar._types import Complex, Real
 from covis_dask.sonar.beamform import Beamformer, beamformer
 from covis_dask.sonar.calibration import Calibration, CalibrationUnavailable, calibration
+from covis_dask.sonar.chain import BeamBlock, PingChain
 from covis_dask.sonar.filter import make_filter
-from covis_dask.sonar.geometry import world_ashes
-from covis_dask.sonar.phase import correct_phase, monitor_samples
+from covis_dask.sonar.geometry import Fan, fan_ashes
+from covis_dask.sonar.grid import GridAxes
+from covis_dask.sonar.phase import monitor_samples, phase_offset
 from covis_dask.sonar.ranges import range_axis
 from covis_dask.sonar.seawater import absorption, sound_speed
 
@@ -27,10 +30,47 @@ _MONITOR_CHANNELS = 256
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Signal:
-    """One ping after phase correction, before and after the filter; both [N, E]."""
+    """One ping with its phase; what is made of it is computed when it is asked for.
 
-    corrected: Complex
-    filtered: Complex
+    Attributes
+    ----------
+    samples : Samples
+        Element data as recorded.
+    phase : float
+        Phase by which they are ahead of the reference, rad.
+    chain : PingChain
+    rows : int
+        Samples after the filter.
+    """
+
+    samples: Samples
+    phase: float
+    chain: PingChain
+    rows: int
+
+    def start(self, stop: int | None) -> Complex:
+        """Return the first `stop` samples after phase correction, unfiltered; [n, E]."""
+        data = self.samples.decode(stop)
+        data *= np.exp(-1j * self.phase)
+        return data
+
+    @property
+    def corrected(self) -> Complex:
+        """Element data after phase correction, unfiltered, [N, E]; the beams are made without."""
+        return self.start(None)
+
+    @property
+    def filtered(self) -> Complex:
+        """Element data after the filter, [rows, E]; the beams are made without."""
+        return self.chain.lowpass(self.corrected)
+
+    def beams(self) -> Complex:
+        """Return the beams [rows, B], machine units."""
+        return self.chain(self.samples.values, self.samples.scale, self.phase)
+
+    def beam_blocks(self, rows: int | None = None) -> Iterator[BeamBlock]:
+        """Yield the same, of the first `rows` rows, in blocks that are overwritten by the next."""
+        return self.chain.blocks(self.samples.values, self.samples.scale, self.phase, rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +84,12 @@ class Attitude:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scale:
-    """Slant ranges [N] (m) of a ping's samples, and the calibration that goes with them."""
+    """Slant ranges [N] (m) of a ping's samples, their calibration, and their numbers in the record (Q53)."""
 
     ranges: Real
     calibration: Calibration
+    first_samp: int
+    last_samp: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,9 +113,9 @@ class Setup:
         Samples of the transmission that are compared for the phase.
     heading : float
         Magnetic heading of the centred head, degrees.
-    lowpass : callable
-        [N, E] -> [ceil(N / decimation), E].
     beams : Beamformer
+    chain : PingChain
+        Filter and beams: recorded samples -> beams [ceil(N / decimation), B].
     """
 
     parameters: Parameters
@@ -84,8 +126,8 @@ class Setup:
     decimation: int
     reference: int
     heading: float
-    lowpass: Callable[[Complex], Complex]
     beams: Beamformer
+    chain: PingChain
 
     @classmethod
     def of(
@@ -160,8 +202,8 @@ class Setup:
             decimation=decimation,
             reference=monitor_samples(parameters.phase.pulses, header.sample_rate, header.pulse_width),
             heading=_central_heading(sweep, parameters),
-            lowpass=lowpass,
             beams=beams,
+            chain=PingChain(lowpass, beams, parameters.precision),
         )
 
     @property
@@ -169,19 +211,28 @@ class Setup:
         """Sample rate after the filter, Hz; divided once, however many pings there are (Q46)."""
         return self.header.sample_rate / self.decimation
 
-    def signal(self, x: Complex, reference: Complex) -> Signal:
-        """Correct the phase of element data [N, E] and filter them.
+    def signal(self, x: Samples | Complex, reference: Complex) -> Signal:
+        """Find the phase of element data against that of its reference, of which the first samples do.
 
         Raises
         ------
         ValueError
             The ping is shorter than the transmission, or too short to be filtered: a bad ping.
         """
-        corrected = correct_phase(x, reference, self.parameters.phase.channel, self.reference)
-        return Signal(corrected, self.lowpass(corrected))
+        samples = x if isinstance(x, Samples) else Samples.of(x)
+        phase = phase_offset(
+            samples.decode(self.reference), reference, self.parameters.phase.channel, self.reference
+        )
+        return Signal(samples, phase, self.chain, self.chain.rows_of(samples.shape[0]))
 
-    def scale(self, nsamps: int, first_samp: int) -> Scale:
+    def scale(self, nsamps: int, record: RecordHeader) -> Scale:
         """Return ranges and calibration for pings of `nsamps` samples (after the filter).
+
+        Parameters
+        ----------
+        nsamps : int
+        record : RecordHeader
+            Of a ping; its first sample counts in `corrected` (Q10).
 
         Raises
         ------
@@ -194,7 +245,7 @@ class Setup:
             self.c,
             header.sample_rate,
             decimation=self.decimation,
-            first_samp=first_samp if corrected else 0,
+            first_samp=record.first_samp if corrected else 0,
             corrected=corrected,
         )
         try:
@@ -212,12 +263,15 @@ class Setup:
             )
         except CalibrationUnavailable as error:
             raise NoValidPings(f"no burst can be calibrated: {error}") from error
-        return Scale(ranges, gains)
+        return Scale(ranges, gains, record.first_samp, record.last_samp)
 
     def world(self, ranges: Real, attitude: Attitude) -> tuple[Real, Real, Real]:
         """Return world coordinates (m) of ranges [N], or of one range per beam [1, B] (science.md 3.10)."""
-        return world_ashes(
-            ranges,
+        return self.fan(attitude).at(ranges)
+
+    def fan(self, attitude: Attitude) -> Fan:
+        """Return the directions of the beams in the world (science.md 3.10)."""
+        return fan_ashes(
             self.beams.angles,
             attitude.yaw,
             attitude.roll,
@@ -226,6 +280,16 @@ class Setup:
             self.parameters.position.declination,
             self.parameters.position.altitude,
         )
+
+    def reach(self, axes: GridAxes, table: PingTable, rows: Sequence[int]) -> float:
+        """Return a range (m) beyond which no sample lies in a grid, whichever attitude of `rows` counts."""
+        attitudes = [self.attitude(table, [row]) for row in rows]
+        slack = sum(
+            max(values) - min(values)
+            for values in zip(*((each.yaw, each.roll, each.pitch) for each in attitudes), strict=True)
+        )
+        lower, upper = [axis[0] for axis in axes.axes], [axis[-1] for axis in axes.axes]
+        return self.fan(attitudes[0]).reach(lower, upper, slack)
 
     def attitude(self, table: PingTable, rows: Sequence[int]) -> Attitude:
         """Return the mean attitude of rows of the ping table (science.md 2.4); one row gives its own."""

@@ -12,13 +12,14 @@ from covis_dask.modes.ashes._setup import Attitude, Signal
 from covis_dask.modes.context import Context
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import RawSweep
+from covis_dask.sonar._burst_kernels import echo_strength, first_peak_of_median, powers
 from covis_dask.sonar._types import Bool, Complex, Int, Real
 from covis_dask.sonar.calibration import Calibration
-from covis_dask.sonar.detect import oscfar, snr_db
+from covis_dask.sonar.detect import oscfar, percentile_hazen, snr_db
 from covis_dask.sonar.grid import make_gridder
 from covis_dask.sonar.stats import PingStatistics, median_filter
 
-__all__ = ["BathyBurst", "BathyProgram", "bathy_burst", "first_maximum", "process"]
+__all__ = ["BathyBurst", "BathyProgram", "bathy_burst", "bathy_peaks", "first_maximum", "process"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,6 +96,46 @@ def bathy_burst(
     return BathyBurst(cleared, snr, detected, clutter, calibrated, strength, smooth, first_maximum(smooth))
 
 
+def bathy_peaks(
+    mean: Complex,
+    calibration: Calibration,
+    noise_floor: float,
+    snr_thresh: float,
+    percentile: float,
+    threshold: float,
+    median_window: int,
+    room: Real,
+) -> Int:
+    """Return `bathy_burst`'s `peak` alone, which takes a tenth of the time.
+
+    Parameters
+    ----------
+    mean, calibration, noise_floor, snr_thresh, percentile, threshold, median_window
+        As for `bathy_burst`.
+    room : ndarray of float64, [N, B]
+        Room to work in.
+    """
+    settings = (noise_floor, snr_thresh, percentile, threshold, median_window)
+    if not calibration.valid:  # NaN have rules of their own
+        return bathy_burst(mean, calibration, *settings).peak
+    beams = mean.view(np.float64)
+    powers(beams, room)
+    clutter = percentile_hazen(room, percentile)
+    echo_strength(
+        beams,
+        clutter,
+        calibration.range_gain,
+        calibration.beam_gain,
+        10 ** (threshold / 10),
+        float(np.sqrt(clutter.min())),
+        (noise_floor * 10 ** (snr_thresh / 20)) ** 2,
+        room,
+    )
+    peaks = np.zeros(mean.shape[1], np.int64)
+    first_peak_of_median(room, median_window, peaks)
+    return peaks
+
+
 class BathyProgram(BurstProgram):
     """Picks one seafloor point per beam and burst, and grids their heights."""
 
@@ -103,20 +144,24 @@ class BathyProgram(BurstProgram):
         self.axes = axes_of(parameters.grids[0])
         self.grid = make_gridder(self.axes, ["v"], scheme_of(parameters))
         self._pings = PingStatistics()
+        self._room: Real = np.empty((0, 0))
         self.points = np.full((3, len(self.setup.beams.angles), len(self.bursts)), np.nan)
 
     def begin(self) -> None:
         """Forget the burst before."""
-        self._pings = PingStatistics()
+        self._pings.reset()
 
     def ping(self, signal: Signal) -> None:
         """Add the beams of a ping."""
-        self._pings.add(self.setup.beams(signal.filtered))
+        shape = (signal.rows, len(self.setup.beams.angles))
+        self._pings.add_blocks(shape, signal.beam_blocks())
 
     def burst(self, attitude: Attitude) -> str | None:
         """Pick the points of a burst."""
         parameters, scale = self.parameters, self.scale
-        found = bathy_burst(
+        if self._room.shape != self._pings.shape:
+            self._room = np.empty(self._pings.shape)
+        peaks = bathy_peaks(
             self._pings.mean,
             scale.calibration,
             parameters.noise.noise_floor,
@@ -124,8 +169,9 @@ class BathyProgram(BurstProgram):
             parameters.oscfar.percentile,
             parameters.oscfar.threshold,
             parameters.bathy.median_window,
+            self._room,
         )
-        x, y, z = self.setup.world(scale.ranges[found.peak][None, :], attitude)
+        x, y, z = self.setup.world(scale.ranges[peaks][None, :], attitude)
         self.points[:, :, self.open] = x[0], y[0], z[0]
         self.grid.add((x, y), {"v": z}, np.isfinite(z))
         return None

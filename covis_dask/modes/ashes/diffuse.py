@@ -108,6 +108,7 @@ def seafloor_positions(
         x and y of the samples, x and y of the windows, m; NaN where the beam does not meet the seafloor.
     """
     parameters = setup.parameters
+    search = parameters.seafloor
     crossings = seafloor_crossings(
         ranges,
         setup.beams.angles,
@@ -120,6 +121,8 @@ def seafloor_positions(
         floor.y,
         floor.height,
         parameters.position.altitude,
+        vertical_deg=(search.angle_start, search.angle_stop, search.angle_step),
+        tolerance=search.tolerance,
     )
     width = 0.5 * float(np.diff(rc).min())
     # PPX takes the samples' own spacing for the samples.
@@ -249,21 +252,20 @@ def _take_pings(sweep: RawSweep, setup: Setup, window: Window, account: Account,
         seen.add(row)
         if ping.fault is not None:
             account.bad(ping.number, ping.fault)
-        if ping.data is None or row not in places:
+        if ping.samples is None or ping.record is None or row not in places:
             continue
         if reference is None:
-            reference = ping.data[: setup.reference].copy()
+            reference = ping.samples.decode(setup.reference)
         try:
-            signal = setup.signal(ping.data, reference)
+            signal = setup.signal(ping.samples, reference)
         except ValueError as error:  # skipped, but no bad ping
             context.log(f"ping {ping.number} is skipped: {error}")
             continue
         if pings.scale is None:
-            first_samp = 0 if ping.record is None else ping.record.first_samp
-            pings.scale = setup.scale(len(signal.filtered), first_samp)
+            pings.scale = setup.scale(signal.rows, ping.record)
             if pings.scale.calibration.fault:
                 context.log(f"warning: {pings.scale.calibration.fault}")
-        pings.window.add(places[row], pings.scale.calibration.apply(setup.beams(signal.filtered)))
+        pings.window.add(places[row], pings.scale.calibration.apply(signal.beams()))
         pings.used += 1
     if pings.used:
         account.use(pings.used)

@@ -151,9 +151,11 @@ class DopplerProgram(BurstProgram):
         self.offsets.put(
             slot,
             self.open,
-            offset_covariance(signal.corrected, _MONITOR, self._offset_samples, self.settings.lag),
+            offset_covariance(
+                signal.start(self._offset_samples), _MONITOR, self._offset_samples, self.settings.lag
+            ),
         )
-        self._statistics.add(self.scale.calibration.apply(self.setup.beams(signal.filtered)))
+        self._statistics.add(self.scale.calibration.apply(signal.beams()))
         self._taken += 1
 
     def burst(self, attitude: Attitude) -> str | None:

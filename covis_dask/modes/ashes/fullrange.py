@@ -4,6 +4,7 @@ One pass over the run feeds both; one dataset holds both.
 """
 
 import json
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -102,9 +103,7 @@ class FullRangeProgram(BurstProgram):
         """Add the calibrated beams of a ping."""
         if self._window is None:
             raise RuntimeError("no burst is open")
-        self._window.add(
-            self._places[self.row], self.scale.calibration.apply(self.setup.beams(signal.filtered))
-        )
+        self._window.add(self._places[self.row], self.scale.calibration.apply(signal.beams()))
 
     def burst(self, attitude: Attitude) -> str | None:
         """Grid the strongest echoes of a burst."""
@@ -175,8 +174,8 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
     """
     if parameters.imaging is None:
         raise ValueError("full-range parameters need those of the imaging part")
-    imaging = ImagingProgram(sweep, parameters.imaging, context)
-    full = FullRangeProgram(sweep, parameters, context)
+    imaging = ImagingProgram(sweep, parameters.imaging, _named(context, "imaging"))
+    full = FullRangeProgram(sweep, parameters, _named(context, "full range"))
     run_bursts(sweep, [imaging, full], context)
     account = _together(imaging, full)
     account.require_pings()
@@ -197,6 +196,11 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
         else:
             context.log(f"the {name.replace('_', '-')} part of the run has no burst that can be used")
     return product.dataset(account, facts)
+
+
+def _named(context: Context, part: str) -> Context:
+    """Let a part of the run say in the log which one it is."""
+    return replace(context, log=lambda line: context.log(f"{part}: {line}"))
 
 
 def _together(imaging: BurstProgram, full: BurstProgram) -> Account:

@@ -1,5 +1,6 @@
 """Imaging, 2018+: volume scattering of plumes, its ping average and its fluctuating part (science.md 4.1)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,9 +22,9 @@ from covis_dask.modes.ashes._setup import Attitude, Signal
 from covis_dask.modes.context import Context
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import RawSweep
-from covis_dask.sonar._types import Complex, Real
+from covis_dask.sonar._types import Bool, Complex, Int, Real
 from covis_dask.sonar.calibration import Calibration
-from covis_dask.sonar.detect import oscfar, snr_db
+from covis_dask.sonar.detect import oscfar, oscfar_at, snr_db
 from covis_dask.sonar.grid import make_gridder
 from covis_dask.sonar.stats import PingStatistics
 
@@ -71,16 +72,59 @@ def imaging_burst(
     percentile, threshold : float
         OSCFAR, % and dB.
     """
+    detected_a, _ = oscfar(np.abs(pings.mean) ** 2, percentile, threshold)
+    detected_d, _ = oscfar(np.sqrt(pings.fluctuation_power) ** 2, percentile, threshold)
+    return _reduced(pings, calibration.gain, noise_floor, detected_a, detected_d)
+
+
+def imaging_samples(
+    pings: PingStatistics,
+    calibration: Calibration,
+    noise_floor: float,
+    percentile: float,
+    threshold: float,
+    snr_thresh: float,
+    places: Int,
+) -> ImagingBurst:
+    """Reduce some samples of a burst, as `imaging_burst` does; the arrays are flat.
+
+    Parameters
+    ----------
+    pings, calibration, noise_floor, percentile, threshold
+        As for `imaging_burst`.
+    snr_thresh : float
+        dB; below it samples are masked, so that nobody asks whether they are detected.
+    places : ndarray of int64, [n]
+        Which samples, counted in the flat array [N, B].
+    """
+    found = pings.at(places)
+    least = (noise_floor * 10 ** (snr_thresh / 20)) ** 2 * (1 - 1e-9)
+
+    def detected(at_places: Real, of_rows: Callable[[Int], Real]) -> Bool:
+        return oscfar_at(places, at_places, of_rows, pings.shape[1], least, percentile, threshold)
+
+    return _reduced(
+        found,
+        calibration.gain.reshape(-1)[places],
+        noise_floor,
+        detected(np.abs(found.mean) ** 2, lambda rows: np.abs(pings.mean[rows]) ** 2),
+        detected(found.fluctuation_power, lambda rows: pings.fluctuation_power_of(rows)),
+    )
+
+
+def _reduced(
+    pings: PingStatistics, gain: Real, noise_floor: float, detected_a: Bool, detected_d: Bool
+) -> ImagingBurst:
     amplitude_a: Real = np.abs(pings.mean)
     amplitude_d: Real = np.sqrt(pings.fluctuation_power)
-    calibrated_a, calibrated_d = calibration.apply(amplitude_a), calibration.apply(amplitude_d)
+    calibrated_a, calibrated_d = amplitude_a * gain, amplitude_d * gain
     intensities = Intensities(
         Ia=calibrated_a**2,
         Id=calibrated_d**2,
         snr_a=snr_db(amplitude_a, noise_floor),
         snr_d=snr_db(amplitude_d, noise_floor),
-        detected_a=oscfar(amplitude_a**2, percentile, threshold)[0],
-        detected_d=oscfar(amplitude_d**2, percentile, threshold)[0],
+        detected_a=detected_a,
+        detected_d=detected_d,
     )
     return ImagingBurst(
         pings.mean, amplitude_a, amplitude_d, calibrated_a, calibrated_d, intensities, pings.kp
@@ -122,33 +166,56 @@ class ImagingProgram(BurstProgram):
         names = (*INTENSITIES, "Kp", *(VALID if parameters.corrected else ()))
         self.grid = make_gridder(self.axes, names, scheme_of(parameters))
         self._pings = PingStatistics()
+        self._rows = 0
 
     def begin(self) -> None:
         """Forget the burst before."""
-        self._pings = PingStatistics()
+        self._pings.reset()
 
     def ping(self, signal: Signal) -> None:
-        """Add the beams of a ping."""
-        self._pings.add(self.setup.beams(signal.filtered))
+        """Add the beams of a ping, as far as they can lie in the grid."""
+        if not self._pings.count:
+            reach = self.setup.reach(self.axes, self.table, self.bursts[self.open].rows.tolist())
+            self._rows = int(np.searchsorted(self.scale.ranges, reach, side="right"))
+        shape = (self._rows, len(self.setup.beams.angles))
+        self._pings.add_blocks(shape, signal.beam_blocks(self._rows))
 
     def burst(self, attitude: Attitude) -> str | None:
         """Grid a burst."""
         parameters, scale = self.parameters, self.scale
-        burst = imaging_burst(
-            self._pings,
-            scale.calibration,
-            parameters.noise.noise_floor,
-            parameters.oscfar.percentile,
-            parameters.oscfar.threshold,
+        noise, detection = parameters.noise, parameters.oscfar
+        calibration = scale.calibration.of_rows(self._rows)
+
+        def pick(places: Int) -> dict[str, Real]:
+            samples = imaging_samples(
+                self._pings,
+                calibration,
+                noise.noise_floor,
+                detection.percentile,
+                detection.threshold,
+                noise.snr_thresh,
+                places,
+            )
+            return gridded_values(
+                samples, noise.snr_thresh, parameters.preset, corrected=parameters.corrected
+            )
+
+        self.grid.add_fan(
+            self.setup.fan(attitude), scale.ranges[: self._rows], pick, self._select(calibration)
         )
-        values = gridded_values(
-            burst, parameters.noise.snr_thresh, parameters.preset, corrected=parameters.corrected
-        )
-        select = np.isfinite(values["Ia"]) & np.isfinite(values["Id"])
-        if parameters.corrected:  # every sample counts, so that the fractions are right
-            select = np.ones_like(select)
-        self.grid.add(self.setup.world(scale.ranges, attitude), values, select)
         return None
+
+    def _select(self, calibration: Calibration) -> Bool | None:
+        """Say which samples have a value of Ia and of Id to grid; None means all."""
+        parameters = self.parameters
+        if parameters.corrected:  # every sample counts, so that the fractions are right
+            return None
+        select = None if calibration.valid else np.isfinite(calibration.gain)
+        if parameters.preset == "PP2":
+            return select
+        high = np.minimum(np.abs(self._pings.mean), np.sqrt(self._pings.fluctuation_power))
+        masked = snr_db(high, parameters.noise.noise_floor) < parameters.noise.snr_thresh
+        return ~masked if select is None else select & ~masked
 
     def add_to(self, product: Product) -> None:
         """Add the finished grid to a product."""

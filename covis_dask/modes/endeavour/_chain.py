@@ -3,17 +3,21 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from covis_dask.modes.parameters import Parameters
+from covis_dask.raw.record import Samples
 from covis_dask.raw.sweep import Ping, PingHeader
 from covis_dask.sonar._types import Complex, Real
 from covis_dask.sonar.beamform import Beamformer, beam_count, beamformer
 from covis_dask.sonar.calibration import Calibration, calibration
+from covis_dask.sonar.chain import PingChain
 from covis_dask.sonar.filter import make_filter
 from covis_dask.sonar.phase import correct_phase, monitor_samples
 from covis_dask.sonar.ranges import range_axis
 from covis_dask.sonar.seawater import absorption, absorption_2010
 
-__all__ = ["Chain", "PingStages", "Tools", "ping_stages"]
+__all__ = ["Chain", "PingStages", "Tools", "calibrated_beams", "ping_stages"]
 
 _PLAUSIBLE = {"sound_speed": (1300.0, 1700.0), "pulse_width": (1e-6, 0.1), "gain_sel": (-20.0, 120.0)}
 """Header values beyond these are not the sonar's: m/s, s, dB."""
@@ -29,6 +33,8 @@ class Tools:
     filter : callable
         Element data [N, E] (or beams) to filtered and decimated ones.
     beamformer : Beamformer
+    chain : PingChain
+        Both in one go.
     ranges : ndarray of float64
         Slant range of each sample of the beams, m.
     calibration : Calibration
@@ -39,6 +45,7 @@ class Tools:
     header: PingHeader
     filter: Callable[[Complex], Complex]
     beamformer: Beamformer
+    chain: PingChain
     ranges: Real
     calibration: Calibration
     monitor: int
@@ -167,7 +174,8 @@ class Chain:
         if gains.fault is not None and gains.fault != self.fault:
             self.fault = gains.fault
             self._log(f"warning: {gains.fault}")
-        return Tools(header, lowpass, beams, ranges, gains, self._monitor(header))
+        chain = PingChain(lowpass, beams, parameters.precision)
+        return Tools(header, lowpass, beams, chain, ranges, gains, self._monitor(header))
 
     def _monitor(self, header: PingHeader) -> int:
         """Return the length of the transmitted signal in the monitor channel, samples."""
@@ -214,3 +222,10 @@ def ping_stages(phased: Complex, tools: Tools) -> PingStages:
     filtered = tools.filter(phased)
     beams = tools.beamformer(filtered)
     return PingStages(phased, filtered, beams, tools.calibration.apply(beams))
+
+
+def calibrated_beams(phased: Complex, tools: Tools) -> Complex:
+    """Return the last of `ping_stages`, made in one go."""
+    samples = Samples.of(phased)
+    beams: Complex = tools.chain(samples.values, samples.scale, 0.0).astype(np.complex128, copy=False)
+    return tools.calibration.apply(beams)

@@ -109,19 +109,10 @@ class BurstProgram(ABC):
         self._reference, self._tools = reference, tools
         self.rows.append(row)
 
-    def finish(self, burst: Burst) -> int:
-        """End the burst and return how many pings were used.
-
-        Raises
-        ------
-        ValueError
-            Why it is left out.
-        """
+    def shortage(self) -> str | None:
+        """Say why the burst has not enough good pings, None when it has."""
         fewest = max(2, self.parameters.bursts.min_pings) if self.differences else 1
-        if len(self.rows) < fewest:
-            raise ValueError(f"fewer than {fewest} valid pings")
-        self.place(burst)
-        return len(self.rows)
+        return f"fewer than {fewest} valid pings" if len(self.rows) < fewest else None
 
     @abstractmethod
     def reset(self) -> None:
@@ -244,12 +235,13 @@ def _close(
     """End the burst that is open."""
     if index < 0:
         return
-    burst = bursts[index]
-    try:
-        account.use(program.finish(burst))
-        used[index] = True
-    except ValueError as error:
-        account.skip(burst.pitch, table.ping[burst.rows], str(error))
+    burst, reason = bursts[index], program.shortage()
+    if reason is not None:
+        account.skip(burst.pitch, table.ping[burst.rows], reason)
+        return
+    program.place(burst)
+    account.use(len(program.rows))
+    used[index] = True
 
 
 def _note_missing(

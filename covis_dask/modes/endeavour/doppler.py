@@ -8,7 +8,7 @@ import xarray as xr
 
 from covis_dask.modes._dataset import Field, Product
 from covis_dask.modes.context import Context
-from covis_dask.modes.endeavour._chain import Tools, ping_stages
+from covis_dask.modes.endeavour._chain import Tools, calibrated_beams
 from covis_dask.modes.endeavour._walk import (
     Attitude,
     BurstProgram,
@@ -198,7 +198,7 @@ class _Program(BurstProgram):
 
     def take(self, phased: Complex, tools: Tools) -> None:
         parameters = self.parameters
-        page = ping_stages(phased, tools).calibrated
+        page = calibrated_beams(phased, tools)
         if not self.differences:
             self._found.append(series(page, tools, parameters))
         elif self._previous is not None:

@@ -9,7 +9,7 @@ import xarray as xr
 
 from covis_dask.modes._dataset import Field, Product
 from covis_dask.modes.context import Context
-from covis_dask.modes.endeavour._chain import Tools, ping_stages
+from covis_dask.modes.endeavour._chain import Tools, calibrated_beams
 from covis_dask.modes.endeavour._walk import (
     Attitude,
     BurstProgram,
@@ -99,7 +99,7 @@ class _Program(BurstProgram):
         self._pages = []
 
     def take(self, phased: Complex, tools: Tools) -> None:
-        self._pages.append(ping_stages(phased, tools).calibrated)
+        self._pages.append(calibrated_beams(phased, tools))
 
     def place(self, burst: Burst) -> None:  # noqa: ARG002 (its attitude is that of its first good ping)
         pages = self._pages

@@ -1,0 +1,243 @@
+"""Compiled loops of the originals' gridding, in which the last sample of a cell counts (science.md 3.11)."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from covis_dask.sonar._jit import kernel
+from covis_dask.sonar._types import Bool, Int, Real
+
+__all__ = ["candidates", "deposit"]
+
+_OUTSIDE = -1
+_ON_LINE = -2
+
+
+@kernel
+def _cell(
+    r: float,
+    beam: int,
+    fan: Real,
+    altitude: float,
+    lower: Real,
+    upper: Real,
+    spacing: Real,
+    top: Real,
+    strides: Int,
+) -> int:
+    """Return the flat number of the cell a sample lies in, or that it lies outside or on a grid line."""
+    cell, on_line = 0, False
+    for d in range(lower.shape[0]):
+        place = r * fan[d, beam]
+        if d == 2:
+            place = altitude + place
+        if not lower[d] <= place <= upper[d]:
+            return _OUTSIDE
+        steps = min((place - lower[d]) / spacing[d], top[d])
+        node = math.floor(steps)
+        on_line |= node == steps
+        cell += int(node) * strides[d]
+    return _ON_LINE if on_line else cell
+
+
+@kernel
+def _leaves_cell(
+    r: float, beam: int, fan: Real, altitude: float, lower: Real, spacing: Real, top: Real
+) -> float:
+    """Return about where a beam leaves the cell in which it is at range `r`."""
+    soonest = math.inf
+    for d in range(lower.shape[0]):
+        along = fan[d, beam]
+        origin = altitude if d == 2 else 0.0
+        node = math.floor(min((origin + r * along - lower[d]) / spacing[d], top[d]))
+        if along > 0:
+            soonest = min(soonest, (lower[d] + (node + 1) * spacing[d] - origin) / along)
+        elif along < 0:
+            soonest = min(soonest, (lower[d] + node * spacing[d] - origin) / along)
+    return soonest
+
+
+@kernel
+def candidates(
+    ranges: Real,
+    fan: Real,
+    altitude: float,
+    select: Bool,
+    lower: Real,
+    upper: Real,
+    spacing: Real,
+    top: Real,
+    strides: Int,
+    every: bool,
+    found: Int,
+) -> int:
+    """List the samples of a fan that may count, in column-major order: range fastest, then beam.
+
+    Of samples that follow one another in the same cell, none of them on a grid line, only the last may,
+    unless `every` one counts. Coordinates change along a beam in one direction only, so all samples between
+    two in the same cell are in it too: one can jump.
+
+    Parameters
+    ----------
+    ranges : ndarray of float64, [N]
+        Evenly spaced.
+    fan : ndarray of float64, [3, B]
+        Directions of the beams; with two axes in the grid the third is not looked at.
+    altitude : float
+    select : ndarray of bool, [N, B]
+        Samples to take; empty for all.
+    lower, upper, spacing, top : ndarray of float64, [2 or 3]
+        Of each axis: first and last node, spacing, and number of the last node.
+    strides : ndarray of int64, [2 or 3]
+        One step along each axis in the flat grid.
+    every : bool
+    found : ndarray of int64, [N B]
+        Filled with places in the flat array [N, B].
+
+    Returns
+    -------
+    int
+        How many there are.
+    """
+    nbeams, nsamps = fan.shape[1], ranges.shape[0]
+    if nsamps == 0:
+        return 0
+    step = ranges[1] - ranges[0] if nsamps > 1 else 1.0
+    single = every or select.size > 0
+    count = 0
+    for beam in range(nbeams):
+        before, entered, n = _OUTSIDE, False, 0
+        following = _cell(ranges[0], beam, fan, altitude, lower, upper, spacing, top, strides)
+        while n < nsamps:
+            cell = following
+            if cell == _OUTSIDE and entered:
+                break  # a line leaves a box but once
+            entered = cell != _OUTSIDE
+            if entered and not single and cell != _ON_LINE:
+                away = _leaves_cell(ranges[n], beam, fan, altitude, lower, spacing, top) - ranges[n]
+                last = min(max(n + int(min(away / step, 1e9)), n), nsamps - 1)
+                while last > n and cell != _cell(
+                    ranges[last], beam, fan, altitude, lower, upper, spacing, top, strides
+                ):
+                    last -= 1
+                n = last
+            following = _OUTSIDE
+            while n + 1 < nsamps:
+                following = _cell(ranges[n + 1], beam, fan, altitude, lower, upper, spacing, top, strides)
+                if single or not entered or cell == _ON_LINE or following != cell:
+                    break
+                n += 1
+            if entered and (select.size == 0 or select[n, beam]):
+                if every or cell == _ON_LINE or cell != before:
+                    count += 1
+                found[count - 1] = n * nbeams + beam
+                before = cell
+            n += 1
+    return count
+
+
+@kernel
+def deposit(
+    cells: NDArray[np.int32],
+    numbers: NDArray[np.int32],
+    on_line: Bool,
+    places: Real,
+    values: Real,
+    lower: Real,
+    spacing: Real,
+    top: Real,
+    nodes: Real,
+    strides: Int,
+    last: NDArray[np.int32],
+    total: Real,
+    weight: Real,
+) -> None:
+    """Run the passes over the corners: in each, the last record that reaches a cell adds to it.
+
+    Parameters
+    ----------
+    cells : ndarray of int32, [n]
+        Cell of the lower nodes of each record; no two of them off the grid lines are in the same.
+    numbers : ndarray of int32, [n]
+        Order in which they count.
+    on_line : ndarray of bool, [n, axes]
+        Whether a record lies on the lower node along an axis.
+    places : ndarray of float64, [n, axes]
+    values : ndarray of float64, [n, V]
+    lower, spacing, top : ndarray of float64, [axes]
+        First node, spacing, and number of the last node.
+    nodes : ndarray of float64, [axes, most nodes]
+        Coordinates of the nodes, as the weights see them.
+    strides : ndarray of int64, [axes]
+    last : ndarray of int32, [cells]
+        Room for one number per cell.
+    total : ndarray of float64, [V, cells]
+    weight : ndarray of float64, [cells]
+    """
+    axes = lower.shape[0]
+    squares = np.empty((axes, 2))
+    if not on_line.any():
+        # No two records reach the same cell in the same pass, so each can run all passes at once.
+        for n in range(cells.shape[0]):
+            _square_weights(n, on_line, places, lower, spacing, top, nodes, squares)
+            for corner in range(2**axes):
+                cell = _reached(corner, n, cells, on_line, strides)
+                _add(cell, corner, n, squares, values, total, weight)
+        return
+    for corner in range(2**axes):
+        for n in range(cells.shape[0]):
+            last[_reached(corner, n, cells, on_line, strides)] = -1
+        for n in range(cells.shape[0]):
+            cell = _reached(corner, n, cells, on_line, strides)
+            last[cell] = max(last[cell], numbers[n])
+        for n in range(cells.shape[0]):
+            cell = _reached(corner, n, cells, on_line, strides)
+            if last[cell] == numbers[n]:
+                _square_weights(n, on_line, places, lower, spacing, top, nodes, squares)
+                _add(cell, corner, n, squares, values, total, weight)
+
+
+@kernel
+def _reached(corner: int, n: int, cells: NDArray[np.int32], on_line: Bool, strides: Int) -> int:
+    """Return the cell that a record reaches in the pass over a corner."""
+    axes = strides.shape[0]
+    cell = int(cells[n])
+    for d in range(axes):
+        # In two dimensions the originals exchange the two steps, not the weights (Q2).
+        by = d if axes == 3 else 1 - d
+        if (corner >> (axes - 1 - by)) & 1 and not on_line[n, d]:
+            cell += strides[d]
+    return cell
+
+
+@kernel
+def _square_weights(
+    n: int,
+    on_line: Bool,
+    places: Real,
+    lower: Real,
+    spacing: Real,
+    top: Real,
+    nodes: Real,
+    squares: Real,
+) -> None:
+    """Fill in the squared weights of a record for the lower and upper node of each axis."""
+    for d in range(lower.shape[0]):
+        node = math.floor(min((places[n, d] - lower[d]) / spacing[d], top[d]))
+        for k in range(2):
+            at = node if on_line[n, d] else node + k
+            squares[d, k] = (1 - abs(nodes[d, at] - places[n, d]) / spacing[d]) ** 2
+
+
+@kernel
+def _add(cell: int, corner: int, n: int, squares: Real, values: Real, total: Real, weight: Real) -> None:
+    """Add the share of a record to a cell; the weights add up as squares (Q1: not their product)."""
+    axes = squares.shape[0]
+    share = 0.0
+    for d in range(axes):
+        share += squares[d, (corner >> (axes - 1 - d)) & 1]
+    share = math.sqrt(share)
+    weight[cell] += share
+    for v in range(values.shape[1]):
+        total[v, cell] += share * values[n, v]

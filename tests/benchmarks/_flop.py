@@ -1,0 +1,41 @@
+"""How much there is to multiply in a run: beamforming after folding and leaving out what nobody needs."""
+
+from typing import Final
+
+import numpy as np
+
+from covis_dask.modes.parameters import parameters_for
+from covis_dask.sonar.beamform import beam_count
+from covis_dask.sonar.geometry import fan_ashes
+from tests.benchmarks._runs import Case
+
+__all__ = ["gflop_of"]
+
+_WINDOW: Final = 4.0
+_C: Final = 1484.477
+
+
+def gflop_of(case: Case, scale: str) -> float:
+    """Return the real operations of the beamforming, in units of 1e9.
+
+    Two real products of E/2 x B/2 for the real and the imaginary part of every row. Imaging needs the rows
+    that can lie in the grid, diffuse flow the pings of its window, everything else all.
+    """
+    spec = case.spec(scale)
+    beams = beam_count(spec.instrument.frequency)
+    per_row = 2 * 2 * 2 * (spec.instrument.channels / 2) * (beams / 2) / 1e9
+    bursts, pings = len(spec.pitches), spec.pings
+    if case.family == "diffuse":
+        return per_row * spec.samples * min(pings, int(_WINDOW / spec.interval) + 1)
+    if case.family != "imaging" or case.site != "Ashes":
+        return per_row * spec.samples * bursts * pings
+    grid = parameters_for(case.family, case.site).grids[0]
+    angles = np.radians(np.linspace(-54, 54, beams))
+    step = _C / (2 * spec.instrument.sample_rate)
+    lower = (grid.xmin, grid.ymin, grid.zmin or 0.0)
+    upper = (grid.xmax, grid.ymax, grid.zmax or 0.0)
+    rows = 0
+    for pitch in spec.pitches:
+        fan = fan_ashes(angles, 0.0, np.radians(spec.roll), np.radians(pitch), spec.heading, 0.0)
+        rows += min(int(fan.reach(lower, upper) / step), spec.samples) * pings
+    return per_row * rows

@@ -1,0 +1,154 @@
+"""The compiled ways give what the plain ones give."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+from covis_dask.modes.ashes.bathy import bathy_burst, bathy_peaks
+from covis_dask.modes.ashes.imaging import imaging_burst, imaging_samples
+from covis_dask.raw.record import Samples
+from covis_dask.sonar._types import Int, Real
+from covis_dask.sonar.beamform import Beamformer, beamformer
+from covis_dask.sonar.calibration import Calibration
+from covis_dask.sonar.chain import PingChain
+from covis_dask.sonar.detect import percentile_hazen
+from covis_dask.sonar.filter import Lowpass, make_filter
+from covis_dask.sonar.geometry import fan_ashes
+from covis_dask.sonar.grid import GridAxes, make_gridder
+from covis_dask.sonar.stats import PingStatistics
+from tests.unit._sonar_reference import FS, SOUND_SPEED, TAU, noise
+
+_RANGES: Real = (np.arange(600) + 1) * np.float64(0.1)
+
+
+def _beams(*, monitor_weight_zero: bool = False, end: float = 54.0) -> Beamformer:
+    return beamformer(396_000, SOUND_SPEED, FS, 256, -54, end, monitor_weight_zero=monitor_weight_zero)
+
+
+def _recorded(nsamps: int = 500) -> Samples:
+    values = np.random.default_rng(3).integers(-32000, 32000, (nsamps, 512)).astype(np.int16)
+    return Samples(values, 1 / 16)
+
+
+@pytest.mark.parametrize(
+    ("lowpass", "silent", "end"),
+    [
+        (Lowpass(2, FS, TAU), False, 54.0),
+        (Lowpass(4, FS, TAU), True, 54.0),
+        (Lowpass(2, FS, TAU, zero_phase=False, decimation=4), False, 54.0),
+        (Lowpass(2, FS, TAU, order=3), False, 54.0),
+        (Lowpass(2, FS, TAU), False, 50.0),
+        (make_filter(2, FS, TAU, status="off"), False, 54.0),
+    ],
+)
+def test_the_chain_is_filter_and_beamformer(lowpass: Lowpass, silent: bool, end: float) -> None:
+    """Recorded numbers become the same beams in one go as step by step, whatever the filter and the fan."""
+    samples, phase = _recorded(), 0.7
+    beams = _beams(monitor_weight_zero=silent, end=end)
+    plain = beams(lowpass(samples.decode() * np.exp(-1j * phase)))
+    chain = PingChain(lowpass, beams)
+    found = chain(samples.values, samples.scale, phase)
+    np.testing.assert_allclose(found, plain, rtol=0, atol=1e-11 * np.abs(plain).max())
+    from_floats = Samples.of(samples.decode())
+    np.testing.assert_array_equal(chain(from_floats.values, from_floats.scale, phase), found)
+
+
+def test_rows_left_out_change_nothing() -> None:
+    """The first rows come out the same when the filter never sees what lies far behind them."""
+    samples, chain = _recorded(1500), PingChain(Lowpass(2, FS, TAU), _beams())
+    whole = chain(samples.values, samples.scale, 0.2)
+    first = chain(samples.values, samples.scale, 0.2, 400)
+    assert first.shape == (400, 256)
+    np.testing.assert_allclose(first, whole[:400], rtol=0, atol=1e-14 * np.abs(whole).max())
+
+
+def test_single_precision_is_near() -> None:
+    """Beams in float32 differ by a millionth of the largest."""
+    samples, lowpass, beams = _recorded(), Lowpass(2, FS, TAU), _beams()
+    double = PingChain(lowpass, beams)(samples.values, samples.scale, 0.7)
+    single = PingChain(lowpass, beams, "float32")(samples.values, samples.scale, 0.7)
+    assert single.dtype == np.complex64
+    np.testing.assert_allclose(single, double, rtol=0, atol=1e-6 * np.abs(double).max())
+
+
+@pytest.mark.parametrize("q", [0.0, 12.5, 65.0, 100.0])
+def test_percentiles_are_numpys(q: float) -> None:
+    """Counting on bits finds NumPy's Hazen percentile, also among negative and equal numbers."""
+    rng = np.random.default_rng(1)
+    values = rng.normal(size=(40, 37)) * 10.0 ** rng.integers(-12, 12, (40, 1))
+    values[3], values[4, ::2] = 1.0, -0.0
+    wanted = np.percentile(values, q, axis=1, method="hazen")
+    np.testing.assert_allclose(percentile_hazen(values, q), wanted, rtol=1e-12)
+
+
+def _statistics(seed: int = 0) -> PingStatistics:
+    pings = PingStatistics()
+    level = 10 ** np.random.default_rng(seed).uniform(-1, 4, (600, 256))
+    for number in range(4):
+        pings.add(level * (noise(100, 600, 256) + 0.2 * noise(number, 600, 256)))
+    return pings
+
+
+def test_imaging_looks_at_few_samples() -> None:
+    """Samples reduced one by one have the values of the whole burst; a masked one need not be detected."""
+    pings, calibration = _statistics(), Calibration(np.linspace(0.1, 3, 600), np.linspace(1, 2, 256))
+    whole = imaging_burst(pings, calibration, 0.197, 65.0, 20.0)
+    places = np.random.default_rng(2).integers(0, 600 * 256, 5000)
+    some = imaging_samples(pings, calibration, 0.197, 65.0, 20.0, 50.0, places)
+    wanted, found = whole.intensities.masked(50.0, 1e-9), some.intensities.masked(50.0, 1e-9)
+    for name, values in wanted.items():
+        np.testing.assert_array_equal(found[name], values.reshape(-1)[places])
+    np.testing.assert_array_equal(some.Kp, whole.Kp.reshape(-1)[places])
+    assert (found["Ia_filt"] > 1e-9).any()
+
+
+@pytest.mark.parametrize("window", [20, 5])
+def test_bathymetry_finds_the_peaks(window: int) -> None:
+    """The short way to the strongest echo of each beam ends where median filter and maximum do."""
+    mean = _statistics().mean
+    calibration = Calibration(np.linspace(0.1, 3, 600), np.linspace(1, 2, 256))
+    settings = (0.197, 30.0, 65.0, 3.0, window)
+    wanted = bathy_burst(mean, calibration, *settings).peak
+    found = bathy_peaks(mean, calibration, *settings, np.empty(mean.shape))
+    np.testing.assert_array_equal(found, wanted)
+
+
+def _picked(values: Real, places: Int) -> dict[str, Real]:
+    return {"v": values.reshape(-1)[places]}
+
+
+@pytest.mark.parametrize("scheme", ["ashes", "corrected"])
+@pytest.mark.parametrize("roll", [0.0, 0.03])
+@pytest.mark.parametrize("part", [None, 0.5])
+def test_a_fan_is_gridded_like_its_samples(scheme: str, roll: float, part: float | None) -> None:
+    """Jumping from cell to cell along the beams gives the grid of all samples, also of a level fan."""
+    axes = GridAxes.from_bounds((-40, 20, 0.5), (-40, 20, 0.5), (0, 20, 0.6))
+    angles, rng = np.linspace(-0.9, 0.9, 64), np.random.default_rng(5)
+    jumping, plain = (make_gridder(axes, ["v"], scheme) for _ in range(2))
+    for pitch in (0.0, 0.2, 0.25):
+        fan = fan_ashes(angles, 0.0, roll, pitch, 344.0, 16.0)
+        values = rng.normal(size=(600, 64))
+        select = rng.random((600, 64)) < part if part else np.ones((600, 64), np.bool_)
+        plain.add(fan.at(_RANGES), {"v": values}, select)
+        jumping.add_fan(fan, _RANGES, partial(_picked, values), select if part else None)
+    wanted, found = plain.finish(), jumping.finish()
+    for name in ("v", "w"):
+        np.testing.assert_allclose(found[name], wanted[name], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("pitch", [-0.3, 0.2, 1.0])
+def test_nothing_in_the_box_lies_beyond_the_reach(pitch: float) -> None:
+    """Rows are left out only where no sample can be in the grid, also when the head turns a little."""
+    lower, upper = (-40.0, -40.0, 0.0), (20.0, 20.0, 20.0)
+    angles = np.linspace(-0.9, 0.9, 64)
+    ranges: Real = np.arange(1, 800) * np.float64(0.2)
+    fan = fan_ashes(angles, 0.1, 0.02, pitch, 279.0, 16.0)
+    reach = fan.reach(lower, upper, slack=0.02)
+    for turn in (-0.01, 0.0, 0.01):
+        places = fan_ashes(angles, 0.1, 0.02 + turn / 2, pitch + turn / 2, 279.0, 16.0).at(ranges)
+        inside = np.logical_and.reduce(
+            [(p >= low) & (p <= high) for p, low, high in zip(places, lower, upper, strict=True)]
+        )
+        assert ranges[inside.any(axis=1)].max() <= reach
+    assert fan.reach(lower, upper, slack=4.0) == np.inf
