@@ -5,6 +5,7 @@ Nothing here talks to the catalogue, and no error leaves `process_run`: what wen
 
 import datetime as dt
 import json
+import shutil
 import socket
 import tempfile
 import time
@@ -35,7 +36,9 @@ from covis_dask.errors import (
     StorageUnavailable,
     TransientError,
 )
-from covis_dask.modes.context import Context
+from covis_dask.modes.context import Ancillary, Context
+from covis_dask.outages import ride_out
+from covis_dask.products.formats import formats_in
 from covis_dask.products.manifest import (
     Bursts,
     Failure,
@@ -47,8 +50,9 @@ from covis_dask.products.manifest import (
     is_ours,
 )
 from covis_dask.products.metadata import ProductFacts, finish
-from covis_dask.products.writers import formats_in, write_product
+from covis_dask.products.writers import write_product
 from covis_dask.raw.source import ArchiveSource
+from covis_dask.reporter import Reporter
 from covis_dask.storage import ProductStore, open_location, storage_errors
 from covis_dask.task import FAILURE, LOG, MANIFEST, RunOutcome, RunTask
 
@@ -81,14 +85,16 @@ class _RunLog:
 
 
 class _Stages:
-    """Seconds by stage."""
+    """Seconds by stage, and who is told of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, reporter: Reporter) -> None:
         self.seconds: dict[str, float] = {}
+        self.reporter = reporter
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
         start = time.perf_counter()
+        self.reporter.stage(name)
         try:
             yield
         finally:
@@ -118,7 +124,14 @@ def process_run(task: RunTask, settings: Settings | None = None) -> RunOutcome:
     RunOutcome
         Also when anything fails: no exception leaves this function.
     """
-    start, stages, worker = time.perf_counter(), _Stages(), socket.gethostname()
+    reporter = Reporter(task)
+    outcome = _process(task, settings, _Stages(reporter))
+    reporter.ended(outcome)
+    return outcome
+
+
+def _process(task: RunTask, settings: Settings | None, stages: _Stages) -> RunOutcome:
+    start, worker = time.perf_counter(), socket.gethostname()
     started = dt.datetime.now(dt.UTC)
 
     def known() -> dict[str, Any]:
@@ -165,9 +178,7 @@ def _open_store(task: RunTask, location: Location) -> ProductStore:
         )
     key = (location.url, location.endpoint)
     if key not in _stores:
-        store = ProductStore.open(location)
-        store.check_writable()
-        _stores[key] = store
+        _stores[key] = ProductStore.open(location).probed()
     return _stores[key]
 
 
@@ -197,24 +208,38 @@ def _make(
     log(f"{run.basename}: covis-dask {__version__}, engine {engine.name} {engine.version}")
     log(f"preset {task.parameters.preset}, profile {task.parameters.profile}, attempt {task.attempt}")
     with stages("compute"):
-        computed = _compute(task, settings, engine, scratch, log)
+        computed = _compute(task, settings, engine, scratch, log, stages.reporter)
     folder = scratch / "product"
+    extra = sorted((scratch / "extra").iterdir())
+    kept = formats_in(run.basename, [path.name for path in extra])
     with stages("write"):
         dataset = finish(computed.dataset, _facts(task, engine, computed.input))
-        write_product(dataset, folder, run.basename, task.formats)
-    log.path.replace(folder / LOG)
-    with stages("upload"):
-        files = tuple(
-            FileEntry.of(path, path.relative_to(folder).as_posix())
-            for path in sorted(folder.rglob("*"))
-            if path.is_file()
-        )
+        floor = _ancillary(task, settings).bathymetry(run.datetime) if run.site == "Ashes" else None
+        wanted = tuple(name for name in task.formats if name not in kept)
+        write_product(dataset, folder, run.basename, wanted, floor=floor)
+        for path in extra:
+            path.rename(folder / path.name)
+    if not store.conditional:
+        log("the product store ignores If-None-Match: only the catalogue's claims keep two batches apart")
+    shutil.copyfile(log.path, folder / LOG)
+    files = tuple(
+        FileEntry.of(path, path.relative_to(folder).as_posix())
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    )
+
+    def upload() -> None:
         # From here to the commit the run has no product; a reader sees none rather than a mixture.
         store.remove(f"{task.path}/{MANIFEST}")
         for name in [*set(_names(committed)).difference(entry.name for entry in files), FAILURE]:
             store.remove(f"{task.path}/{name}")
         for entry in sorted(folder.iterdir()):
             store.put_file(entry, f"{task.path}/{entry.name}")
+
+    # Hours of computing are worth some waiting, if the store goes away just now.
+    patience = min(settings.patience, task.timeout or settings.timeout)
+    with stages("upload"):
+        ride_out(upload, patience, settings.backoff, log)
     manifest = Manifest(
         **_provenance(task, engine, started),
         input=computed.input,
@@ -225,7 +250,10 @@ def _make(
         bursts=_bursts(dataset),
     )
     with stages("commit"):
-        ours = store.put_new_json(f"{task.path}/{MANIFEST}", manifest.to_document())
+        document = manifest.to_document()
+        ours = ride_out(
+            lambda: store.put_new_json(f"{task.path}/{MANIFEST}", document), patience, settings.backoff, log
+        )
     if not ours:
         return RunOutcome(run.basename, "already", task.path, **known())
     return RunOutcome(
@@ -298,28 +326,34 @@ def _bursts(ds: xr.Dataset) -> Bursts:
 
 def _notes(ds: xr.Dataset) -> tuple[str, ...]:
     """Repeat in the manifest what a user must not overlook."""
-    seafloor = ds.attrs.get("seafloor")
-    return (f"seafloor: {seafloor}",) if seafloor else ()
+    found = {"seafloor": ds.attrs.get("seafloor"), "engines differ in": ds.attrs.get("engines_differ_in")}
+    return tuple(f"{name}: {value}" for name, value in found.items() if value)
 
 
-def _compute(task: RunTask, settings: Settings, engine: Engine, scratch: Path, log: _RunLog) -> _Computed:
+def _compute(
+    task: RunTask, settings: Settings, engine: Engine, scratch: Path, log: _RunLog, reporter: Reporter
+) -> _Computed:
     """Process the first copy that can be; the others are what to fall back on."""
     deadline = time.monotonic() + (task.timeout or settings.timeout)
 
     def progress(done: int, total: int) -> None:
+        reporter.pings(done, total)
         if time.monotonic() > deadline:
+            where = f", at ping {done} of {total}" if total else ""
             raise RunTimeout(
-                f"stopped after {task.timeout or settings.timeout:.0f} s, at ping {done} of {total}; "
+                f"stopped after {task.timeout or settings.timeout:.0f} s{where}; "
                 "raise covis.timeout if such runs need longer"
             )
 
-    ancillary = settings.ancillary if task.ancillary is None else Location(task.ancillary)
+    extra = scratch / "extra"
+    extra.mkdir()
     context = Context(
         log=log,
         progress=progress,
-        ancillary=open_ancillary(*open_location(ancillary)),
+        ancillary=_ancillary(task, settings),
         limits=settings.limits,
         scratch=scratch,
+        extra=extra,
     )
     faults: list[CovisError] = []
     for raw in preferred(task.run.raw, settings.host_order):
@@ -333,9 +367,17 @@ def _compute(task: RunTask, settings: Settings, engine: Engine, scratch: Path, l
             log(f"reading {raw.host}:{raw.filename} ({entry.size} bytes)")
             return _Computed(engine.process(source, task.run, task.parameters, context), entry)
         except (InputError, RawMissing, StorageUnavailable) as error:
+            if isinstance(error, StorageUnavailable):
+                error.place = raw.host
             log(f"{raw.host}: {error.kind}: {error}")
             faults.append(error)
     raise _worst(task.run, faults)
+
+
+def _ancillary(task: RunTask, settings: Settings) -> Ancillary:
+    return open_ancillary(
+        *open_location(settings.ancillary if task.ancillary is None else Location(task.ancillary))
+    )
 
 
 def _worst(run: Run, faults: list[CovisError]) -> CovisError:

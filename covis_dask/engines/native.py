@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 from catalog.model import Run
 from catalog.names import mode_family
 from covis_dask.errors import CovisError, EngineError, InputError, ModeUnsupported, OutOfMemory
-from covis_dask.modes import Program, program
+from covis_dask.modes import Program, has_program, program
 from covis_dask.modes.context import Context
 from covis_dask.modes.parameters import Parameters, with_family
 from covis_dask.raw.source import ArchiveSource
@@ -38,14 +38,20 @@ class NativeEngine:
     ----------
     name, version : str
         Parts of the product prefix and of the fingerprint.
+    resources : mapping
+        None: any worker will do.
     """
 
     name = "native"
     version = VERSION
+    resources: Mapping[str, float] = {}
 
     def supports(self, run: Run) -> bool:
         """Say whether there is a program for this kind of run."""
-        return program(mode_family(run.mode, run.site), run.site) is not None
+        return has_program(mode_family(run.mode, run.site), run.site)
+
+    def check(self, parameters: Parameters) -> None:
+        """Accept all parameters that there are."""
 
     def process(
         self, source: ArchiveSource, run: Run, parameters: Parameters, context: Context

@@ -1,0 +1,353 @@
+"""From the original's structure `covis` (science.md 4.9) to the dataset that the native engine makes.
+
+Names, units and words come from ``matlab_variables.json``, which a test holds against the native programs.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from covis_dask.engines._mat_reader import Structure, numbers, scalar, structures
+from covis_dask.errors import EngineError
+from covis_dask.modes._account import Account
+from covis_dask.modes._dataset import Field, Product
+from covis_dask.modes.parameters import Parameters
+from covis_dask.raw.sweep import PingHeader, PingTable, RawSweep
+from covis_dask.sonar.grid import GridAxes
+
+__all__ = ["RunFacts", "convert"]
+
+_COORDINATES = frozenset({"x", "y", "z"})
+_SINGLE = frozenset({"imaging", "bathy"})
+"""Modes whose product is one grid, which has no type in its variables' names."""
+_SONAR = {
+    "c": "sound_speed",
+    "fc": "transmit_frequency",
+    "fs": "sample_rate",
+    "array_length": "array_length",
+    "num_beams": "beams",
+}
+_HEADER = {
+    "xmit_freq": "transmit_frequency",
+    "sample_rate": "sample_rate",
+    "pulse_width": "pulse_width",
+    "power_sel": "power_setting",
+    "gain_sel": "gain_setting",
+}
+_LEFT_OUT = "the burst is outside the pitch bounds, or has fewer than 2 pings"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunFacts:
+    """What the product needs of the run itself; taken before Matlab, which may delete the folder (Q47).
+
+    Parameters
+    ----------
+    table : PingTable
+    sweep : mapping
+        sweep.json.
+    header : PingHeader, optional
+        The first usable one.
+    files : frozenset of int
+        Pings that have a file.
+    """
+
+    table: PingTable
+    sweep: Mapping[str, Any]
+    header: PingHeader | None
+    files: frozenset[int]
+
+    @classmethod
+    def of(cls, sweep: RawSweep, folder: Path) -> "RunFacts":
+        """Take them from an unpacked run; errors as for `RawSweep.table`."""
+        table = sweep.table
+        present = frozenset(
+            number
+            for number in (int(value) for value in table.ping)
+            if (folder / f"rec_7038_{number:06d}.bin").is_file()
+        )
+        headers = (sweep.header(number) for number in sorted(present))
+        return cls(table, sweep.sweep, next((h for h in headers if h is not None), None), present)
+
+
+def convert(
+    content: Mapping[str, Structure],
+    facts: RunFacts,
+    parameters: Parameters,
+    site: str,
+    log: Callable[[str], None],
+) -> xr.Dataset:
+    """Make the dataset.
+
+    Parameters
+    ----------
+    content : mapping
+        Structures by variable: `covis`, or `imaging` and `diffuse` of a full-range run.
+    facts : RunFacts
+    parameters : Parameters
+        Of the mode; for its bounds and as labels. The values are the Matlab code's own.
+    site : {"Endeavour", "Ashes"}
+    log : callable
+        Takes a line for the run's log.
+
+    Returns
+    -------
+    Dataset
+        Cells that no sample reached are NaN, their weight 0.
+
+    Raises
+    ------
+    EngineError
+        When there is no grid in it.
+    """
+    parts = _parts(content)
+    names = _variables()[f"{site}/{parameters.family}"]
+    product = Product(facts, parameters)
+    for covis, suffix in parts:
+        for grid in structures(covis.get("grid")):
+            _add_grid(product, grid, names, parameters.family, suffix, log)
+    first = parts[0][0]
+    account = _account(first, facts, parameters, log)
+    bursts = structures(first.get("burst"))
+    _add_bursts(product, bursts, parameters, site)
+    _add_offsets(product, structures(first.get("grid")), names, len(bursts))
+    product.pings(facts.table)
+    for covis, suffix in parts:
+        _add_beams(product, _beamformer(covis), f"_{suffix}" if suffix else "")
+    return product.dataset(account, _attributes(first, facts, site))
+
+
+@cache
+def _variables() -> Mapping[str, Mapping[str, tuple[str, str, str]]]:
+    """Return for each kind of run: the original's name to name, long name and units."""
+    text = (files("covis_dask.engines") / "matlab_variables.json").read_text("utf-8")
+    return {
+        kind: {original: (words[0], words[1], words[2]) for original, words in table.items()}
+        for kind, table in json.loads(text).items()
+    }
+
+
+def _parts(content: Mapping[str, Structure]) -> list[tuple[Structure, str]]:
+    """Return the structures of a product, each with the suffix of its variables."""
+    covis = content.get("covis", content)
+    if "imaging" in covis and "diffuse" in covis:
+        return [(covis["imaging"], ""), (covis["diffuse"], "fr")]
+    if not structures(covis.get("grid")):
+        raise EngineError("the .mat file that the Matlab code made has no grid in its structure covis")
+    return [(covis, "")]
+
+
+def _add_grid(
+    product: Product,
+    grid: Structure,
+    names: Mapping[str, tuple[str, str, str]],
+    family: str,
+    suffix: str,
+    log: Callable[[str], None],
+) -> None:
+    """Add one of the original's grids."""
+    axes = _axes(grid)
+    kind = str(grid.get("type", "")).lower().replace(" ", "_")
+    single = family in _SINGLE or (family == "fullimaging" and not suffix)
+    weight = _array(grid, "w", axes)
+    fields, unknown = [], []
+    for key in grid:
+        values = _array(grid, key, axes)
+        if key in _COORDINATES or values is None:
+            continue
+        original = key if single else f"{kind}_{key}"
+        if original not in names:
+            unknown.append(original)
+            continue
+        name, long_name, units = names[original]
+        if key != "w" and weight is not None:
+            values = np.where(weight == 0, np.nan, values)
+        fields.append(Field(name, original, long_name, units, values))
+    if unknown:
+        log(f"fields of the .mat file that have no name here stay there: {', '.join(unknown)}")
+    product.grid(axes, fields, suffix or kind)
+
+
+def _axes(grid: Structure) -> GridAxes:
+    """Return the axes of a grid, from its coordinates, which are full arrays."""
+    try:
+        x, y = (np.asarray(grid[name], dtype=np.float64) for name in "xy")
+        if x.ndim == 3:
+            return GridAxes(x[0, :, 0], y[:, 0, 0], np.asarray(grid["z"], dtype=np.float64)[0, 0, :])
+        return GridAxes(x[0, :], y[:, 0])
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise EngineError("a grid in the .mat file has no coordinates x and y") from error
+
+
+def _array(grid: Structure, name: str, axes: GridAxes) -> NDArray[Any] | None:
+    """Return a field on the grid, None when it is something else."""
+    values = np.asarray(grid.get(name))
+    if values.shape != axes.shape or values.dtype.kind not in "biufc":
+        return None
+    return values if values.dtype.kind == "c" else values.astype(np.float64)
+
+
+def _used(bursts: list[Structure], parameters: Parameters) -> NDArray[np.bool_]:
+    """Say which bursts entered the result, by the original's rules; it does not store that."""
+    pitch, bounds = numbers(bursts, "pitch"), parameters.bounds
+    within = (pitch >= bounds.pitch.start) & (pitch <= bounds.pitch.stop) | (not bounds.pitch_applied)
+    found: NDArray[np.bool_] = within & ~(numbers(bursts, "npings") < 2)
+    return found
+
+
+def _account(
+    covis: Structure, facts: RunFacts, parameters: Parameters, log: Callable[[str], None]
+) -> Account:
+    """Tell which pings and bursts were used."""
+    account = Account(log, len(facts.table))
+    for number in np.ravel(np.asarray(covis.get("bad_ping", []), dtype=np.float64)):
+        account.bad(int(number), "the Matlab code calls it bad")
+    account.missing(number for number in facts.table.ping.tolist() if number not in facts.files)
+    lost = {*account.bad_ping, *account.missing_ping}
+    bursts = structures(covis.get("burst"))
+    if not bursts:
+        # Diffuse runs: since 2018 only the averaging window counts (science.md 4.3 step 5).
+        times = facts.table.time
+        window = parameters.averaging.avg_win if parameters.era != "END" else np.inf
+        chosen = facts.table.ping[times <= times[0] + window].tolist()
+        account.use(sum(number not in lost for number in chosen))
+    listed: set[int] = set()
+    for burst, used in zip(bursts, _used(bursts, parameters), strict=True):
+        pings = _pings_of(burst, facts.table)
+        listed.update(pings)
+        good = [number for number in pings if number not in lost]
+        if used and good:
+            account.use(len(good))
+        else:
+            account.skip(
+                scalar(burst.get("pitch"), np.nan), pings, "no ping of it is valid" if used else _LEFT_OUT
+            )
+    rest = [number for number in facts.table.ping.tolist() if number not in listed]
+    if bursts and rest:
+        pitch = float(facts.table.sensor_pitch[facts.table.row(rest[0])])
+        account.skip(pitch, rest, "the Matlab code has these pings in no burst")
+    return account
+
+
+def _pings_of(burst: Structure, table: PingTable) -> list[int]:
+    """Return the numbers of a burst's pings, however this version of the original stores them."""
+    count = int(scalar(burst.get("npings"), 0))
+    if "ping" in burst:
+        return [int(number) for number in np.ravel(burst["ping"])]
+    first = _first_ping(burst) - 1 if "start_ping" in burst else table.row(_first_ping(burst))
+    return [int(number) for number in table.ping[first : first + count]]
+
+
+def _first_ping(burst: Structure) -> int:
+    """Return the number of a burst's first ping, however this version of the original stores it."""
+    for name in ("ping", "first_ping", "start_ping"):
+        if name in burst:
+            return int(scalar(burst[name], 0))
+    return 0
+
+
+def _add_bursts(product: Product, bursts: list[Structure], parameters: Parameters, site: str) -> None:
+    if not bursts:
+        return
+    first = np.array([_first_ping(burst) for burst in bursts])
+    ashes = site == "Ashes"
+    for name, original, long_name, units, values in (
+        (
+            "burst_pitch",
+            "burst_pitch" if ashes else "burst_elev",
+            "sensor pitch of the first ping of the burst" if ashes else "elevation of the burst",
+            "degree",
+            numbers(bursts, "pitch"),
+        ),
+        (
+            "burst_npings",
+            "burst_npings",
+            "pings of the burst in index.csv" if ashes else "pings of the burst",
+            "1",
+            np.nan_to_num(numbers(bursts, "npings")).astype(np.int64),
+        ),
+        (
+            "burst_first_ping" if ashes else "burst_start",
+            "burst_first_ping" if ashes else "burst_start",
+            "number of the first ping of the burst"
+            if ashes
+            else "row of the burst's first ping in index.csv, counted from 1",
+            "1",
+            first,
+        ),
+        (
+            "burst_used",
+            "burst_used",
+            "1 where the burst was used",
+            "1",
+            _used(bursts, parameters).astype(np.int8),
+        ),
+    ):
+        product.array(Field(name, original, long_name, units, values), ("burst",))
+
+
+def _add_offsets(
+    product: Product, grids: list[Structure], names: Mapping[str, tuple[str, str, str]], bursts: int
+) -> None:
+    """Add what Doppler runs store of the clocks with their first grid."""
+    for key, dims in (
+        ("offset_covar", ()),
+        ("vr_offset", ("ping_of_burst", "burst")),
+        ("vr_offset_ave", ()),
+    ):
+        if key not in names or not grids or key not in grids[0]:
+            continue
+        values = np.asarray(grids[0][key])
+        # Reading squeezes away an axis of length 1.
+        values = values.reshape(-1, bursts) if dims and bursts else values.reshape(())
+        product.array(Field(names[key][0], key, names[key][1], names[key][2], values), dims)
+
+
+def _beamformer(covis: Structure) -> Structure:
+    """Return the beamformer's settings; diffuse runs of 2010-15 have them at the top (science.md 4.4)."""
+    processing = covis.get("processing")
+    found = processing.get("beamformer") if isinstance(processing, Mapping) else None
+    found = found if isinstance(found, Mapping) else covis.get("beamformer")
+    return found if isinstance(found, Mapping) else {}
+
+
+def _add_beams(product: Product, beamformer: Structure, suffix: str) -> None:
+    for key, name, long_name, units, dim in (
+        ("angle", "beam_angle", "azimuth of the beam, positive to the right", "radian", "beam"),
+        ("range", "beam_range", "slant range of the sample", "m", "sample"),
+    ):
+        values = np.ravel(np.asarray(beamformer.get(key, []), dtype=np.float64))
+        if values.size:
+            product.array(Field(name + suffix, name + suffix, long_name, units, values), (dim + suffix,))
+
+
+def _attributes(covis: Structure, facts: RunFacts, site: str) -> dict[str, Any]:
+    """Return what the attributes say of the sonar, as far as the structure or the run's header has it."""
+    found: dict[str, Any] = {}
+    pings = structures(covis.get("ping"))
+    header = pings[0].get("hdr") if pings else None
+    fields = header if isinstance(header, Mapping) else facts.header.fields if facts.header else {}
+    for key, name in _HEADER.items():
+        if key in fields:
+            found[name] = scalar(fields[key], np.nan)
+    if "sound_speed" in fields:
+        found["sound_speed_header" if site == "Ashes" else "sound_speed"] = scalar(
+            fields["sound_speed"], np.nan
+        )
+    if site == "Endeavour":
+        return found
+    beamformer = _beamformer(covis)
+    found |= {name: scalar(beamformer[key], np.nan) for key, name in _SONAR.items() if key in beamformer}
+    found |= {name: int(found[name]) for name in ("beams",) if name in found}
+    position = covis.get("sonar", {}).get("position") if isinstance(covis.get("sonar"), Mapping) else None
+    if isinstance(position, Mapping) and "declination" in position:
+        found["declination"] = scalar(position["declination"], np.nan)
+    return found
