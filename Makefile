@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: bench help install demo demo-full services stack test lint check format clean
+.PHONY: bench help install demo demo-full services stack lock test lint check format clean
 
 help:  ## what can be made here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -28,7 +28,10 @@ stack: install  ## the services of a real installation as plain processes, with 
 	$(BIN)/python -m cluster.local_stack --demo
 
 test: install  ## every test that can run on this machine
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+lock: install  ## write the versions that the images hold (cluster/*.lock) from pyproject.toml
+	$(BIN)/python -m cluster.lock
 
 lint: install  ## ruff and mypy
 	$(BIN)/ruff check .

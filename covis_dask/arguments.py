@@ -5,7 +5,7 @@ from typing import Any
 
 from covis_dask.engines import ENGINES
 from covis_dask.modes.parameters import PRESETS, load_overrides, parse_set
-from covis_dask.products.writers import FORMATS
+from covis_dask.products.formats import FORMATS
 
 __all__ = ["add_product_arguments", "chosen_formats", "chosen_overrides"]
 

@@ -12,6 +12,10 @@ __all__ = ["main"]
 _COMMANDS = {
     "batch": ("covis_dask.batch", "process the runs that selection words choose, on a cluster"),
     "process": ("covis_dask.process", "process single archives, without catalogue or cluster"),
+    "status": ("covis_dask.commands.status", "list batches, and what each worker does since when"),
+    "log": ("covis_dask.commands.log", "show the log of a run"),
+    "open": ("covis_dask.commands.open", "show what the product of a run holds, and where it lies"),
+    "report": ("covis_dask.commands.report", "make the report of a batch again"),
     "catalog": ("catalog.__main__", "import, select, count and copy the catalogue of runs"),
     "ancillary": ("covis_dask.ancillary.__main__", "list seafloor grids, or make bathymetry products one"),
     "config": ("covis_dask.config_command", "show the settings in force, or write a file to change them in"),

@@ -1,62 +1,246 @@
-"""Where tasks run: a local cluster made for the batch, or any scheduler by its address."""
+"""Where tasks run: a local cluster, any scheduler by its address, or a cluster started for the batch."""
 
 import logging
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
 
 import dask.config
 from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster
 
+from covis_dask import __version__
 from covis_dask.errors import ConfigurationError
+from covis_dask.monitor.plugin import StatusPlugin
 
-__all__ = ["open_client"]
+__all__ = ["KINDS", "ClusterSpec", "check_versions", "open_client"]
+
+logger = logging.getLogger(__name__)
 
 _ARRIVAL = 60.0
 
 
-@contextmanager
-def open_client(address: str, workers: int | None = None, *, dashboard: str = ":8787") -> Iterator[Client]:
-    """Connect to a cluster, and leave it as it was.
+@dataclass(frozen=True, slots=True)
+class ClusterSpec:
+    """Which cluster, and how many workers.
 
     Parameters
     ----------
-    address : str
-        ``local`` for one process per core (or `workers`) on this machine, else ``tcp://host:8786``.
+    where : str
+        ``local`` for processes on this machine, an address (``tcp://host:8786``, ``tls://host:8786``), or one
+        of `KINDS` for a cluster that is started for the batch, with the arguments in ``covis.cluster``.
     workers : int, optional
-        Number of local workers.
+        Number of workers to start; one per core, or as configured, when not given.
+    adapt : tuple of int, optional
+        Fewest and most workers, started and ended as the work demands.
+    resources : mapping
+        What every worker that is started offers, and one at least must offer, by Dask's names.
     dashboard : str
         Where a local cluster serves its dashboard.
+    """
+
+    where: str = "local"
+    workers: int | None = None
+    adapt: tuple[int, int] | None = None
+    resources: Mapping[str, float] = field(default_factory=dict)
+    dashboard: str = ":8787"
+
+
+@contextmanager
+def open_client(spec: ClusterSpec) -> Iterator[Client]:
+    """Connect to a cluster, started if need be, and leave it as it was.
 
     Raises
     ------
     ConfigurationError
-        When no scheduler answers, or it has no workers.
+        When no scheduler answers, it has no workers, none that offers the resources, or other versions of
+        what must agree; when the package that starts such clusters is not installed.
     """
-    if address == "local":
-        # One run per process with one thread each beats threads (docs/performance.md). A run that kills its
-        # worker is ours to judge, so the scheduler must not try it again by itself.
-        with (
-            dask.config.set({"distributed.scheduler.allowed-failures": 0}),
-            LocalCluster(
-                n_workers=workers or CPU_COUNT,
-                threads_per_worker=1,
-                dashboard_address=dashboard,
-                silence_logs=logging.CRITICAL,
-            ) as cluster,
-            Client(cluster) as client,
-        ):
+    # A run that kills its worker is ours to judge, so the scheduler must not try it again by itself.
+    with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+        if "://" in spec.where:
+            with _connected(spec.where) as client:
+                _await_worker(client, spec)
+                check_versions(client)
+                _check_resources(client, spec.resources)
+                _show_status(client)
+                yield client
+            return
+        with _started(spec) as cluster, Client(cluster) as client:
+            check_versions(client)
+            _show_status(client)
             yield client
-        return
+
+
+def _show_status(client: Client) -> None:
+    """Bring our page to the scheduler's dashboard; one without our package does without."""
+    try:
+        client.register_plugin(StatusPlugin())
+    except Exception as error:  # whatever unpickling raises there
+        logger.info("the scheduler does not take the COVIS page: %s", error)
+
+
+@contextmanager
+def _connected(address: str) -> Iterator[Client]:
     try:
         client = Client(address, timeout="15s")
-    except (OSError, TimeoutError, ValueError) as error:
+    except (OSError, TimeoutError, ValueError, TypeError) as error:
         raise ConfigurationError(
             f"no Dask scheduler answers at {address} ({error}); start one, or use --scheduler local"
         ) from error
     with client:
-        try:
-            client.wait_for_workers(1, timeout=_ARRIVAL)
-        except TimeoutError as error:
-            raise ConfigurationError(f"the scheduler at {address} has no workers; start some") from error
         yield client
+
+
+def _await_worker(client: Client, spec: ClusterSpec) -> None:
+    try:
+        client.wait_for_workers(1, timeout=_ARRIVAL)
+    except TimeoutError as error:
+        raise ConfigurationError(f"the scheduler at {spec.where} has no workers; start some") from error
+
+
+def _check_resources(client: Client, resources: Mapping[str, float]) -> None:
+    """Refuse a cluster on which our tasks would wait for ever."""
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    for name, amount in resources.items():
+        if not any(worker.get("resources", {}).get(name, 0) >= amount for worker in workers):
+            raise ConfigurationError(
+                f"none of the {len(workers)} workers offers {name}={amount:g}: start workers from the Matlab "
+                f"image with `dask worker --resources {name}={amount:g}` (docker compose --profile matlab up)"
+            )
+
+
+def check_versions(client: Client) -> None:
+    """Compare what must agree between this process, the scheduler and the workers.
+
+    Raises
+    ------
+    ConfigurationError
+        With who has which version of what, and what to do.
+    """
+    found: Any = client.get_versions(packages=["covis-dask"])
+    ours = _versions(found["client"])
+    others = {"the scheduler": found["scheduler"]}
+    others |= {f"worker {address}": known for address, known in found["workers"].items()}
+    differing: dict[tuple[str, str], list[str]] = {}
+    for who, known in others.items():
+        if not isinstance(known, Mapping):
+            continue  # a worker that has just left
+        for package, version in _versions(known).items():
+            if version != ours[package] and (who != "the scheduler" or package != "covis-dask"):
+                differing.setdefault((package, version), []).append(who)
+    if differing:
+        sentences = [
+            f"{package} is {ours[package]} here and {version} on {who[0]}"
+            + (f" and {len(who) - 1} others" if len(who) > 1 else "")
+            for (package, version), who in differing.items()
+        ]
+        raise ConfigurationError(
+            f"versions that must agree do not: {'; '.join(sentences)}. Run the batch from the workers' own "
+            f"image or environment, or install covis-dask {__version__} with the same Dask there"
+        )
+
+
+def _versions(known: Mapping[str, Any]) -> dict[str, str]:
+    """Return the versions that must agree; of Python, major and minor number."""
+    packages = known["packages"]
+    return {
+        "python": ".".join(str(packages["python"]).split(".")[:2]),
+        **{name: str(packages.get(name) or "missing") for name in ("dask", "distributed", "covis-dask")},
+    }
+
+
+@contextmanager
+def _started(spec: ClusterSpec) -> Iterator[Any]:
+    """Start a cluster, with its workers, and end it."""
+    if spec.where == "local":
+        # One run per process with one thread each beats threads (docs/performance.md).
+        with LocalCluster(
+            n_workers=spec.workers or CPU_COUNT,
+            threads_per_worker=1,
+            dashboard_address=spec.dashboard,
+            silence_logs=logging.CRITICAL,
+            resources=dict(spec.resources),
+        ) as cluster:
+            yield cluster
+        return
+    arguments = dict(dask.config.get(f"covis.cluster.{spec.where}", None) or {})
+    try:
+        cluster = KINDS[spec.where](arguments, spec)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"--cluster {spec.where} needs a package that is not here ({error.name}): "
+            f"pip install 'covis-dask[{spec.where}]'"
+        ) from error
+    except (TypeError, ValueError, OSError, RuntimeError) as error:
+        raise ConfigurationError(
+            f"the {spec.where} cluster does not start ({error}); its arguments are in "
+            f"covis.cluster.{spec.where}"
+        ) from error
+    with cluster:
+        if spec.adapt is not None:
+            cluster.adapt(minimum=spec.adapt[0], maximum=spec.adapt[1])
+        elif spec.workers is not None and spec.where != "ssh":
+            cluster.scale(spec.workers)
+        yield cluster
+
+
+def _slurm(arguments: dict[str, Any], spec: ClusterSpec) -> Any:
+    from dask_jobqueue.slurm import SLURMCluster
+
+    extra = [*arguments.pop("worker_extra_args", []), *_offers(spec.resources)]
+    return SLURMCluster(**{"python": sys.executable, **arguments, "worker_extra_args": extra})
+
+
+def _ssh(arguments: dict[str, Any], spec: ClusterSpec) -> Any:
+    from distributed import SSHCluster
+
+    hosts = arguments.pop("hosts", None)
+    if not hosts or len(hosts) < 2:
+        raise ValueError("give hosts: the scheduler's, then one for each worker")
+    if spec.adapt is not None:
+        raise ValueError("an SSH cluster has the workers that its hosts list; --adapt is not for it")
+    options: dict[str, Any] = {"nthreads": 1, **arguments.pop("worker_options", {})}
+    if spec.resources:
+        options["resources"] = dict(spec.resources)
+    if spec.workers is not None:
+        options["n_workers"] = spec.workers
+    return SSHCluster(hosts, **{"remote_python": sys.executable, **arguments, "worker_options": options})
+
+
+def _kubernetes(arguments: dict[str, Any], spec: ClusterSpec) -> Any:
+    from dask_kubernetes.operator import KubeCluster
+
+    if spec.resources:
+        extra = [*arguments.pop("worker_command", ["dask", "worker"]), *_offers(spec.resources)]
+        arguments["worker_command"] = extra
+    return KubeCluster(**{"name": "covis", "n_workers": spec.workers or 1, **arguments})
+
+
+def _gateway(arguments: dict[str, Any], spec: ClusterSpec) -> Any:
+    from dask_gateway import Gateway
+
+    if spec.resources:
+        raise ValueError(
+            f"its administrator sets what workers offer; {', '.join(spec.resources)} cannot be asked"
+        )
+    options = arguments.pop("options", {})
+    return Gateway(**arguments).new_cluster(**options)
+
+
+def _offers(resources: Mapping[str, float]) -> list[str]:
+    """Return the words of `dask worker` for resources."""
+    if not resources:
+        return []
+    return ["--resources", ",".join(f"{name}={amount:g}" for name, amount in resources.items())]
+
+
+KINDS: Mapping[str, Callable[[dict[str, Any], ClusterSpec], Any]] = {
+    "slurm": _slurm,
+    "ssh": _ssh,
+    "kubernetes": _kubernetes,
+    "gateway": _gateway,
+}
+"""Clusters that can be started for a batch, by the word of ``--cluster``."""

@@ -15,9 +15,9 @@ from catalog.model import ProductRecord, RawFile, Run
 from catalog.names import archive_path, mode_family
 from covis_dask.engines import Engine
 from covis_dask.modes.parameters import Parameters, parameters_for
-from covis_dask.products.fingerprint import explain, fingerprint, identity
+from covis_dask.products.fingerprint import Fingerprints, explain, identity
+from covis_dask.products.formats import formats_in
 from covis_dask.products.manifest import Manifest, is_ours
-from covis_dask.products.writers import formats_in
 from covis_dask.task import RunTask
 
 __all__ = ["ONLY", "Plan", "PlanItem", "PlanOptions", "make_plan"]
@@ -163,6 +163,7 @@ def make_plan(
         For parameters that cannot be.
     """
     known: dict[tuple[str, str], Parameters] = {}
+    prints: dict[tuple[str, str], Fingerprints] = {}
     items = []
     for run in runs:
         family = mode_family(run.mode, run.site)
@@ -184,8 +185,9 @@ def make_plan(
                     overrides=options.overrides,
                 )
                 engine.check(known[key])
+                prints[key] = Fingerprints(engine.name, engine.version, options.profile, known[key].to_dict())
             seafloor = bathymetry(run.datetime) if family == "diffuse" and run.site == "Ashes" else None
-            item = _decide(run, known[key], seafloor, options, engine, batch, created, manifest)
+            item = _decide(run, known[key], prints[key], seafloor, options, engine, batch, created, manifest)
         if options.only is None or _is_in(item, options.only):
             items.append(item)
     notes = [
@@ -223,6 +225,7 @@ def _inputs(raw: RawFile, seafloor: str | None) -> dict[str, Any]:
 def _decide(
     run: Run,
     parameters: Parameters,
+    prints: Fingerprints,
     seafloor: str | None,
     options: PlanOptions,
     engine: Engine,
@@ -240,15 +243,13 @@ def _decide(
         )
         return PlanItem(run, "failed", reason, "raw-missing")
     inputs = _inputs(copies[0], seafloor)
-    document = parameters.to_dict()
-    wanted = fingerprint(engine.name, engine.version, options.profile, document, inputs)
     task = RunTask(
         run=Run(run.basename, run.datetime, run.mode, run.site, run.raw),
         engine=engine.name,
         version=engine.version,
         parameters=parameters,
         inputs=inputs,
-        fingerprint=wanted,
+        fingerprint=prints.of(inputs),
         store=options.store,
         path=product_path(options.prefix, run.basename),
         formats=options.formats,

@@ -1,33 +1,18 @@
-"""``python -m covis_dask.process``: process single raw archives, without catalogue or cluster."""
+"""``python -m covis_dask.process``: process single raw archives, without catalogue or cluster.
+
+Here are the words; what they make happen is imported when they have been read, so that help comes at once.
+"""
 
 import argparse
-import datetime as dt
 import sys
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import PurePosixPath
 
-import fsspec
-
-from catalog.model import RawFile, Run
-from catalog.names import BadName, basename_of, parse_basename
 from covis_dask import __version__
-from covis_dask.ancillary import open_ancillary
-from covis_dask.arguments import add_product_arguments, chosen_formats, chosen_overrides
-from covis_dask.config import Location, Settings, load_settings
-from covis_dask.engines import engine_named
-from covis_dask.errors import ConfigurationError, CovisError
-from covis_dask.exits import EPILOG, Exit, exit_for
-from covis_dask.monitor.terminal import duration
-from covis_dask.plan import Plan, PlanOptions, make_plan
-from covis_dask.storage import open_location
-from covis_dask.task import RunOutcome
-from covis_dask.worker import process_run
+from covis_dask.arguments import add_product_arguments
+from covis_dask.errors import CovisError
+from covis_dask.exits import EPILOG, Exit
 
-__all__ = ["main"]
-
-_HOST = "LOCAL"
+__all__ = ["main", "parser"]
 
 
 def parser(prog: str = "python -m covis_dask.process") -> argparse.ArgumentParser:
@@ -52,72 +37,14 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "python -m covis_dask
     """Run the command; the exit codes are in `covis_dask.exits`."""
     arguments = parser(prog).parse_args(argv)
     try:
-        settings = replace(load_settings(), products=Location(arguments.output))
-        outcomes = [_process(archive, arguments, settings) for archive in arguments.archives]
+        from covis_dask._process import run
+
+        return run(arguments)
     except CovisError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 (a command line talks)
         return Exit.CONFIGURATION
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
-    return exit_for(Counter(outcome.state for outcome in outcomes))
-
-
-def _run_of(archive: str) -> Run:
-    """Make the run of an archive from its name; an unpacked folder has the run's own name."""
-    path = PurePosixPath(archive.rstrip("/"))
-    for text in (path.name, basename_of(path.name)):
-        try:
-            name = parse_basename(text)
-        except BadName as error:
-            fault = error
-        else:
-            raw = (RawFile(_HOST, path.name),)
-            return Run(name.basename, name.datetime, name.mode, name.site, raw)
-    raise ConfigurationError(f"{archive}: {fault}; an archive must keep its run's name")
-
-
-def _process(archive: str, arguments: argparse.Namespace, settings: Settings) -> RunOutcome:
-    run = _run_of(archive)
-    parent = fsspec.core.url_to_fs(archive)[0]._parent(archive.rstrip("/")) or "."
-    settings = replace(settings, hosts={_HOST: Location(parent)})
-    plan = _plan(run, arguments, settings)
-    for note in plan.notes:
-        print(f"note: {note}", file=sys.stderr)  # noqa: T201
-    (item,) = plan.items
-    outcome = (
-        RunOutcome(run.basename, item.action, "", kind=item.kind, reason=item.reason)
-        if item.task is None
-        else process_run(item.task, settings)
-    )
-    if outcome.state == "not-run":
-        raise ConfigurationError(outcome.reason)
-    why = f"  {outcome.kind}: {outcome.reason}" if outcome.kind else ""
-    print(f"{outcome.state:<11} {run.basename}  {duration(outcome.seconds)}{why}")  # noqa: T201
-    return outcome
-
-
-def _plan(run: Run, arguments: argparse.Namespace, settings: Settings) -> Plan:
-    ancillary = settings.ancillary if arguments.ancillary is None else Location(arguments.ancillary)
-    options = PlanOptions(
-        profile=arguments.profile,
-        preset=arguments.preset,
-        overrides=chosen_overrides(arguments),
-        formats=chosen_formats(arguments),
-        prefix="",
-        store=arguments.output,
-        hosts=frozenset(settings.hosts),
-        host_order=(_HOST,),
-        force=arguments.force,
-        ancillary=arguments.ancillary,
-    )
-    return make_plan(
-        [run],
-        options,
-        engine_named(arguments.engine),
-        batch="single",
-        created=dt.datetime.now(dt.UTC).replace(microsecond=0),
-        bathymetry=open_ancillary(*open_location(ancillary)).identities(),
-    )
 
 
 if __name__ == "__main__":

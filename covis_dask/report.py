@@ -15,6 +15,7 @@ from dask.utils import format_bytes
 
 from catalog.model import Batch
 from covis_dask.errors import CovisError
+from covis_dask.history import report_folder
 from covis_dask.monitor.status import STATES
 from covis_dask.monitor.terminal import duration
 from covis_dask.plan import Plan
@@ -155,7 +156,7 @@ def write_report(report: Report, store: ProductStore) -> str:
     str
         Path of the HTML page below the store.
     """
-    folder = f"{report.prefix}/batches/{report.batch.id}"
+    folder = report_folder(report.batch)
     document = json.dumps(report.to_document(), indent=1, default=str)
     store.put_bytes(f"{folder}/report.json", document.encode())
     store.put_bytes(f"{folder}/report.txt", f"{final_table(report)}\n".encode())

@@ -91,14 +91,19 @@ def panel(status: BatchStatus) -> Group:
         for state in STATES
         if status.counts[state]
     )
-    waiting = f"  waiting to try again {status.retrying}" if status.retrying else ""
     rate = status.rate
-    facts = Text(
-        f"running {status.running}{waiting}   {format_bytes(int(status.throughput))}/s in   "
-        f"{'' if rate is None else f'{rate * 3600:.0f} runs/h   '}"
-        f"elapsed {duration(status.seconds)}   to go {duration(status.eta)}"
-    )
-    rows: list[object] = [Text(f"batch {status.batch}", style="bold"), bar, states, facts]
+    facts = [
+        "" if status.over else f"running {status.running}",
+        f"waiting to try again {status.retrying}" if status.retrying else "",
+        f"{format_bytes(int(status.throughput))}/s in" if status.bytes_in else "",
+        f"{format_bytes(int(status.throughput_out))}/s out" if status.bytes_out else "",
+        f"{rate * 3600:.0f} runs/h" if rate is not None and not status.over else "",
+        f"{'took' if status.over else 'elapsed'} {duration(status.seconds)}",
+        "" if status.over else f"to go {duration(status.eta)}",
+    ]
+    rows: list[object] = [Text(f"batch {status.batch}", style="bold"), bar, states]
+    rows += [_modes(status)] if len(status.modes) > 1 else []
+    rows.append(Text("   ".join(fact for fact in facts if fact)))
     rows += [
         Text(
             f"{outcome.state} {outcome.basename}: {outcome.reason}",
@@ -108,6 +113,20 @@ def panel(status: BatchStatus) -> Group:
         for outcome in status.failures
     ]
     return Group(*rows)  # type: ignore[arg-type]
+
+
+def _modes(status: BatchStatus) -> Table:
+    """Draw progress and time to go of every family of modes."""
+    table = Table.grid(padding=(0, 2))
+    for family, mode in status.modes.items():
+        table.add_row(
+            Text(family),
+            ProgressBar(total=max(mode.expected, 1), completed=mode.ended, width=24, complete_style="cyan"),
+            Text(f"{mode.ended}/{mode.expected}", justify="right"),
+            Text("" if mode.mean is None else f"{duration(mode.mean)} each", style="dim"),
+            Text("" if not mode.left or status.over else f"to go {duration(status.eta_of(family))}"),
+        )
+    return table
 
 
 @contextmanager

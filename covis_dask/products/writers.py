@@ -11,15 +11,13 @@ from covis_dask.products.netcdf import write_netcdf
 from covis_dask.products.quicklook import quicklook
 from covis_dask.products.zarr import write_zarr
 
-__all__ = ["FORMATS", "formats_in", "write_product"]
+__all__ = ["write_product"]
 
 _WRITERS: dict[str, Callable[[xr.Dataset, Path], object]] = {
     "nc": write_netcdf,
     "zarr": write_zarr,
     "mat": write_mat,
 }
-FORMATS = tuple(_WRITERS)
-"""File formats a product can have."""
 
 
 def write_product(
@@ -41,7 +39,7 @@ def write_product(
     basename : str
         Stem of every file.
     formats : tuple of str
-        Of `FORMATS`.
+        Of `covis_dask.products.formats.FORMATS`.
     floor : Bathymetry, optional
         Seafloor to draw under the plume.
     """
@@ -50,10 +48,3 @@ def write_product(
         # Endeavour basenames hold a dot, so `with_suffix` would cut them.
         _WRITERS[name](ds, folder / f"{basename}.{name}")
     quicklook(ds, folder / f"{basename}.png", floor=floor)
-
-
-def formats_in(basename: str, files: list[str]) -> frozenset[str]:
-    """Tell the formats of a product by the names of its files."""
-    return frozenset(
-        name for name in FORMATS if any(file.split("/")[0] == f"{basename}.{name}" for file in files)
-    )

@@ -7,7 +7,11 @@ from pathlib import Path
 import yaml
 
 _ROOT = Path(__file__).resolve().parents[2]
-_CONDA_NAMES = {"isal": "python-isal", "matplotlib": "matplotlib-base"}
+_CONDA_NAMES = {
+    "isal": "python-isal",
+    "matplotlib": "matplotlib-base",
+    "prometheus-client": "prometheus_client",
+}
 
 
 def _split(requirement: str) -> tuple[str, str]:

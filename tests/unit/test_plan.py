@@ -2,8 +2,9 @@
 
 import datetime as dt
 import json
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import xarray as xr
@@ -29,7 +30,7 @@ class _Engine:
 
     name = "native"
     version = "1"
-    resources: ClassVar[dict[str, float]] = {}
+    resources: Mapping[str, float] = {}
 
     def check(self, parameters: Parameters) -> None:
         pass

@@ -1,0 +1,12 @@
+"""``dask scheduler --preload covis_dask.monitor.preload``: a scheduler with the COVIS page from the start."""
+
+from distributed import Scheduler
+
+from covis_dask.monitor.plugin import StatusPlugin
+
+__all__ = ["dask_setup"]
+
+
+async def dask_setup(scheduler: Scheduler) -> None:
+    """Add the page to a scheduler that is about to start."""
+    await scheduler.register_scheduler_plugin(StatusPlugin(), idempotent=True)
