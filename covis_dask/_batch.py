@@ -7,11 +7,13 @@ import platform
 import secrets
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -19,6 +21,7 @@ import numpy as np
 import xarray as xr
 from dask.system import CPU_COUNT
 from dask.utils import format_bytes
+from distributed import performance_report
 
 from catalog.model import Batch, Run
 from catalog.query import RunQuery
@@ -34,15 +37,19 @@ from covis_dask.driver import Driver
 from covis_dask.engines import engine_named
 from covis_dask.errors import ConfigurationError, CovisError
 from covis_dask.exits import Exit, exit_for
-from covis_dask.history import facts_of
+from covis_dask.history import facts_of, report_folder
 from covis_dask.monitor.status import BatchStatus
 from covis_dask.monitor.terminal import show
 from covis_dask.plan import Plan, PlanOptions, make_plan
-from covis_dask.report import Report, final_table, write_report
+from covis_dask.report import PERFORMANCE, Report, final_table, write_report
 from covis_dask.storage import ProductStore, open_location
 from covis_dask.task import MANIFEST
 
 __all__ = ["Ended", "NothingSelected", "Prepared", "carry_out", "prepare", "run", "settings_for"]
+
+
+_PERFORMANCE_TASKS = 2000
+"""Dask's report draws every task; of more than this no browser would be fond."""
 
 
 class NothingSelected(CovisError):
@@ -300,7 +307,31 @@ def _run(arguments: argparse.Namespace, prepared: Prepared, driver: Driver) -> N
         driver.patiently(
             lambda: driver.catalog.put_batch(replace(batch, settings={**batch.settings, **here}))
         )
-        driver.run(client, plan)
+        with _performance_kept(prepared, driver):
+            driver.run(client, plan)
+
+
+@contextmanager
+def _performance_kept(prepared: Prepared, driver: Driver) -> Iterator[None]:
+    """Keep Dask's own report of the work beside ours; a batch does not fail for want of it."""
+    if len(prepared.plan.tasks) > _PERFORMANCE_TASKS:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="covis-", dir=driver.settings.scratch) as folder:
+        kept = Path(folder) / PERFORMANCE
+        report = performance_report(filename=str(kept))
+        report.__enter__()
+        yield
+        # Only after work that has come to its end: a batch that is broken off should end at once.
+        if driver.stop.is_set():
+            return
+        try:
+            report.__exit__(None, None, None)
+            ProductStore.open(driver.settings.products).put_file(
+                kept, f"{report_folder(prepared.batch)}/{PERFORMANCE}"
+            )
+        except (OSError, RuntimeError, TimeoutError, CovisError) as error:
+            driver.log(f"Dask's performance report could not be kept: {error}")
 
 
 def _keep_report(report: Report, settings: Settings, fault: ConfigurationError | None) -> str | None:

@@ -20,6 +20,7 @@ __all__ = ["KINDS", "ClusterSpec", "check_versions", "open_client"]
 logger = logging.getLogger(__name__)
 
 _ARRIVAL = 60.0
+_RETURN = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,8 @@ def _connected(address: str) -> Iterator[Client]:
         raise ConfigurationError(
             f"no Dask scheduler answers at {address} ({error}); start one, or use --scheduler local"
         ) from error
+    # A scheduler that is being started again is worth more patience than one that never was.
+    client._timeout = _RETURN
     with client:
         yield client
 

@@ -11,10 +11,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from distributed import Client, Future, KilledWorker
+from distributed.client import FutureCancelledError, FuturesCancelledError
 
 from catalog.errors import CatalogError
 from catalog.model import ProductRecord
@@ -96,7 +98,8 @@ class Driver:
         Raises
         ------
         ConfigurationError
-            When a worker found that no run can succeed; all that was not done is accounted for as not run.
+            When a worker found that no run can succeed, or the scheduler went away and did not come back; all
+            that was not done is accounted for as not run.
         CatalogError
             When the catalogue stays away for longer than ``covis.patience``; products are safe, and the next
             batch adopts them.
@@ -106,7 +109,8 @@ class Driver:
         try:
             while self._waiting or self._later or self._flying:
                 if self.stop.is_set() or self._fault:
-                    client.cancel(list(self._flying))
+                    with suppress(OSError):  # a scheduler that is away has nothing to cancel
+                        client.cancel(list(self._flying))
                     break
                 self._wake()
                 self._submit(client)
@@ -142,8 +146,25 @@ class Driver:
         while self._later and self._later[0][0] <= time.monotonic():
             self._waiting.appendleft(heapq.heappop(self._later)[2])
 
+    def _threads(self, client: Client) -> int:
+        """Return how many runs can be at work at once; 0 while the scheduler is away.
+
+        What was in flight then comes back as lost, and is tried again once the client has found it again.
+        """
+        if client.status == "closed":
+            self._fault = ConfigurationError(
+                "the scheduler went away and did not come back; start it again, and the same command goes on"
+            )
+        if client.status != "running":
+            return 0
+        try:
+            threads: list[int] = list(client.nthreads().values())
+        except OSError:  # it goes away just now
+            return 0
+        return max(1, sum(threads))
+
     def _submit(self, client: Client) -> None:
-        room = self.settings.window * max(1, sum(client.nthreads().values())) - len(self._flying)
+        room = max(0, self.settings.window * self._threads(client) - len(self._flying))
         chosen = [self._waiting.popleft() for _ in range(min(room, len(self._waiting)))]
         if not chosen:
             return
@@ -173,7 +194,10 @@ class Driver:
             pass
         ended = [future for future in ended if future in self._flying]
         good = [future for future in ended if future.status == "finished"]
-        results = dict(zip(good, client.gather(good), strict=True)) if good else {}
+        try:
+            results = dict(zip(good, client.gather(good), strict=True)) if good else {}
+        except (OSError, FutureCancelledError, FuturesCancelledError):
+            results = {}  # the scheduler went away with them; what is committed will be found so
         for future in ended:
             task = self._flying.pop(future)
             self._judge(task, results[future] if future in results else _lost(task, future))

@@ -125,7 +125,7 @@ class History:
         with open_for_reading(self.settings) as catalog:
             run = catalog.get(basename)
         if run is None:
-            raise CatalogError(f"the catalogue knows no run {basename}: `covis runs` lists them")
+            raise CatalogError(f"the catalogue knows no run {basename}: `covis catalog select` lists them")
         return run
 
     def newest_path(self, basename: str) -> str:

@@ -2,7 +2,6 @@
 
 import base64
 import datetime as dt
-import io
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,7 +9,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import jinja2
-import matplotlib.image
 from dask.utils import format_bytes
 
 from catalog.model import Batch
@@ -19,12 +17,17 @@ from covis_dask.history import report_folder
 from covis_dask.monitor.status import STATES
 from covis_dask.monitor.terminal import duration
 from covis_dask.plan import Plan
-from covis_dask.storage import ProductStore
+from covis_dask.products.thumbnail import thumbnail
+from covis_dask.storage import ProductStore, storage_errors
 from covis_dask.task import RunOutcome
 
-__all__ = ["Report", "final_table", "write_report"]
+__all__ = ["PERFORMANCE", "Report", "final_table", "write_report"]
+
+PERFORMANCE = "dask-performance.html"
+"""Dask's own report, beside ours; not there for very large batches, nor for those that were stopped."""
 
 _PICTURES = 24
+_PICTURE_WIDTH = 580
 _SLOWEST = 10
 
 
@@ -171,8 +174,14 @@ def _page(report: Report, store: ProductStore) -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters |= {"bytes": format_bytes, "duration": duration}
+    performance = f"{report_folder(report.batch)}/{PERFORMANCE}"
+    with storage_errors(f"looking for {store.url}/{performance}"):
+        has_performance = store.fs.exists(store.full(performance))
     return environment.get_template("report.html.j2").render(
-        report=report, pictures=_pictures(report, store), states=STATES
+        report=report,
+        pictures=_pictures(report, store),
+        states=STATES,
+        performance=PERFORMANCE if has_performance else None,
     )
 
 
@@ -187,7 +196,6 @@ def _pictures(report: Report, store: ProductStore) -> list[tuple[str, str]]:
         except CovisError:
             continue
         if data is not None:
-            small = io.BytesIO()
-            matplotlib.image.thumbnail(io.BytesIO(data), small, scale=0.3)
-            pictures.append((outcome.basename, base64.b64encode(small.getvalue()).decode()))
+            small = thumbnail(data, _PICTURE_WIDTH)
+            pictures.append((outcome.basename, base64.b64encode(small).decode()))
     return pictures

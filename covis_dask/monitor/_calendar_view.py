@@ -73,6 +73,11 @@ class CalendarView:
             ],
         )
 
+    @property
+    def year(self) -> int:
+        """The year that is shown; 0 for none."""
+        return self._year
+
     def update(self, of: Calendar, year: int, now: Collection[str]) -> None:
         """Show a year of a calendar.
 

@@ -93,7 +93,9 @@ class Series:
             One list per value.
         """
         whole = int(seconds / self.width)
-        columns = len(self._sums[0]) if self._sums else 3
+        if not self._sums:
+            return [], [[], [], []]
+        columns = len(self._sums[0])
         sums = [*self._sums, *([[0.0] * columns] * max(0, whole - len(self._sums)))][:whole]
         times = [(number + 0.5) * self.width for number in range(len(sums))]
         return times, [[row[place] / self.width for row in sums] for place in range(columns)]

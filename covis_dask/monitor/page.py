@@ -33,8 +33,21 @@ __all__ = ["covis_page"]
 
 _EVERY_MS = 1000
 _PICTURES_EVERY = 5.0
+_NO_RATES = "Drawn while a batch goes on, as far as this scheduler has seen it."
 _STORE = "covis/store"
-_SECTIONS = ("headline", "modes", "workers", "stages", "failures", "pictures", "history", "day", "legend")
+_SECTIONS = (
+    "headline",
+    "modes",
+    "workers",
+    "stages",
+    "failures",
+    "pictures",
+    "history",
+    "day",
+    "legend",
+    "pace_note",
+    "flow_note",
+)
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.ChoiceLoader([
         jinja2.PackageLoader("covis_dask", "templates"),
@@ -76,6 +89,8 @@ class _Page:
         )
         self._chooser.on_change("value", self._choose)
         self._parts["day"].visible = False
+        for name in ("pace_note", "flow_note"):
+            self._parts[name].text = f"<p class='soft'>{_NO_RATES}</p>"
         self._years = RadioButtonGroup(name="years", labels=[], margin=(0, 0, 8, 0), visible=False)
         self._year: int | None = None
         self._drawn, self._batch = 0.0, ""
@@ -185,7 +200,7 @@ class _Page:
         labels = [str(year) for year in years]
         if years:
             now = self._plugin.board.working_on(status.batch)
-            year = self._year if self._year in years else _year_at_work(status, now)
+            year = self._year if self._year in years else _year_at_work(status, now, self._calendar.year)
             if labels != self._years.labels or self._years.active != labels.index(str(year)):
                 self._years.remove_on_change("active", self._choose_year)
                 self._years.labels, self._years.active = labels, labels.index(str(year))
@@ -225,6 +240,10 @@ class _Page:
         moments = [(status.start + dt.timedelta(seconds=second)).replace(tzinfo=None) for second in times]
         if moments == list(self._pace_data.data["t"]):
             return
+        for plot in (self._pace, self._flow):
+            plot.visible = bool(moments)
+        for name in ("pace_note", "flow_note"):
+            self._parts[name].visible = not moments
         runs, read, written = rates
         self._pace_data.data = {"t": moments, "rate": [3600 * rate for rate in runs]}
         self._flow_data.data = {
@@ -234,12 +253,15 @@ class _Page:
         }
 
 
-def _year_at_work(status: BatchStatus, now: Collection[str]) -> int:
-    """Choose the year to look at: where workers are, else where the batch has come to, else the last."""
+def _year_at_work(status: BatchStatus, now: Collection[str], before: int) -> int:
+    """Choose the year to look at: where workers are, else where the batch has come to, else the last.
+
+    With workers in several years the one that has been looked at `before` stays.
+    """
     places = [status.calendar.where(basename) for basename in now]
     years = [place[0].year for place in places if place is not None]
     if years:
-        return max(set(years), key=years.count)
+        return before if before in years else max(set(years), key=years.count)
     if status.latest is not None and not status.over:
         return status.latest
     return status.calendar.years[-1]
@@ -258,6 +280,7 @@ def _plot(name: str, lines: dict[str, str]) -> tuple[figure, ColumnDataSource]:
         x_axis_type="datetime",
         tools="",
         toolbar_location=None,
+        visible=False,
         outline_line_color=None,
         min_border_right=10,
         background_fill_color=None,

@@ -1,26 +1,25 @@
 """What the scheduler's web server serves of ours, and the link in Dask's menu."""
 
 import asyncio
-import io
 import json
 from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-import matplotlib.image
 from distributed import Scheduler
 from tornado import web
 from tornado.ioloop import IOLoop
 
 from covis_dask.errors import CovisError
 from covis_dask.monitor.metrics import metrics
+from covis_dask.products.thumbnail import thumbnail
 
 if TYPE_CHECKING:
     from covis_dask.monitor.plugin import StatusPlugin
 
 __all__ = ["add_routes"]
 
-_THUMBNAIL = 0.28
+_SMALL = 540
 _SERVED = {".png": "image/png", ".txt": "text/plain; charset=utf-8", ".html": "text/html; charset=utf-8"}
 
 
@@ -76,9 +75,7 @@ class _Store(_Handler):
 
 @lru_cache(maxsize=64)
 def _thumbnail(picture: bytes) -> bytes:
-    small = io.BytesIO()
-    matplotlib.image.thumbnail(io.BytesIO(picture), small, scale=_THUMBNAIL)
-    return small.getvalue()
+    return thumbnail(picture, _SMALL)
 
 
 def add_routes(scheduler: Scheduler, plugin: "StatusPlugin") -> None:

@@ -19,6 +19,10 @@ from cluster.processes import ServerFailed, free_ports
 from tests.services._docker import ROOT, Docker, Unavailable, docker_engine
 
 pytestmark = [
+    pytest.mark.skipif(
+        "COVIS_TEST_CONTAINERS" not in os.environ,
+        reason="builds images and runs the compose stack for many minutes: set COVIS_TEST_CONTAINERS=1",
+    ),
     pytest.mark.service,
     pytest.mark.timeout(1800),
     # One engine, one stack, in order: the tests of this module must stay in one process.
@@ -190,6 +194,7 @@ def test_the_demo_is_processed(stack: Stack) -> None:
     assert again["counts"]["already"] == again["expected"] == _RUNS
     logs = stack.compose("logs").stdout
     assert not any(secret in logs for secret in stack.secrets)
+    assert len(stack.containers("worker")) == 2
 
 
 def test_containers_are_confined(stack: Stack) -> None:

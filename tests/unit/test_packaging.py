@@ -15,7 +15,7 @@ _CONDA_NAMES = {
 
 
 def _split(requirement: str) -> tuple[str, str]:
-    name, bounds = re.fullmatch(r"([A-Za-z0-9-]+)(.*)", requirement.strip()).groups()  # type: ignore[union-attr]
+    name, bounds = re.fullmatch(r"([A-Za-z0-9_-]+)(.*)", requirement.strip()).groups()  # type: ignore[union-attr]
     return name, bounds
 
 
