@@ -28,7 +28,7 @@ stack: install  ## the services of a real installation as plain processes, with 
 	$(BIN)/python -m cluster.local_stack --demo
 
 test: install  ## every test that can run on this machine
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lock: install  ## write the versions that the images hold (cluster/*.lock) from pyproject.toml
 	$(BIN)/python -m cluster.lock
@@ -39,7 +39,7 @@ lint: install  ## ruff and mypy
 	$(BIN)/mypy
 
 check: lint  ## lint and the unit tests: under two minutes
-	$(BIN)/python -m pytest -n 2 tests/unit
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit
 
 bench: install  ## measure runs of real size against the limits of this machine: minutes, and GB of cache
 	$(BIN)/python -m tests.benchmarks

@@ -1,4 +1,4 @@
-"""The COVIS page: one Bokeh document per browser, fed from the scheduler's board once a second."""
+"""The COVIS page: one Bokeh document per browser, fed from the scheduler's board every two seconds."""
 
 import asyncio
 import datetime as dt
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["covis_page"]
 
-_EVERY_MS = 1000
+_EVERY_MS = 2000
 _PICTURES_EVERY = 5.0
 _NO_RATES = "Drawn while a batch goes on, as far as this scheduler has seen it."
 _STORE = "covis/store"

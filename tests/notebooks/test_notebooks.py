@@ -18,7 +18,6 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("desk")
 
 
-@pytest.mark.xdist_group("notebooks")
 @pytest.mark.timeout(280)
 @pytest.mark.filterwarnings("default")  # what the kernel's own machinery warns of is not ours
 @pytest.mark.parametrize("path", _NOTEBOOKS, ids=lambda path: path.stem)

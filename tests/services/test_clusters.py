@@ -19,7 +19,7 @@ from tests._place import Place, diffuse
 from tests.services._slurm import SlurmMissing, slurm
 from tests.services._sshd import SshServer, ssh_server
 
-pytestmark = [pytest.mark.service, pytest.mark.xdist_group("clusters")]
+pytestmark = pytest.mark.service
 
 _RUNS = 6
 

@@ -25,8 +25,6 @@ pytestmark = [
     ),
     pytest.mark.service,
     pytest.mark.timeout(1800),
-    # One engine, one stack, in order: the tests of this module must stay in one process.
-    pytest.mark.xdist_group("containers"),
 ]
 
 _RUNS = 5
