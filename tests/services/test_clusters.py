@@ -19,7 +19,13 @@ from tests._place import Place, diffuse
 from tests.services._slurm import SlurmMissing, slurm
 from tests.services._sshd import SshServer, ssh_server
 
-pytestmark = pytest.mark.service
+pytestmark = [
+    pytest.mark.skipif(
+        "COVIS_TEST_CLUSTERS" not in os.environ,
+        reason="starts SLURM and SSH clusters, and takes minutes: set COVIS_TEST_CLUSTERS=1",
+    ),
+    pytest.mark.service,
+]
 
 _RUNS = 6
 

@@ -20,8 +20,8 @@ from tests.services._docker import ROOT, Docker, Unavailable, docker_engine
 
 pytestmark = [
     pytest.mark.skipif(
-        "COVIS_TEST_CONTAINERS" not in os.environ,
-        reason="builds images and runs the compose stack for many minutes: set COVIS_TEST_CONTAINERS=1",
+        "COVIS_TEST_CLUSTERS" not in os.environ,
+        reason="builds images and runs the compose stack for many minutes: set COVIS_TEST_CLUSTERS=1",
     ),
     pytest.mark.service,
     pytest.mark.timeout(1800),
