@@ -7,10 +7,11 @@ its protocol, and the Matlab runtime image is a stand-in that computes nothing. 
 import fcntl
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -185,20 +186,40 @@ def docker_engine(folder: Path) -> Iterator[Docker]:
 
     with (data / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # one engine at a time has these images
+        last = data / "last-run"
+        if last.exists():
+            _forget(Path(last.read_text()))  # of a session that was killed
+        last.write_text(str(run))
         process = Process("dockerd", command, folder, ready)
         try:
-            process.start()
-        except ServerFailed as error:
-            raise Unavailable(f"the Docker engine does not start here: {error}") from error
-        try:
+            try:
+                process.start()
+            except ServerFailed:
+                process.start()  # on a busy machine its containerd may take longer than dockerd waits
             yield engine
+        except ServerFailed as error:
+            if process.pid is not None:
+                raise
+            why = str(error).strip().splitlines()[-1]
+            raise Unavailable(f"the Docker engine does not start here: {why}") from error
         finally:
-            process.stop()
+            process.stop(grace=60)
             _forget(run)
 
 
 def _forget(run: Path) -> None:
-    """Remove the engine's folder; it leaves a mount behind."""
+    """End what the engine has left, which its own folder's name tells, and remove that folder."""
+    if not run.name.startswith("covis-docker-"):
+        return
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = entry.read_bytes()
+        except OSError:
+            continue
+        program = Path(os.fsdecode(words.split(b"\0")[0])).name
+        if f"{run}/".encode() in words and program.startswith(("dockerd", "containerd")):
+            with suppress(ProcessLookupError):
+                os.kill(int(entry.parent.name), signal.SIGKILL)
     for line in Path("/proc/mounts").read_text().splitlines():
         place = line.split()[1]
         if place.startswith(f"{run}/"):
