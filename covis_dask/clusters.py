@@ -1,6 +1,7 @@
 """Where tasks run: a local cluster, any scheduler by its address, or a cluster started for the batch."""
 
 import logging
+import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -47,6 +48,18 @@ class ClusterSpec:
     adapt: tuple[int, int] | None = None
     resources: Mapping[str, float] = field(default_factory=dict)
     dashboard: str = ":8787"
+
+
+def _free(address: str) -> str:
+    """Return the address of a dashboard, or any free port where another program has taken that one."""
+    host, _, port = address.rpartition(":")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, int(port)))
+        except OSError:
+            return f"{host}:0"
+    return address
 
 
 @contextmanager
@@ -163,7 +176,7 @@ def _started(spec: ClusterSpec) -> Iterator[Any]:
         with LocalCluster(
             n_workers=spec.workers or CPU_COUNT,
             threads_per_worker=1,
-            dashboard_address=spec.dashboard,
+            dashboard_address=_free(spec.dashboard),
             silence_logs=logging.CRITICAL,
             resources=dict(spec.resources),
         ) as cluster:

@@ -18,6 +18,10 @@ from tests._place import Place, diffuse
 _GOOD, _CUT = diffuse(1).basename, diffuse(2).basename
 
 
+# Another test's cluster may take the port between our look and our start.
+pytestmark = pytest.mark.filterwarnings("ignore:.*Port 8787 is already in use")
+
+
 @pytest.fixture(scope="module")
 def batch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[covis.BatchView]:
     """Give a batch of one sound and one damaged run, carried out in the background of this process."""
