@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from covis_dask.sonar._jit import kernel
 from covis_dask.sonar._types import Bool, Int, Real
 
-__all__ = ["candidates", "deposit"]
+__all__ = ["candidates", "collect", "deposit", "locate"]
 
 _OUTSIDE = -1
 _ON_LINE = -2
@@ -138,10 +138,43 @@ def candidates(
 
 
 @kernel
+def locate(
+    places: Real,
+    lower: Real,
+    spacing: Real,
+    top: Real,
+    strides: Int,
+    cells: NDArray[np.int32],
+    lines: NDArray[np.uint8],
+) -> None:
+    """Tell in which cells samples lie.
+
+    Parameters
+    ----------
+    places : ndarray of float64, [axes, n]
+        In the grid.
+    lower, spacing, top, strides
+        As for `candidates`.
+    cells : ndarray of int32, [n]
+        Filled with the flat number of the lower nodes.
+    lines : ndarray of uint8, [n]
+        Filled with a bit for each axis along which the sample lies on its lower node.
+    """
+    cells[:] = 0
+    lines[:] = 0
+    for d in range(places.shape[0]):
+        for n in range(places.shape[1]):
+            steps = min((places[d, n] - lower[d]) / spacing[d], top[d])
+            node = math.floor(steps)
+            cells[n] += np.int32(node * strides[d])
+            lines[n] |= np.uint8((node == steps) << d)
+
+
+@kernel
 def deposit(
     cells: NDArray[np.int32],
     numbers: NDArray[np.int32],
-    on_line: Bool,
+    lines: NDArray[np.uint8],
     places: Real,
     values: Real,
     lower: Real,
@@ -161,8 +194,8 @@ def deposit(
         Cell of the lower nodes of each record; no two of them off the grid lines are in the same.
     numbers : ndarray of int32, [n]
         Order in which they count.
-    on_line : ndarray of bool, [n, axes]
-        Whether a record lies on the lower node along an axis.
+    lines : ndarray of uint8, [n]
+        A bit for each axis along which a record lies on its lower node.
     places : ndarray of float64, [n, axes]
     values : ndarray of float64, [n, V]
     lower, spacing, top : ndarray of float64, [axes]
@@ -177,36 +210,108 @@ def deposit(
     """
     axes = lower.shape[0]
     squares = np.empty((axes, 2))
-    if not on_line.any():
+    if not lines.any():
         # No two records reach the same cell in the same pass, so each can run all passes at once.
         for n in range(cells.shape[0]):
-            _square_weights(n, on_line, places, lower, spacing, top, nodes, squares)
+            _square_weights(n, lines, places, lower, spacing, top, nodes, squares)
             for corner in range(2**axes):
-                cell = _reached(corner, n, cells, on_line, strides)
+                cell = _reached(corner, n, cells, lines, strides)
                 _add(cell, corner, n, squares, values, total, weight)
         return
     for corner in range(2**axes):
         for n in range(cells.shape[0]):
-            last[_reached(corner, n, cells, on_line, strides)] = -1
+            last[_reached(corner, n, cells, lines, strides)] = -1
         for n in range(cells.shape[0]):
-            cell = _reached(corner, n, cells, on_line, strides)
+            cell = _reached(corner, n, cells, lines, strides)
             last[cell] = max(last[cell], numbers[n])
         for n in range(cells.shape[0]):
-            cell = _reached(corner, n, cells, on_line, strides)
+            cell = _reached(corner, n, cells, lines, strides)
             if last[cell] == numbers[n]:
-                _square_weights(n, on_line, places, lower, spacing, top, nodes, squares)
+                _square_weights(n, lines, places, lower, spacing, top, nodes, squares)
                 _add(cell, corner, n, squares, values, total, weight)
 
 
 @kernel
-def _reached(corner: int, n: int, cells: NDArray[np.int32], on_line: Bool, strides: Int) -> int:
+def collect(
+    last: NDArray[np.int32],
+    places: Real,
+    values: Real,
+    spacing: Real,
+    nodes: Real,
+    counts: Int,
+    strides: Int,
+    divided: Bool,
+    total: Real,
+    weight: Real,
+) -> None:
+    """Do what `deposit` does with records none of which lies on a grid line, cell by cell, and divide.
+
+    Every cell is written once, in order, from the records in the cells around it.
+
+    Parameters
+    ----------
+    last : ndarray of int32, [cells]
+        The record of each cell, -1 where there is none.
+    places, values, spacing, nodes, strides
+        As for `deposit`.
+    counts : ndarray of int64, [3]
+        Nodes along each axis; 1 for an axis that is not there.
+    divided : ndarray of bool, [V]
+        Values whose sums are divided by the weight.
+    total : ndarray of float64, [V, cells]
+        Filled with the sums; NaN where there is no weight.
+    weight : ndarray of float64, [cells]
+        Filled.
+    """
+    axes = spacing.shape[0]
+    corners = 2**axes
+    step, lift = np.zeros((corners, 3), np.int64), np.zeros((corners, 3), np.int64)
+    back = np.zeros(corners, np.int64)
+    for corner in range(corners):
+        for d in range(axes):
+            lift[corner, d] = (corner >> (axes - 1 - d)) & 1
+        for d in range(axes):
+            # In two dimensions the originals exchange the two steps, not the weights (Q2).
+            step[corner, d] = lift[corner, d if axes == 3 else 1 - d]
+            back[corner] += step[corner, d] * strides[d]
+    lift -= step
+    sums, at = np.empty(values.shape[1]), np.zeros(3, np.int64)
+    cell = 0
+    for y in range(counts[1]):
+        for x in range(counts[0]):
+            for z in range(counts[2]):
+                at[0], at[1], at[2] = x, y, z
+                sums[:] = 0.0
+                full = 0.0
+                for corner in range(corners):
+                    if x < step[corner, 0] or y < step[corner, 1] or z < step[corner, 2]:
+                        continue
+                    n = last[cell - back[corner]]
+                    if n < 0:
+                        continue
+                    share = 0.0
+                    for d in range(axes):
+                        node = nodes[d, at[d] + lift[corner, d]]
+                        share += (1 - abs(node - places[n, d]) / spacing[d]) ** 2
+                    share = math.sqrt(share)
+                    full += share
+                    for v in range(sums.shape[0]):
+                        sums[v] += share * values[n, v]
+                weight[cell] = full
+                for v in range(sums.shape[0]):
+                    total[v, cell] = math.nan if full == 0 else (sums[v] / full if divided[v] else sums[v])
+                cell += 1
+
+
+@kernel
+def _reached(corner: int, n: int, cells: NDArray[np.int32], lines: NDArray[np.uint8], strides: Int) -> int:
     """Return the cell that a record reaches in the pass over a corner."""
     axes = strides.shape[0]
     cell = int(cells[n])
     for d in range(axes):
         # In two dimensions the originals exchange the two steps, not the weights (Q2).
         by = d if axes == 3 else 1 - d
-        if (corner >> (axes - 1 - by)) & 1 and not on_line[n, d]:
+        if (corner >> (axes - 1 - by)) & 1 and not (lines[n] >> d) & 1:
             cell += strides[d]
     return cell
 
@@ -214,7 +319,7 @@ def _reached(corner: int, n: int, cells: NDArray[np.int32], on_line: Bool, strid
 @kernel
 def _square_weights(
     n: int,
-    on_line: Bool,
+    lines: NDArray[np.uint8],
     places: Real,
     lower: Real,
     spacing: Real,
@@ -226,7 +331,7 @@ def _square_weights(
     for d in range(lower.shape[0]):
         node = math.floor(min((places[n, d] - lower[d]) / spacing[d], top[d]))
         for k in range(2):
-            at = node if on_line[n, d] else node + k
+            at = node if (lines[n] >> d) & 1 else node + k
             squares[d, k] = (1 - abs(nodes[d, at] - places[n, d]) / spacing[d]) ** 2
 
 

@@ -85,8 +85,11 @@ class Gridder(ABC):
         # One step along x, y, z in the flat grid.
         self._strides = (1, len(axes.x)) if axes.z is None else (len(axes.z), len(axes.x) * len(axes.z), 1)
         self._spacing = [(axis[-1] - axis[0]) / max(len(axis) - 1, 1) or 1.0 for axis in axes.axes]
-        # For each cell the number of the last sample that reached it: only entries just written are read.
-        self._last = np.empty(self._size, dtype=np.int32)
+        # The columns in which the values of each variable stand.
+        self._rows: dict[str, slice] = {}
+        self._nodes = np.zeros((len(axes.axes), max(map(len, axes.axes))))
+        for row, axis in zip(self._nodes, axes.axes, strict=True):
+            row[: len(axis)] = axis
         self._found: Int = np.empty(0, np.int64)
         # For kernels: first and last node, spacing, number of the last node, stride of every axis.
         self._box: tuple[Real, Real, Real, Real, Int] = (
@@ -172,18 +175,23 @@ class Gridder(ABC):
         total[weight == 0] = np.nan
         return total.reshape(self.axes.shape)
 
-    def _nodes_below(self, places: list[Real]) -> tuple[list[Int], list[Bool]]:
-        """Return the lower node of each sample along each axis, and whether the sample lies on it."""
-        below, on_line = [], []
-        for place, axis, spacing in zip(places, self.axes.axes, self._spacing, strict=True):
-            steps = np.minimum((place - axis[0]) / spacing, len(axis) - 1)
-            node = np.floor(steps)
-            below.append(node.astype(np.int64))
-            on_line.append(node == steps)
-        return below, on_line
+    def _as_columns(self, values: dict[str, Samples]) -> list[Real]:
+        """Return the columns of values [n] to grid; complex ones take two."""
+        columns: list[Real] = []
+        for name in self.names:
+            value = values[name]
+            parts = [value.real, value.imag] if np.iscomplexobj(value) else [value]
+            self._rows[name] = slice(len(columns), len(columns) + len(parts))
+            columns += parts
+        return columns
 
-    def _cells(self, nodes: list[Int]) -> NDArray[np.int32]:
-        cells: NDArray[np.int32] = np.zeros(len(nodes[0]), dtype=np.int32)
-        for node, stride in zip(nodes, self._strides, strict=True):
-            cells += (node * stride).astype(np.int32)
-        return cells
+    def _grid(self, columns: Real, name: str) -> Samples:
+        """Return what stands in the columns [columns, cells] of a variable."""
+        rows = columns[self._rows[name]]
+        grid: Samples = rows[0] if len(rows) == 1 else rows[0] + 1j * rows[1]
+        return grid
+
+    def _empty(self) -> dict[str, Samples]:
+        """Return grids that no sample reached."""
+        empty = np.full(self.axes.shape, np.nan)
+        return {**{name: empty.copy() for name in self.names}, "w": np.zeros(self.axes.shape)}

@@ -2,13 +2,14 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from covis_dask.sonar._grid_kernels import deposit
+from covis_dask.sonar._grid_kernels import collect, deposit, locate
 from covis_dask.sonar._gridder import GridAxes, Gridder, Pick, Samples
-from covis_dask.sonar._types import Bool, Int, Real
+from covis_dask.sonar._types import Int, Real
 
 __all__ = ["PerBurst", "PerRun"]
 
@@ -23,7 +24,8 @@ class _Records:
     Attributes
     ----------
     cell, number : ndarray of int32, [n]
-    on_line : ndarray of bool, [n, axes]
+    lines : ndarray of uint8, [n]
+        A bit for each axis along which a sample lies on its lower node.
     places : ndarray of float64, [n, axes]
     values : ndarray of float64, [n, columns]
         Complex variables take two columns.
@@ -31,23 +33,44 @@ class _Records:
 
     cell: NDArray[np.int32]
     number: NDArray[np.int32]
-    on_line: Bool
+    lines: NDArray[np.uint8]
     places: Real
     values: Real
 
-    def keep(self, chosen: Bool) -> "_Records":
-        return _Records(*(getattr(self, name)[chosen] for name in self.__slots__))
+    def __len__(self) -> int:
+        return len(self.cell)
 
-    @classmethod
-    def joined(cls, pieces: "list[_Records]") -> "_Records":
-        """Put pieces together; they are gone afterwards, as two copies would take too much memory."""
-        columns = []
-        for name in cls.__slots__:
-            parts = [getattr(piece, name) for piece in pieces]
-            columns.append(np.concatenate(parts))
-            for piece in pieces:
-                setattr(piece, name, columns[-1][:0])
-        return cls(*columns)
+
+class _Pile:
+    """Records one after another, in arrays that grow where they lie: a second copy would be too much."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._room: dict[str, NDArray[Any]] = {}
+
+    def __len__(self) -> int:
+        return self._count
+
+    def records(self) -> _Records:
+        """Return views, to be forgotten before the pile grows."""
+        return _Records(**{name: room[: self._count] for name, room in self._room.items()})
+
+    def add(self, piece: _Records) -> None:
+        stop = self._count + len(piece)
+        for name in _Records.__slots__:
+            part = getattr(piece, name)
+            room = self._room.setdefault(name, np.empty((0, *part.shape[1:]), part.dtype))
+            if stop > len(room):
+                room.resize((stop + len(room) // 2, *part.shape[1:]), refcheck=False)
+            room[self._count : stop] = part
+        self._count = stop
+
+    def keep(self, chosen: Int) -> None:
+        """Drop all but some, given in order."""
+        for room in self._room.values():
+            room[: len(chosen)] = room[chosen]
+            room.resize((len(chosen), *room.shape[1:]), refcheck=False)
+        self._count = len(chosen)
 
 
 class _LastWins(Gridder):
@@ -62,58 +85,49 @@ class _LastWins(Gridder):
         self, axes: GridAxes, names: Collection[str], unnormalised: Collection[str], flattened: bool
     ) -> None:
         super().__init__(axes, names, unnormalised)
-        # Where the weights read the coordinates of the nodes.
-        self._seen = np.zeros((len(axes.axes), max(map(len, axes.axes))))
-        for dimension, axis in enumerate(axes.axes):
-            node = np.arange(len(axis))
-            at = self._looked_up(dimension, node) if flattened else node
-            self._seen[dimension, : len(axis)] = axis[at]
-        # Sums over the passes, and the rows in which each variable stands.
+        # For each cell the number of the last sample that reached it.
+        self._last = np.full(self._size, -1, np.int32)
+        if flattened:
+            for dimension, axis in enumerate(axes.axes):
+                self._nodes[dimension, : len(axis)] = axis[self._looked_up(dimension, np.arange(len(axis)))]
+        # Sums over the passes.
         self._total: Real = np.zeros((0, self._size))
-        self._rows: dict[str, slice] = {}
         self._weight: Real = np.zeros(0)
 
     def _reduce(self, places: list[Real], pick: Pick, first_number: int) -> _Records:
-        below, on_line = self._nodes_below(places)
-        cell = self._cells(below)
-        lines = np.array(on_line)
-        special = lines.any(axis=0)
+        at = np.array(places)
+        cell, lines = np.empty(at.shape[1], np.int32), np.empty(at.shape[1], np.uint8)
+        lower, _, spacing, top, strides = self._box
+        locate(at, lower, spacing, top, strides, cell, lines)
+        special = np.flatnonzero(lines)
         number = np.arange(len(cell), dtype=np.int32)
-        inner = ~special
-        self._last[cell[inner]] = number[inner]
-        counts = self._last[cell] == number
-        if special.any():
-            counts[special] = False
-            counts[self._last_of_kind(cell, lines, np.flatnonzero(special))] = True
-        kept = np.flatnonzero(counts)
+        if not special.size:
+            self._last[cell] = number
+            kept = np.flatnonzero(self._last[cell] == number)
+        else:
+            inner = lines == 0
+            self._last[cell[inner]] = number[inner]
+            counts = (self._last[cell] == number) & inner
+            counts[self._last_of_kind(cell, lines, special)] = True
+            kept = np.flatnonzero(counts)
         records = _Records(
             cell[kept],
             np.arange(first_number, first_number + len(kept), dtype=np.int32),
-            lines[:, kept].T,
-            np.stack([place[kept] for place in places], axis=1),
-            self._as_columns(pick(kept)),
+            lines[kept],
+            at[:, kept].T,
+            np.stack(self._as_columns(pick(kept)), axis=1).astype(np.float64, copy=False),
         )
-        inner = ~records.on_line.any(axis=1)
+        inner = records.lines == 0
         self._last[records.cell[inner]] = records.number[inner]
         return records
 
-    def _as_columns(self, values: dict[str, Samples]) -> Real:
-        """Return the values of records side by side, [n, columns]."""
-        columns: list[Real] = []
-        for name in self.names:
-            value = values[name]
-            parts = [value.real, value.imag] if np.iscomplexobj(value) else [value]
-            self._rows[name] = slice(len(columns), len(columns) + len(parts))
-            columns += parts
-        return np.stack(columns, axis=1).astype(np.float64, copy=False)
-
     @staticmethod
-    def _last_of_kind(cell: NDArray[np.int32], lines: Bool, special: Int) -> Int:
+    def _last_of_kind(cell: NDArray[np.int32], lines: NDArray[np.uint8], special: Int) -> Int:
         """Of the samples on a grid line, return the last of each cell and set of lines."""
-        code = np.packbits(lines[:, special], axis=0, bitorder="little")[0]
-        kind = cell[special].astype(np.int64) * 8 + code
+        kind = cell[special].astype(np.int64) * 8 + lines[special]
         _, back = np.unique(kind[::-1], return_index=True)
-        return special[len(special) - 1 - back]
+        last: Int = special[len(special) - 1 - back]
+        return last
 
     def _deposit(self, records: _Records) -> None:
         """Run the passes over records."""
@@ -124,13 +138,13 @@ class _LastWins(Gridder):
         deposit(
             records.cell,
             records.number,
-            records.on_line,
+            records.lines,
             records.places,
             records.values,
             lower,
             spacing,
             top,
-            self._seen,
+            self._nodes,
             strides,
             self._last,
             self._total,
@@ -146,13 +160,10 @@ class _LastWins(Gridder):
 
     def finish(self) -> dict[str, Samples]:
         if not self._weight.size:
-            empty = np.full(self.axes.shape, np.nan)
-            return {**{name: empty.copy() for name in self.names}, "w": np.zeros(self.axes.shape)}
-        grids = {}
-        for name in self.names:
-            rows = self._total[self._rows[name]]
-            sums = rows[0] if len(rows) == 1 else rows[0] + 1j * rows[1]
-            grids[name] = self._normalised(name, sums, self._weight)
+            return self._empty()
+        grids = {
+            name: self._normalised(name, self._grid(self._total, name), self._weight) for name in self.names
+        }
         return {**grids, "w": self._weight.reshape(self.axes.shape)}
 
 
@@ -171,27 +182,57 @@ class PerRun(_LastWins):
 
     def __init__(self, axes: GridAxes, names: Collection[str], unnormalised: Collection[str]) -> None:
         super().__init__(axes, names, unnormalised, flattened=False)
-        self._pieces: list[_Records] = []
+        self._pile = _Pile()
         self._number = 0
         self._compact = 0
 
     def _take(self, places: list[Real], pick: Pick) -> None:
         piece = self._reduce(places, pick, self._number)
-        self._number += len(piece.cell)
-        self._pieces.append(piece)
+        self._number += len(piece)
+        self._pile.add(piece)
         # Replaced records are dropped whenever they may outweigh those that count.
-        if sum(len(piece.cell) for piece in self._pieces) > 2 * self._compact + _SPARE:
+        if len(self._pile) > 2 * self._compact + _SPARE:
             self._drop_replaced()
 
     def _drop_replaced(self) -> None:
-        for n, piece in enumerate(self._pieces):
-            counts = (self._last[piece.cell] == piece.number) | piece.on_line.any(axis=1)
-            self._pieces[n] = piece.keep(counts)
-        self._compact = sum(len(piece.cell) for piece in self._pieces)
+        if len(self._pile):
+            records = self._pile.records()
+            counts = (self._last[records.cell] == records.number) | (records.lines != 0)
+            self._pile.keep(np.flatnonzero(counts))
+        self._compact = len(self._pile)
 
     def finish(self) -> dict[str, Samples]:
         self._drop_replaced()
-        pieces, self._pieces = self._pieces, []
-        if pieces:
-            self._deposit(_Records.joined(pieces))
-        return super().finish()
+        if not len(self._pile):
+            return super().finish()
+        records = self._pile.records()
+        if records.lines.any():
+            self._deposit(records)
+            return super().finish()
+        self._collect(records)
+        grids = {name: self._grid(self._total, name).reshape(self.axes.shape) for name in self.names}
+        return {**grids, "w": self._weight.reshape(self.axes.shape)}
+
+    def _collect(self, records: _Records) -> None:
+        """Make the finished grids from records none of which lies on a grid line."""
+        self._last[records.cell] = np.arange(len(records.cell), dtype=np.int32)
+        self._total = np.empty((records.values.shape[1], self._size))
+        self._weight = np.empty(self._size)
+        divided = np.ones(len(self._total), np.bool_)
+        for name in self.unnormalised:
+            divided[self._rows[name]] = False
+        counts = np.ones(3, np.int64)
+        counts[: len(self.axes.axes)] = [len(axis) for axis in self.axes.axes]
+        _, _, spacing, _, strides = self._box
+        collect(
+            self._last,
+            records.places,
+            records.values,
+            spacing,
+            self._nodes,
+            counts,
+            strides,
+            divided,
+            self._total,
+            self._weight,
+        )

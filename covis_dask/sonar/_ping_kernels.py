@@ -10,15 +10,15 @@ from covis_dask.sonar._types import Real
 
 __all__ = ["PAIRS", "filter_pairs", "unfold"]
 
-PAIRS = 8
-"""Pairs of elements filtered together: their samples stay in the cache, their states in registers."""
+PAIRS = 16
+"""Pairs of elements filtered together: their samples stay in the cache from one pass to the other."""
 
 _LANES = 4 * PAIRS
 
 
 @kernel
 def filter_pairs(
-    samples: NDArray[Any],
+    samples: NDArray[np.int32],
     re: float,
     im: float,
     drop_last: bool,
@@ -35,8 +35,8 @@ def filter_pairs(
 
     Parameters
     ----------
-    samples : ndarray of int16 or float64, [M, 2 E]
-        I and Q of every element.
+    samples : ndarray of int32, [M, E]
+        I and Q of every element as they lie in memory: two int16, I in the lower half.
     re, im : float
         The complex factor of all samples: unit and phase.
     drop_last : bool
@@ -44,59 +44,69 @@ def filter_pairs(
     b, a, rest : ndarray of float64, [5], [5], [4]
         Coefficients of the filter, and its state for a constant 1.
     pad : int
-        Samples of the odd extension at each end; negative: one causal pass from rest.
+        Samples of the odd extension at each end, more than 0; negative: one causal pass from rest.
     decimation : int
         Hand out every so many-th sample.
-    scratch : ndarray of float64, [M + 2 pad, 4 PAIRS]
+    scratch : ndarray of float64, [M + 2 pad + 1, 4 PAIRS]
         Room to work in.
     even, odd : ndarray of float32 or float64, [rows, 2, E / 2]
         Filled with the sums and differences of each pair, real and imaginary parts.
     """
     state = np.zeros(4 * _LANES)
     for first in range(0, even.shape[2], PAIRS):
-        _fold(samples, re, im, drop_last, first, scratch, max(pad, 0))
-        n = samples.shape[0]
         if pad < 0:
             state[:] = 0.0
-            _run(scratch, 0, n, 1, state, b, a)
+            _forwards(samples, re, im, drop_last, first, scratch, 0, state, b, a)
+            for t in range(even.shape[0]):
+                _hand_out(scratch[t * decimation], t, first, even, odd)
         else:
-            _extend(scratch, pad, n)
-            end = n + 2 * pad
-            _settle(scratch, 0, state, rest)
-            _run(scratch, 0, end, 1, state, b, a)
-            _settle(scratch, end - 1, state, rest)
-            _run(scratch, end - 1, end - pad, -1, state, b, a)
-        _hand_out(scratch, max(pad, 0), decimation, first, even, odd)
+            _extend(samples, re, im, drop_last, first, scratch, pad)
+            _settle(scratch[0], state, rest)
+            _forwards(samples, re, im, drop_last, first, scratch, pad, state, b, a)
+            _settle(scratch[samples.shape[0] + 2 * pad - 1], state, rest)
+            _backwards(scratch, samples.shape[0], pad, state, b, a, decimation, first, even, odd)
 
 
 @kernel
 def _fold(
-    samples: NDArray[Any], re: float, im: float, drop_last: bool, first: int, scratch: Real, pad: int
+    samples: NDArray[np.int32], t: int, re: float, im: float, drop_last: bool, first: int, row: Real
 ) -> None:
-    """Write sums and differences of pairs to `scratch`: even re, even im, odd re, odd im."""
-    last = samples.shape[1] - 2
-    keep = 0.0 if drop_last and first == 0 else 1.0
-    for t in range(samples.shape[0]):
-        row = scratch[t + pad]
-        for j in range(PAIRS):
-            near_i, near_q = float(samples[t, 2 * (first + j)]), float(samples[t, 2 * (first + j) + 1])
-            far_i, far_q = (
-                float(samples[t, last - 2 * (first + j)]),
-                float(samples[t, last - 2 * (first + j) + 1]),
-            )
-            if j == 0:
-                far_i, far_q = keep * far_i, keep * far_q
-            sum_i, sum_q, rest_i, rest_q = near_i + far_i, near_q + far_q, near_i - far_i, near_q - far_q
-            row[j] = re * sum_i - im * sum_q
-            row[PAIRS + j] = re * sum_q + im * sum_i
-            row[2 * PAIRS + j] = re * rest_i - im * rest_q
-            row[3 * PAIRS + j] = re * rest_q + im * rest_i
+    """Write sums and differences of the pairs of one sample to a row: even re, even im, odd re, odd im."""
+    # Numbers of 32 bits, and places without sign, keep the loop fit for vectors.
+    half, near_first = np.int32(16), np.uint64(first)
+    far_first = np.uint64(samples.shape[1] - 1 - first)
+    for j in range(np.uint64(PAIRS)):
+        near, far = samples[t, near_first + j], samples[t, far_first - j]
+        near_i, near_q = np.int32(np.int32(near << half) >> half), np.int32(near >> half)
+        far_i, far_q = np.int32(np.int32(far << half) >> half), np.int32(far >> half)
+        sum_i, sum_q = float(np.int32(near_i + far_i)), float(np.int32(near_q + far_q))
+        rest_i, rest_q = float(np.int32(near_i - far_i)), float(np.int32(near_q - far_q))
+        row[j] = re * sum_i - im * sum_q
+        row[PAIRS + j] = re * sum_q + im * sum_i
+        row[2 * PAIRS + j] = re * rest_i - im * rest_q
+        row[3 * PAIRS + j] = re * rest_q + im * rest_i
+    if drop_last and first == 0:
+        near_i, near_q = np.int32(np.int32(samples[t, 0] << half) >> half), np.int32(samples[t, 0] >> half)
+        row[0] = row[2 * PAIRS] = re * near_i - im * near_q
+        row[PAIRS] = row[3 * PAIRS] = re * near_q + im * near_i
 
 
 @kernel
-def _extend(scratch: Real, pad: int, n: int) -> None:
+def _extend(
+    samples: NDArray[np.int32],
+    re: float,
+    im: float,
+    drop_last: bool,
+    first: int,
+    scratch: Real,
+    pad: int,
+) -> None:
     """Extend each column oddly about its first and its last sample."""
+    n = samples.shape[0]
     end = pad + n - 1
+    for k in range(pad + 1):
+        _fold(samples, k, re, im, drop_last, first, scratch[pad + k])
+        _fold(samples, n - 1 - k, re, im, drop_last, first, scratch[end - k])
     for k in range(1, pad + 1):
         for j in range(_LANES):
             scratch[pad - k, j] = 2 * scratch[pad, j] - scratch[pad + k, j]
@@ -104,22 +114,61 @@ def _extend(scratch: Real, pad: int, n: int) -> None:
 
 
 @kernel
-def _settle(scratch: Real, t: int, state: Real, rest: Real) -> None:
-    """Set the state to the one in which sample `t`, were it there forever, passes unchanged."""
+def _settle(row: Real, state: Real, rest: Real) -> None:
+    """Set the state to the one in which this sample, were it there forever, passes unchanged."""
     for k in range(4):
         for j in range(_LANES):
-            state[k * _LANES + j] = rest[k] * scratch[t, j]
+            state[k * _LANES + j] = rest[k] * row[j]
 
 
 @kernel
-def _run(scratch: Real, first: int, count: int, direction: int, state: Real, b: Real, a: Real) -> None:
-    """Filter `count` rows in place, from row `first` on, forwards (1) or backwards (-1)."""
-    for k in range(0, count - 1, 2):
-        t = first + k * direction
-        _two_steps(scratch[t], scratch[t + direction], state, b, a)
-    if count % 2:
-        # A row of nothing serves as the second; the state after it is not wanted.
-        _two_steps(scratch[first + (count - 1) * direction], np.zeros(_LANES), state, b, a)
+def _forwards(
+    samples: NDArray[np.int32],
+    re: float,
+    im: float,
+    drop_last: bool,
+    first: int,
+    scratch: Real,
+    pad: int,
+    state: Real,
+    b: Real,
+    a: Real,
+) -> None:
+    """Fold the samples and filter them with their extensions, from the first row to the last."""
+    end = pad + samples.shape[0]
+    for k in range(0, end + pad, 2):
+        # After an odd number of rows follows one of no meaning; the state after it is not wanted.
+        one, two = scratch[k], scratch[k + 1]
+        if pad <= k < end:
+            _fold(samples, k - pad, re, im, drop_last, first, one)
+        if pad <= k + 1 < end:
+            _fold(samples, k + 1 - pad, re, im, drop_last, first, two)
+        _two_steps(one, two, state, b, a)
+
+
+@kernel
+def _backwards(
+    scratch: Real,
+    nsamps: int,
+    pad: int,
+    state: Real,
+    b: Real,
+    a: Real,
+    decimation: int,
+    first: int,
+    even: NDArray[Any],
+    odd: NDArray[Any],
+) -> None:
+    """Filter from the last row to the first sample, and hand out what is wanted while it is in the cache."""
+    wanted = (even.shape[0] - 1) * decimation
+    for k in range(nsamps + 2 * pad - 1, pad - 1, -2):
+        one, two = scratch[k], scratch[k - 1]
+        _two_steps(one, two, state, b, a)
+        t = k - pad
+        if t <= wanted and t % decimation == 0:
+            _hand_out(one, t // decimation, first, even, odd)
+        if 0 < t <= wanted + 1 and (t - 1) % decimation == 0:
+            _hand_out(two, (t - 1) // decimation, first, even, odd)
 
 
 @kernel
@@ -143,17 +192,13 @@ def _two_steps(one: Real, two: Real, state: Real, b: Real, a: Real) -> None:
 
 
 @kernel
-def _hand_out(
-    scratch: Real, pad: int, decimation: int, first: int, even: NDArray[Any], odd: NDArray[Any]
-) -> None:
-    """Copy the filtered columns to where they are wanted."""
-    for t in range(even.shape[0]):
-        row = scratch[t * decimation + pad]
-        for j in range(PAIRS):
-            even[t, 0, first + j] = row[j]
-            even[t, 1, first + j] = row[PAIRS + j]
-            odd[t, 0, first + j] = row[2 * PAIRS + j]
-            odd[t, 1, first + j] = row[3 * PAIRS + j]
+def _hand_out(row: Real, t: int, first: int, even: NDArray[Any], odd: NDArray[Any]) -> None:
+    """Copy a filtered row to where it is wanted."""
+    for j in range(PAIRS):
+        even[t, 0, first + j] = row[j]
+        even[t, 1, first + j] = row[PAIRS + j]
+        odd[t, 0, first + j] = row[2 * PAIRS + j]
+        odd[t, 1, first + j] = row[3 * PAIRS + j]
 
 
 @kernel

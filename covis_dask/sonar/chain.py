@@ -40,7 +40,8 @@ class PingChain:
     beams : Beamformer
         Fast when its beams are mirrored about the middle.
     precision : {"float64", "float32"}
-        Of the beams. Filter and all later sums are float64 in both.
+        Of the beams, and of what the filter's first pass leaves to the second. Arithmetic of the filter and
+        all later sums are float64 in both.
     """
 
     def __init__(
@@ -51,6 +52,11 @@ class PingChain:
         self._real = np.dtype(precision)
         self._complex = np.result_type(self._real, np.complex64)
         self._even, self._odd = (part.astype(self._real) for part in beams.folded)
+        self._rest, self._memory = np.empty(0), 0
+        if isinstance(lowpass, Lowpass):
+            # The state for a constant 1, and the rows after which what was before no longer counts.
+            self._rest = lfilter_zi(lowpass.b, lowpass.a)
+            self._memory = _memory(lowpass) if lowpass.zero_phase else 0
         self._room: dict[str, NDArray[Any]] = {}
 
     def __call__(
@@ -61,7 +67,7 @@ class PingChain:
         Parameters
         ----------
         values : ndarray of int16 or float64, [N, 2 E]
-            I and Q of every element, as recorded.
+            I and Q of every element, as recorded; int16 is fast.
         scale : float
             Machine units per recorded one.
         phase : float
@@ -107,6 +113,7 @@ class PingChain:
             isinstance(lowpass, Lowpass)
             and lowpass.order == _ORDER
             and self.beams.mirrored
+            and values.dtype == np.int16
             and nelems % (2 * PAIRS) == 0
         ):
             yield slice(0, count), self._plainly(values, scale, phase)[:count]
@@ -133,21 +140,21 @@ class PingChain:
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return sums and differences of the pairs of elements, filtered; [count, 2, E / 2]."""
         pad = lowpass.padding if lowpass.zero_phase else 0
-        needed = (count - 1) * lowpass.decimation + 1 + (_memory(lowpass) if lowpass.zero_phase else 0)
+        needed = (count - 1) * lowpass.decimation + 1 + self._memory
         values = values[:needed]
         shape = (count, 2, values.shape[1] // 4)
         even, odd = (self._buffer(name, shape, self._real) for name in ("even", "odd"))
         filter_pairs(
-            values,
+            values.view(np.int32),
             scale * math.cos(phase),
             -scale * math.sin(phase),
             bool(self.beams.weights[-1] == 0),
             lowpass.b,
             lowpass.a,
-            lfilter_zi(lowpass.b, lowpass.a),
+            self._rest,
             pad if lowpass.zero_phase else -1,
             lowpass.decimation,
-            self._buffer("scratch", (len(values) + 2 * pad, 4 * PAIRS), np.dtype(np.float64)),
+            self._buffer("scratch", (len(values) + 2 * pad + 1, 4 * PAIRS), self._real),
             even,
             odd,
         )

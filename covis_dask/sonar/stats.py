@@ -62,9 +62,6 @@ class PingStatistics:
         self.count += 1
         for rows, s in blocks:
             sums = self._mean[rows].view(np.float64), self._squares[rows], self._magnitude[rows]
-            if self.count == 1:
-                for room in sums:
-                    room.fill(0.0)
             add_ping(np.ascontiguousarray(s).view(s.real.dtype), self.count, *sums)
 
     def at(self, places: Int) -> "PingStatistics":
