@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: bench help install demo demo-full services stack lock test lint check format clean
+.PHONY: bench help install demo demo-full services stack lock test test-clusters lint check format clean
 
 help:  ## what can be made here
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 install: $(VENV)/.installed  ## create .venv and install the package into it
 
@@ -28,7 +28,11 @@ stack: install  ## the services of a real installation as plain processes, with 
 	$(BIN)/python -m cluster.local_stack --demo
 
 test: install  ## every test that can run on this machine
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not clusters"
+	$(MAKE) test-clusters
+
+test-clusters: install  ## of these only containers, SLURM, SSH and TLS: minutes, root, some GB of cache
+	$(BIN)/python -m pytest -m clusters tests/services
 
 lock: install  ## write the versions that the images hold (cluster/*.lock) from pyproject.toml
 	$(BIN)/python -m cluster.lock

@@ -1,7 +1,7 @@
 """``python -m cluster.lock``: write the lists of versions that the images hold, from pyproject.toml.
 
 Versions are those of this environment where it has the package, so that a batch started from here agrees with
-the images; the rest is what pip chooses.
+the images; the rest is what pip chooses for the first Python 3.11, since an image's base may have an old one.
 """
 
 import json
@@ -16,6 +16,7 @@ __all__ = ["main"]
 
 _ROOT = Path(__file__).resolve().parents[1]
 _HEAD = "# Made by `make lock`: one version of each package that the image holds.\n"
+_PYTHON = "3.11.0"
 _NOTEBOOK = ("jupyterlab>=4", "ipywidgets>=8")
 
 
@@ -25,6 +26,7 @@ def _resolve(requirements: Sequence[str], fixed: Mapping[str, str]) -> dict[str,
         constraints, report = Path(folder) / "constraints", Path(folder) / "report"
         constraints.write_text("".join(f"{name}=={version}\n" for name, version in fixed.items()))
         words = ["install", "--quiet", "--dry-run", "--ignore-installed", "--report", str(report)]
+        words += ["--python-version", _PYTHON, "--only-binary", ":all:", "--target", folder]
         subprocess.run(  # noqa: S603 (a fixed command)
             [sys.executable, "-m", "pip", *words, "--constraint", str(constraints), *requirements],
             cwd=_ROOT,

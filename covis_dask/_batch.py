@@ -41,7 +41,7 @@ from covis_dask.history import facts_of, report_folder
 from covis_dask.monitor.status import BatchStatus
 from covis_dask.monitor.terminal import show
 from covis_dask.plan import Plan, PlanOptions, make_plan
-from covis_dask.report import PERFORMANCE, Report, final_table, write_report
+from covis_dask.report import PERFORMANCE, Report, compared, final_table, write_report
 from covis_dask.storage import ProductStore, open_location
 from covis_dask.task import MANIFEST
 
@@ -284,7 +284,7 @@ def carry_out(arguments: argparse.Namespace, prepared: Prepared, driver: Driver)
             fault = error
             driver.abandon(plan)
     report = Report.of(batch, plan, driver.outcomes, dt.datetime.now(dt.UTC), driver.status.seconds)
-    place = _keep_report(report, driver.settings, fault)
+    report, place = _keep_report(report, driver.settings, fault)
     ended = replace(batch, counts=report.counts, end=report.end, report=place)
     driver.patiently(lambda: driver.catalog.put_batch(ended))
     driver.status.finish("stopped" if fault or driver.stop.is_set() else "finished", place)
@@ -334,12 +334,16 @@ def _performance_kept(prepared: Prepared, driver: Driver) -> Iterator[None]:
             driver.log(f"Dask's performance report could not be kept: {error}")
 
 
-def _keep_report(report: Report, settings: Settings, fault: ConfigurationError | None) -> str | None:
+def _keep_report(
+    report: Report, settings: Settings, fault: ConfigurationError | None
+) -> tuple[Report, str | None]:
     """Store the report beside the products; a store that refuses has had its say already."""
     if fault is not None:
-        return None
+        return report, None
     try:
-        return write_report(report, ProductStore.open(settings.products))
+        store = ProductStore.open(settings.products)
+        report = compared(report, store)
+        return report, write_report(report, store)
     except CovisError as error:
         say(f"the report could not be stored: {error}")
-        return None
+        return report, None

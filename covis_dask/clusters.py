@@ -12,9 +12,9 @@ import dask.config
 from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster
 
-from covis_dask import __version__
 from covis_dask.errors import ConfigurationError
 from covis_dask.monitor.plugin import StatusPlugin
+from covis_dask.versions import differences, disagreement, versions_in
 
 __all__ = ["KINDS", "ClusterSpec", "check_versions", "open_client"]
 
@@ -89,10 +89,10 @@ def open_client(spec: ClusterSpec) -> Iterator[Client]:
 
 
 def _show_status(client: Client) -> None:
-    """Bring our page to the scheduler's dashboard; one without our package does without."""
+    """Bring our page to the scheduler's dashboard; a batch does not fail for want of it."""
     try:
         client.register_plugin(StatusPlugin())
-    except Exception as error:  # whatever unpickling raises there
+    except Exception as error:  # whatever is raised there comes here
         logger.info("the scheduler does not take the COVIS page: %s", error)
 
 
@@ -129,7 +129,10 @@ def _check_resources(client: Client, resources: Mapping[str, float]) -> None:
 
 
 def check_versions(client: Client) -> None:
-    """Compare what must agree between this process, the scheduler and the workers.
+    """Compare what must agree between this process, the scheduler and the workers that are there.
+
+    The scheduler counts as well: Dask unpacks tasks there too. Workers that come later
+    find out for themselves, with the first run they are given (`versions.require`).
 
     Raises
     ------
@@ -137,35 +140,23 @@ def check_versions(client: Client) -> None:
         With who has which version of what, and what to do.
     """
     found: Any = client.get_versions(packages=["covis-dask"])
-    ours = _versions(found["client"])
+    ours = versions_in(found["client"]["packages"])
     others = {"the scheduler": found["scheduler"]}
     others |= {f"worker {address}": known for address, known in found["workers"].items()}
     differing: dict[tuple[str, str], list[str]] = {}
     for who, known in others.items():
         if not isinstance(known, Mapping):
             continue  # a worker that has just left
-        for package, version in _versions(known).items():
-            if version != ours[package] and (who != "the scheduler" or package != "covis-dask"):
-                differing.setdefault((package, version), []).append(who)
+        for package, version in differences(ours, versions_in(known["packages"])).items():
+            differing.setdefault((package, version), []).append(who)
     if differing:
-        sentences = [
-            f"{package} is {ours[package]} here and {version} on {who[0]}"
-            + (f" and {len(who) - 1} others" if len(who) > 1 else "")
-            for (package, version), who in differing.items()
-        ]
-        raise ConfigurationError(
-            f"versions that must agree do not: {'; '.join(sentences)}. Run the batch from the workers' own "
-            f"image or environment, or install covis-dask {__version__} with the same Dask there"
+        raise disagreement(
+            [
+                f"{package} is {ours[package]} here and {version} on {who[0]}"
+                + (f" and {len(who) - 1} others" if len(who) > 1 else "")
+                for (package, version), who in differing.items()
+            ]
         )
-
-
-def _versions(known: Mapping[str, Any]) -> dict[str, str]:
-    """Return the versions that must agree; of Python, major and minor number."""
-    packages = known["packages"]
-    return {
-        "python": ".".join(str(packages["python"]).split(".")[:2]),
-        **{name: str(packages.get(name) or "missing") for name in ("dask", "distributed", "covis-dask")},
-    }
 
 
 @contextmanager

@@ -8,6 +8,7 @@
 >>> batch.open(batch.table().run[0]).plot               # an xarray.Dataset
 """
 
+import datetime as dt
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, Unpack, cast
@@ -177,10 +178,14 @@ def attach(batch: str, *, scheduler: str | None = None) -> BatchView:
 def batches(limit: int = 20) -> pd.DataFrame:
     """Return the newest batches, newest first: identifier, start, end, and runs by state."""
     rows = [
-        {"batch": batch.id, "start": batch.start, "end": batch.end, **batch.counts}
+        {"batch": batch.id, "start": _to_seconds(batch.start), "end": _to_seconds(batch.end), **batch.counts}
         for batch in History.here().batches(limit)
     ]
     return pd.DataFrame(rows)
+
+
+def _to_seconds(moment: dt.datetime | None) -> dt.datetime | None:
+    return None if moment is None else moment.replace(microsecond=0)
 
 
 _COLUMNS = ["run", "time", "mode", "family", "site", "size", "hosts", "state", "kind", "reason", "path"]

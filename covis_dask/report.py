@@ -5,23 +5,24 @@ import datetime as dt
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import jinja2
 from dask.utils import format_bytes
 
 from catalog.model import Batch
+from covis_dask.engines.summary import COMPARISON, Summary, summarise, summary_table
 from covis_dask.errors import CovisError
 from covis_dask.history import report_folder
 from covis_dask.monitor.status import STATES
 from covis_dask.monitor.terminal import duration
-from covis_dask.plan import Plan
+from covis_dask.plan import Plan, product_path
 from covis_dask.products.thumbnail import thumbnail
 from covis_dask.storage import ProductStore, storage_errors
 from covis_dask.task import RunOutcome
 
-__all__ = ["PERFORMANCE", "Report", "final_table", "write_report"]
+__all__ = ["PERFORMANCE", "Report", "compared", "final_table", "write_report"]
 
 PERFORMANCE = "dask-performance.html"
 """Dask's own report, beside ours; not there for very large batches, nor for those that were stopped."""
@@ -46,6 +47,8 @@ class Report:
         UTC.
     seconds : float
         Length of the batch.
+    comparison : tuple of Summary
+        Of ``--engine both``: how the engines' products differ, by variable; see `compared`.
     """
 
     batch: Batch
@@ -53,6 +56,7 @@ class Report:
     outcomes: tuple[RunOutcome, ...]
     end: dt.datetime
     seconds: float
+    comparison: tuple[Summary, ...] = ()
 
     @classmethod
     def of(
@@ -120,6 +124,7 @@ class Report:
             "counts": dict(self.counts),
             "bytes_in": self.bytes_in,
             "bytes_out": self.bytes_out,
+            "comparison": [asdict(summary) for summary in self.comparison],
             "runs": [asdict(outcome) for outcome in self.outcomes],
         }
 
@@ -143,12 +148,31 @@ def final_table(report: Report) -> str:
         lines.append("")
     if set(report.counts) and report.counts["already"] == len(report.outcomes):
         lines.append("nothing to do: every selected run was done before")
+    if report.comparison:
+        lines += ["native and Matlab, over all runs of this batch:", *summary_table(report.comparison), ""]
     lines.append(
         f"{format_bytes(report.bytes_in)} read, {format_bytes(report.bytes_out)} written "
         f"in {duration(report.seconds)}"
     )
     lines.append(f"batch     {report.batch.id}")
     return "\n".join(lines)
+
+
+def compared(report: Report, store: ProductStore) -> Report:
+    """Return the report of a batch with ``--engine both`` with what its products say of the engines.
+
+    Runs that were done before count as well. Reports of other engines stay as they are.
+    """
+    if report.batch.settings.get("engine") != "both":
+        return report
+    found: dict[str, Any] = {}
+    for outcome in report.outcomes:
+        if outcome.state in {"done", "already"}:
+            # Those that the plan found done have no path in their outcome.
+            document = store.read_json(f"{product_path(report.prefix, outcome.basename)}/{COMPARISON}")
+            if document is not None:
+                found[outcome.basename] = document
+    return replace(report, comparison=summarise(found))
 
 
 def write_report(report: Report, store: ProductStore) -> str:

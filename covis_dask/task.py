@@ -9,6 +9,7 @@ from typing import Any
 from catalog.model import ProductRecord, Run
 from covis_dask.errors import CovisError, StorageUnavailable, TransientError
 from covis_dask.modes.parameters import Parameters
+from covis_dask.versions import versions_here
 
 __all__ = ["FAILURE", "LOG", "MANIFEST", "RunOutcome", "RunTask"]
 
@@ -52,6 +53,8 @@ class RunTask:
         Longest time, s; the configured one when not given.
     attempt : int
         1 for the first try.
+    versions : mapping
+        Of Python, Dask and this package where the batch was started; a worker with others refuses.
     """
 
     run: Run
@@ -69,6 +72,7 @@ class RunTask:
     ancillary: str | None = None
     timeout: float | None = None
     attempt: int = 1
+    versions: Mapping[str, str] = field(default_factory=versions_here)
 
 
 @dataclass(frozen=True, slots=True)

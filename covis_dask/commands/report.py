@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from covis_dask.commands._answer import answered, put
 from covis_dask.history import History, open_for_reading
-from covis_dask.report import Report, final_table, write_report
+from covis_dask.recollection import remember
+from covis_dask.report import Report, compared, final_table, write_report
 
 __all__ = ["main", "parser"]
 
@@ -30,15 +31,16 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "python -m covis_dask
     def work() -> int:
         history = History.here()
         batch = history.batch(arguments.batch)
-        status = history.status(batch)
+        status, store = history.status(batch), history.store()
         report = Report(
             batch,
             str(batch.settings["prefix"]),
-            history.outcomes(batch),
+            remember(history.outcomes(batch), store, batch.id),
             status.end or batch.start,
             status.seconds,
         )
-        place = write_report(report, history.store())
+        report = compared(report, store)
+        place = write_report(report, store)
         if batch.end is not None and batch.report != place:
             with open_for_reading(history.settings) as catalog:
                 catalog.put_batch(replace(batch, report=place))

@@ -9,6 +9,7 @@ from catalog.model import Run
 from covis_dask.engines.comparison import compare, table, to_json
 from covis_dask.engines.matlab import MatlabEngine
 from covis_dask.engines.native import NativeEngine
+from covis_dask.engines.summary import COMPARISON
 from covis_dask.modes.context import Context
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.source import ArchiveSource
@@ -63,7 +64,7 @@ class BothEngines:
             else "the engines agree in all they share"
         )
         if context.extra is not None:
-            (context.extra / "comparison.json").write_text(to_json(found), encoding="utf-8")
+            (context.extra / COMPARISON).write_text(to_json(found), encoding="utf-8")
         summary: dict[str, Any] = {
             "engines_agree": int(not differing),
             "engines_differ_in": ", ".join(differing),

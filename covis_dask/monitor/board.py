@@ -105,10 +105,10 @@ class Board:
         elif op == "ended":
             for outcome in event["outcomes"]:
                 status.add(outcome_from_event(outcome), just_now=bool(event.get("just_now", True)))
-        elif op == "tick":
-            status.running, status.retrying = int(event["running"]), int(event["retrying"])
         elif op == "over":
             status.finish(str(event.get("ending", "finished")), event.get("report"))
+        if not status.over and "running" in event:
+            status.running, status.retrying = int(event["running"]), int(event["retrying"])
 
     def _work(self, address: str, event: Mapping[str, Any]) -> None:
         worker = self.add_worker(address, str(event.get("name", "")), str(event.get("host", "")))

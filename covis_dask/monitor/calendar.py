@@ -53,6 +53,23 @@ class Cell:
 
 
 @dataclass(slots=True)
+class _Month:
+    """Runs of a month by state, and the calendar's version when they last changed."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    version: int = 0
+
+
+@dataclass(slots=True)
+class _Year:
+    """Cells and months of a year, and the calendar's version when they last changed."""
+
+    cells: dict[tuple[dt.date, str], Cell] = field(default_factory=dict)
+    months: dict[int, _Month] = field(default_factory=dict)
+    version: int = 0
+
+
+@dataclass(slots=True)
 class Calendar:
     """Cells by day and family of modes.
 
@@ -63,7 +80,7 @@ class Calendar:
     """
 
     version: int = 0
-    _cells: dict[tuple[dt.date, str], Cell] = field(default_factory=dict)
+    _years: dict[int, _Year] = field(default_factory=dict)
     _where: dict[str, tuple[dt.date, str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -85,9 +102,15 @@ class Calendar:
             where = self._where.get(basename)
             if where is None:
                 where = self._where[basename] = place_of(basename)
-            cell = self._cells.setdefault(where, Cell())
+            day, _ = where
+            year = self._years.setdefault(day.year, _Year())
+            cell = year.cells.setdefault(where, Cell())
+            month = year.months.setdefault(day.month, _Month())
+            if basename in cell.runs:
+                month.counts[cell.runs[basename]] -= 1
+            month.counts[state] += 1
             cell.runs[basename] = state
-            cell.version = self.version
+            cell.version = month.version = year.version = self.version
 
     def family(self, basename: str) -> str:
         """Return the family of modes of a run."""
@@ -99,23 +122,36 @@ class Calendar:
 
     def cell(self, day: dt.date, family: str) -> Cell | None:
         """Return the runs of a mode on a day."""
-        return self._cells.get((day, family))
+        year = self._years.get(day.year)
+        return None if year is None else year.cells.get((day, family))
 
     def year(self, year: int, newer_than: int = -1) -> Iterator[tuple[dt.date, str, Cell]]:
         """Yield the cells of a year that have changed after a version."""
-        for (day, family), cell in self._cells.items():
-            if day.year == year and cell.version > newer_than:
+        found = self._years.get(year)
+        if found is None or found.version <= newer_than:
+            return
+        for (day, family), cell in found.cells.items():
+            if cell.version > newer_than:
                 yield day, family, cell
+
+    def months(self, newer_than: int = -1) -> Iterator[tuple[int, int, Counter[str]]]:
+        """Yield year, month and runs by state, for the months that have changed after a version."""
+        for number, year in self._years.items():
+            if year.version > newer_than:
+                for month, found in year.months.items():
+                    if found.version > newer_than:
+                        yield number, month, +found.counts
 
     @property
     def years(self) -> tuple[int, ...]:
         """Years in which there are runs."""
-        return tuple(sorted({day.year for day, _ in self._cells}))
+        return tuple(sorted(self._years))
 
     @property
     def families(self) -> tuple[str, ...]:
         """Families of modes that occur, the most frequent first."""
         found: Counter[str] = Counter()
-        for (_, family), cell in self._cells.items():
-            found[family] += len(cell.runs)
+        for year in self._years.values():
+            for (_, family), cell in year.cells.items():
+                found[family] += len(cell.runs)
         return tuple(family for family, _ in found.most_common())

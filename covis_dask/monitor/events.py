@@ -3,7 +3,7 @@
 ============ =========================================================================
 ``batch``    a batch begins: identifier, number of runs, what was asked for
 ``plan``     its runs, some thousands at a time
-``ended``    runs that have ended, as they do
+``ended``    runs that have ended, as they do, and what ``tick`` says
 ``tick``     runs handed to the cluster, and runs that wait for another try
 ``over``     the batch has ended, its report
 ``work``     (worker) a stage begins, or pings done of total
@@ -11,6 +11,7 @@
 ============ =========================================================================
 """
 
+import logging
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -26,8 +27,10 @@ from covis_dask.task import RunOutcome
 
 __all__ = ["Announcer", "outcome_from_event", "outcome_to_event"]
 
+logger = logging.getLogger(__name__)
+
 _CHUNK = 2000
-_EVERY = 0.5
+_EVERY = 1.0
 _PATIENCE = 5
 _DEFAULTS = {field.name: field.default for field in fields(RunOutcome) if field.default is not MISSING}
 
@@ -62,9 +65,10 @@ class Announcer:
         self._told_to: object = None
         self._queue: deque[dict[str, Any]] = deque()
         self._told = 0.0
+        self._told_work: dict[str, int] = {}
 
     def tell(self, outcomes: list[RunOutcome], *, now: bool = False) -> None:
-        """Tell what is new, at most twice a second.
+        """Tell what is new, at most once a second: each word costs the scheduler more than what it says.
 
         Parameters
         ----------
@@ -80,14 +84,19 @@ class Announcer:
         scheduler = getattr(self._client, "_scheduler_identity", {}).get("id")
         if scheduler != self._told_to:
             # A scheduler we have not met, or one that was started again: it knows nothing.
-            self._told_to, self._told_runs = scheduler, 0
+            if self._told_to is not None:
+                self._bring_page()
+            self._told_to, self._told_runs, self._told_work = scheduler, 0, {}
             self._queue = deque(self._introduction())
             again = bool(outcomes)
         fresh, self._told_runs = outcomes[self._told_runs :], len(outcomes)
+        work = {"running": self._status.running, "retrying": self._status.retrying}
         for first in range(0, len(fresh), _CHUNK):
             chunk = [outcome_to_event(outcome) for outcome in fresh[first : first + _CHUNK]]
-            self._queue.append({"op": "ended", "outcomes": chunk, "just_now": not again})
-        self._queue.append({"op": "tick", "running": self._status.running, "retrying": self._status.retrying})
+            self._queue.append({"op": "ended", "outcomes": chunk, "just_now": not again, **work})
+        if not fresh and work != self._told_work:
+            self._queue.append({"op": "tick", **work})
+        self._told_work = work
         self._flush()
 
     def over(self, outcomes: list[RunOutcome], ending: str) -> None:
@@ -95,6 +104,15 @@ class Announcer:
         self.tell(outcomes, now=True)
         self._queue.append({"op": "over", "ending": ending})
         self._flush()
+
+    def _bring_page(self) -> None:
+        """Register the plugin with a scheduler that was started again; one that has it keeps its own."""
+        from covis_dask.monitor.plugin import StatusPlugin  # which needs this module
+
+        try:
+            self._client.register_plugin(StatusPlugin())
+        except Exception as error:  # whatever is raised there comes here: a batch does not fail for a page
+            logger.info("the scheduler does not take the COVIS page: %s", error)
 
     def _introduction(self) -> Iterator[dict[str, Any]]:
         status = self._status

@@ -1,28 +1,20 @@
 """The COVIS page: one Bokeh document per browser, fed from the scheduler's board every two seconds."""
 
-import asyncio
 import datetime as dt
-from collections.abc import Collection
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import distributed.http
 import jinja2
 from bokeh.document import Document
-from bokeh.models import (
-    ColumnDataSource,
-    DatetimeTickFormatter,
-    Div,
-    InlineStyleSheet,
-    RadioButtonGroup,
-    Select,
-)
-from bokeh.plotting import figure
+from bokeh.models import CustomJS, Div, InlineStyleSheet, RadioButtonGroup, Select
 
 from catalog.errors import CatalogError
 from covis_dask.errors import CovisError
 from covis_dask.monitor._calendar_view import CalendarView
-from covis_dask.monitor.palette import COLORS, WRITTEN
+from covis_dask.monitor._choices import batch_asked_for, year_at_work
+from covis_dask.monitor._rates_view import RatesView
 from covis_dask.monitor.sections import css, section
 from covis_dask.monitor.status import BatchStatus
 
@@ -32,11 +24,11 @@ if TYPE_CHECKING:
 __all__ = ["covis_page"]
 
 _EVERY_MS = 2000
-_PICTURES_EVERY = 5.0
 _NO_RATES = "Drawn while a batch goes on, as far as this scheduler has seen it."
 _STORE = "covis/store"
 _SECTIONS = (
     "headline",
+    "batches",
     "modes",
     "workers",
     "stages",
@@ -48,6 +40,14 @@ _SECTIONS = (
     "pace_note",
     "flow_note",
 )
+_SCROLLED = {
+    "workers": {"max-height": "25rem", "overflow-y": "auto"},
+    "day": {"max-height": "22rem", "overflow-y": "auto"},
+    "history": {"max-height": "22rem", "overflow-y": "auto"},
+}
+"""Parts with a height of their own; what scrolls is the element around the text, which outlives each text."""
+
+_WRAPPED = ".bk-btn-group{flex-wrap:wrap}.bk-btn-group .bk-btn{flex:0 0 3.6rem}"
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.ChoiceLoader([
         jinja2.PackageLoader("covis_dask", "templates"),
@@ -72,10 +72,17 @@ class _Page:
         self._loading: set[str] = set()
         self._note = ""
         self._followed = True
+        self._asked = batch_asked_for(document)
         self._day: tuple[dt.date, str] | None = None
         sheet = InlineStyleSheet(css=css())
         self._parts = {
-            name: Div(name=name, stylesheets=[sheet], sizing_mode="stretch_width", margin=0)
+            name: Div(
+                name=name,
+                stylesheets=[sheet],
+                sizing_mode="stretch_width",
+                margin=0,
+                styles=_SCROLLED.get(name, {}),
+            )
             for name in _SECTIONS
         }
         self._parts["legend"].text = section("legend")
@@ -89,28 +96,37 @@ class _Page:
         )
         self._chooser.on_change("value", self._choose)
         self._parts["day"].visible = False
+        self._parts["batches"].margin = (0, 0, 12, 0)
         for name in ("pace_note", "flow_note"):
             self._parts[name].text = f"<p class='soft'>{_NO_RATES}</p>"
-        self._years = RadioButtonGroup(name="years", labels=[], margin=(0, 0, 8, 0), visible=False)
+        self._years = RadioButtonGroup(
+            name="years",
+            labels=[],
+            margin=(0, 0, 8, 0),
+            visible=False,
+            stylesheets=[InlineStyleSheet(css=_WRAPPED)],
+        )
         self._year: int | None = None
-        self._drawn, self._batch = 0.0, ""
         self._years.on_change("active", self._choose_year)
-        self._calendar = CalendarView(self._choose_day)
-        self._pace, self._pace_data = _plot("pace", {"rate": COLORS["done"]})
-        self._flow, self._flow_data = _plot("flow", {"read": COLORS["done"], "written": WRITTEN})
+        self._calendar = CalendarView(self._choose_day, self._turn_to)
+        self._rates = RatesView()
 
     def attach(self) -> None:
         """Put everything into the document and keep it up to date."""
-        for root in (
-            *self._parts.values(),
-            self._chooser,
-            self._years,
-            self._calendar.root,
-            self._pace,
-            self._flow,
-        ):
-            self._document.add_root(root)
         self.update()
+        with self._document.models.freeze():  # else every root has all models counted again
+            for root in (
+                *self._parts.values(),
+                self._chooser,
+                self._years,
+                self._calendar.root,
+                self._rates.pace,
+                self._rates.flow,
+            ):
+                self._document.add_root(root)
+        config = self._document.config
+        config.reconnect_session = config.notify_connection_status = False
+        self._document.js_on_event("connection_lost", CustomJS(code="window.covisLost()"))
         self._document.add_periodic_callback(self.update, _EVERY_MS)
 
     def update(self) -> None:
@@ -118,24 +134,32 @@ class _Page:
         board = self._plugin.board
         self._offer()
         status = self._shown()
-        self._say("workers", sorted(board.workers.values(), key=_busy_first), board.clock())
-        self._say("history", board.history(), board.past_note, _STORE)
+        self._say("workers", "", sorted(board.workers.values(), key=_busy_first), board.clock())
+        past = board.history()
+        self._say("history", (len(past), board.past_note), past, board.past_note, _STORE)
+        running = [one for one in board.batches.values() if not one.over]
+        self._parts["batches"].visible = len(running) > 1
+        if len(running) > 1:
+            self._say("batches", len(running), running)
         if status is None:
-            self._parts[
-                "headline"
-            ].text = f"<p class='soft'>{self._note or 'No batch has been started on this scheduler yet.'}</p>"
+            words = self._note or "No batch has been started on this scheduler yet."
+            self._set("headline", f"<p class='soft'>{escape(words)}</p>")
             return
+        key = (status.batch, status.ending)
         for name in ("headline", "modes", "stages"):
-            self._say(name, status)
-        self._say("failures", status, _STORE)
-        if board.clock() - self._drawn >= _PICTURES_EVERY or status.batch != self._batch:
-            self._drawn, self._batch = board.clock(), status.batch
-            self._say("pictures", status, _STORE, self._picture_note())
+            self._say(name, key, status)
+        self._say("failures", key, status, _STORE)
+        note = self._picture_note()
+        self._say("pictures", (*key, note, len(status.pictures)), status, _STORE, note)
         self._show_calendar(status)
-        self._show_rates(status)
+        drawn = self._rates.update(status)
+        for name in ("pace_note", "flow_note"):
+            self._parts[name].visible = not drawn
 
-    def _say(self, name: str, *values: Any) -> None:
-        text = section(name, *values)
+    def _say(self, name: str, of: object, *values: Any) -> None:
+        self._set(name, self._plugin.shared.part(name, of, *values))
+
+    def _set(self, name: str, text: str) -> None:
         if text != self._parts[name].text:
             self._parts[name].text = text
 
@@ -143,7 +167,7 @@ class _Page:
         """Keep the list of batches; the newest is shown until somebody chooses another."""
         board = self._plugin.board
         options = [
-            (name, f"{name}  {status.expected} runs, {status.ending}")
+            (name, f"{name}  {status.expected:,} runs, {status.ending}")
             for name, status in reversed(board.batches.items())
         ]
         options += [(batch.id, f"{batch.id}  in the catalogue") for batch in board.history()]
@@ -151,12 +175,19 @@ class _Page:
         if options != self._chooser.options:
             self._chooser.options = options
             self._chooser.visible = len(options) > 1
+        if self._asked in names:
+            self._turn_chooser(self._asked)
+            self._asked, self._followed = "", False
         newest = board.newest
         wanted = newest.batch if newest is not None else (names[0] if names else "")
         if self._followed and wanted and self._chooser.value != wanted:
-            self._chooser.remove_on_change("value", self._choose)
-            self._chooser.value = wanted
-            self._chooser.on_change("value", self._choose)
+            self._turn_chooser(wanted)
+
+    def _turn_chooser(self, name: str) -> None:
+        """Show a batch that nobody has chosen by hand."""
+        self._chooser.remove_on_change("value", self._choose)
+        self._chooser.value = name
+        self._chooser.on_change("value", self._choose)
 
     def _choose(self, _name: str, _old: str, new: str) -> None:
         newest = self._plugin.board.newest
@@ -181,7 +212,7 @@ class _Page:
         if history is None or batch is None:
             return
         try:
-            self._past[name] = await asyncio.to_thread(history.status, batch)
+            self._past[name] = await self._plugin.shared.past(history, batch)
             self._note = ""
         except (CatalogError, CovisError, ValueError) as error:
             self._note = f"this batch cannot be read: {error}"
@@ -200,7 +231,7 @@ class _Page:
         labels = [str(year) for year in years]
         if years:
             now = self._plugin.board.working_on(status.batch)
-            year = self._year if self._year in years else _year_at_work(status, now, self._calendar.year)
+            year = self._year if self._year in years else year_at_work(status, now, self._calendar.year)
             if labels != self._years.labels or self._years.active != labels.index(str(year)):
                 self._years.remove_on_change("active", self._choose_year)
                 self._years.labels, self._years.active = labels, labels.index(str(year))
@@ -214,6 +245,10 @@ class _Page:
         self._year = int(self._years.labels[new])
         self._close_day()
         self.update()
+
+    def _turn_to(self, year: int) -> None:
+        """Show a year, as if its button had been pressed."""
+        self._years.active = self._years.labels.index(str(year))
 
     def _close_day(self) -> None:
         self._day = None
@@ -233,74 +268,12 @@ class _Page:
             for basename, state in (cell.by_trouble() if cell else [])
         ]
         self._parts["day"].visible = True
-        self._say("day", f"{family} on {day:%A} {day.day} {day:%B %Y}", runs, _STORE)
-
-    def _show_rates(self, status: BatchStatus) -> None:
-        times, rates = status.series.rates(status.seconds)
-        moments = [(status.start + dt.timedelta(seconds=second)).replace(tzinfo=None) for second in times]
-        if moments == list(self._pace_data.data["t"]):
-            return
-        for plot in (self._pace, self._flow):
-            plot.visible = bool(moments)
-        for name in ("pace_note", "flow_note"):
-            self._parts[name].visible = not moments
-        runs, read, written = rates
-        self._pace_data.data = {"t": moments, "rate": [3600 * rate for rate in runs]}
-        self._flow_data.data = {
-            "t": moments,
-            "read": [rate / 1e6 for rate in read],
-            "written": [rate / 1e6 for rate in written],
-        }
-
-
-def _year_at_work(status: BatchStatus, now: Collection[str], before: int) -> int:
-    """Choose the year to look at: where workers are, else where the batch has come to, else the last.
-
-    With workers in several years the one that has been looked at `before` stays.
-    """
-    places = [status.calendar.where(basename) for basename in now]
-    years = [place[0].year for place in places if place is not None]
-    if years:
-        return before if before in years else max(set(years), key=years.count)
-    if status.latest is not None and not status.over:
-        return status.latest
-    return status.calendar.years[-1]
+        title = f"{family} on {day:%A} {day.day} {day:%B %Y}"
+        self._set("day", section("day", title, runs, _STORE))
 
 
 def _busy_first(worker: Any) -> tuple[bool, str]:
     return worker.run is None, worker.name.zfill(8)
-
-
-def _plot(name: str, lines: dict[str, str]) -> tuple[figure, ColumnDataSource]:
-    source = ColumnDataSource({"t": [], **{line: [] for line in lines}})
-    fig = figure(
-        name=name,
-        height=205,
-        sizing_mode="stretch_width",
-        x_axis_type="datetime",
-        tools="",
-        toolbar_location=None,
-        visible=False,
-        outline_line_color=None,
-        min_border_right=10,
-        background_fill_color=None,
-        border_fill_color=None,
-    )
-    for line, color in lines.items():
-        fig.varea("t", 0, line, source=source, fill_color=color, fill_alpha=0.12)
-        fig.line("t", line, source=source, line_color=color, line_width=2)
-    fig.y_range.start = 0
-    fig.axis.axis_line_color = "#c5ced6"
-    fig.axis.minor_tick_line_color = fig.axis.major_tick_line_color = None
-    fig.axis.major_label_text_color = "#5d6b79"
-    fig.axis.major_label_text_font_size = "10px"
-    fig.grid.grid_line_color = "#eef1f4"
-    fig.xaxis.formatter = DatetimeTickFormatter(
-        seconds="%H:%M:%S", minsec="%H:%M:%S", minutes="%H:%M", hourmin="%H:%M", hours="%H:%M", days="%d %b"
-    )
-    fig.xaxis.ticker.desired_num_ticks = 4
-    fig.yaxis.ticker.desired_num_ticks = 4
-    return fig, source
 
 
 def covis_page(plugin: "StatusPlugin", extra: dict[str, Any], document: Document) -> None:

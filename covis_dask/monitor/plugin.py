@@ -13,6 +13,7 @@ from catalog.errors import CatalogError
 from covis_dask.errors import CovisError
 from covis_dask.history import History
 from covis_dask.monitor.board import Board
+from covis_dask.monitor.shared import Shared
 from covis_dask.reporter import TOPIC
 
 __all__ = ["StatusPlugin"]
@@ -37,6 +38,7 @@ class StatusPlugin(SchedulerPlugin):
         from covis_dask.monitor.routes import add_routes
 
         self.board = Board()
+        self.shared = Shared(self.board.clock)
         self.history: History | None = None
         self.store_note: str | None = "it has not been asked yet"
         self._tasks: set[asyncio.Task[None]] = set()

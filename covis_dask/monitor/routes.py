@@ -60,7 +60,7 @@ class _Store(_Handler):
             raise web.HTTPError(503, reason="the product store does not answer") from error
         if data is None:
             raise web.HTTPError(404)
-        self.set_header("Content-Type", kind)
+        self.set_header("Content-Type", "image/webp" if small and pure.suffix == ".png" else kind)
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header("Cache-Control", "private, max-age=60")
         await self.finish(data)
@@ -73,7 +73,7 @@ class _Store(_Handler):
         return _thumbnail(data) if data is not None and small and path.endswith(".png") else data
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=32)
 def _thumbnail(picture: bytes) -> bytes:
     return thumbnail(picture, _SMALL)
 

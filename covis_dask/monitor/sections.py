@@ -1,5 +1,6 @@
 """The parts of a status as HTML, the same for the dashboard and the notebook."""
 
+import datetime as dt
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -8,13 +9,32 @@ import jinja2
 from dask.utils import format_bytes
 
 from covis_dask.monitor.status import STATES
-from covis_dask.monitor.terminal import duration
+from covis_dask.monitor.terminal import duration, to_go
 
 __all__ = ["css", "section"]
 
+_FEW_WORKERS = 12  # more than these get a line each rather than a card
+_MOST_WORKERS = 100
 
-def _about(seconds: float | None) -> str:
-    return "too early to tell" if seconds is None else f"about {duration(seconds)}"
+
+def _until(seconds: float) -> str:
+    """Say when that will be: the time of day, and the day where it is not today."""
+    now = dt.datetime.now(dt.UTC)
+    then = now + dt.timedelta(seconds=seconds)
+    day = "" if then.date() == now.date() else f"{then:%a} {then.day} {then:%b} "
+    return f"{day}{then:%H:%M} UTC"
+
+
+def _percent(part: int, whole: int) -> str:
+    """Write a share; 100 % only when nothing is left, and 0 % only when nothing is done."""
+    share = 100 * part / max(whole, 1)
+    if 0 < part < whole:
+        share = min(max(share, 0.1), 99.9)
+    return f"{share:.1f} %" if 0 < share < 10 or 99 < share < 100 else f"{share:.0f} %"
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}"
 
 
 def _bytes(size: float) -> str:
@@ -29,11 +49,14 @@ def _templates() -> Any:
         trim_blocks=True,
         undefined=jinja2.ChainableUndefined,
     )
-    environment.globals["states"] = STATES
+    environment.globals |= {"states": STATES, "few": _FEW_WORKERS, "most": _MOST_WORKERS}
     environment.filters |= {
         "bytes": _bytes,
         "duration": duration,
-        "about": _about,
+        "to_go": to_go,
+        "until": _until,
+        "percent": _percent,
+        "count": _count,
     }
     return environment.get_template("status.html.j2").make_module()
 

@@ -13,7 +13,7 @@ from covis_dask.task import LOG, RunOutcome
 
 __all__ = ["STATES", "BatchStatus", "FailureGroup", "ModeStatus"]
 
-_PICTURES = 12
+_PICTURES = 8
 
 
 @dataclass(frozen=True, slots=True)

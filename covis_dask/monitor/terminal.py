@@ -47,6 +47,13 @@ def duration(seconds: float | None) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def to_go(status: BatchStatus, seconds: float | None) -> str:
+    """Say how long it will take, in the words of every view."""
+    if not status.left:
+        return "about to end"
+    return "too early to tell" if seconds is None else f"about {duration(seconds)}"
+
+
 class _Live:
     """Redraws one panel in place."""
 
@@ -84,10 +91,10 @@ def panel(status: BatchStatus) -> Group:
     bar.add_column(justify="right", no_wrap=True)
     bar.add_row(
         ProgressBar(total=max(status.expected, 1), completed=status.ended, complete_style="cyan"),
-        f"{status.ended}/{status.expected} runs",
+        f"{status.ended:,}/{status.expected:,} runs",
     )
     states = Text("  ").join(
-        Text(f"{state} {status.counts[state]}", style=_STYLES[state])
+        Text(f"{state} {status.counts[state]:,}", style=_STYLES[state])
         for state in STATES
         if status.counts[state]
     )
@@ -97,9 +104,9 @@ def panel(status: BatchStatus) -> Group:
         f"waiting to try again {status.retrying}" if status.retrying else "",
         f"{format_bytes(int(status.throughput))}/s in" if status.bytes_in else "",
         f"{format_bytes(int(status.throughput_out))}/s out" if status.bytes_out else "",
-        f"{rate * 3600:.0f} runs/h" if rate is not None and not status.over else "",
+        f"{rate * 3600:,.0f} runs/h" if rate is not None and not status.over else "",
         f"{'took' if status.over else 'elapsed'} {duration(status.seconds)}",
-        "" if status.over else f"to go {duration(status.eta)}",
+        "" if status.over else f"to go: {to_go(status, status.eta)}",
     ]
     rows: list[object] = [Text(f"batch {status.batch}", style="bold"), bar, states]
     rows += [_modes(status)] if len(status.modes) > 1 else []
@@ -122,9 +129,9 @@ def _modes(status: BatchStatus) -> Table:
         table.add_row(
             Text(family),
             ProgressBar(total=max(mode.expected, 1), completed=mode.ended, width=24, complete_style="cyan"),
-            Text(f"{mode.ended}/{mode.expected}", justify="right"),
+            Text(f"{mode.ended:,}/{mode.expected:,}", justify="right"),
             Text("" if mode.mean is None else f"{duration(mode.mean)} each", style="dim"),
-            Text("" if not mode.left or status.over else f"to go {duration(status.eta_of(family))}"),
+            Text("" if not mode.left or status.over else f"to go: {to_go(status, status.eta_of(family))}"),
         )
     return table
 

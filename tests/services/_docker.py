@@ -29,6 +29,9 @@ _CA = Path("/etc/ssl/certs/ca-certificates.crt")
 _BASE = "3"
 """Changes whenever the base images are made differently."""
 
+_KEEP = "168h"
+"""How long layers without a name stay in the cache."""
+
 
 class Unavailable(Exception):
     """There can be no engine here; the message says why."""
@@ -72,6 +75,16 @@ class Docker:
         words = [f"--build-arg={name}={value}" for name, value in arguments.items()]
         self.run("build", "--network=host", f"--build-arg=PIP_CERT={_CA}", *words, "--tag", tag, str(folder))
 
+    def sweep(self) -> None:
+        """Remove what a session that was killed has left, which the engine has just started again."""
+        for what, remove in (
+            (("ps", "--all"), ("rm", "--force", "--volumes")),
+            (("volume", "ls"), ("volume", "rm")),
+            (("network", "ls", "--filter", "type=custom"), ("network", "rm")),
+        ):
+            if left := self.run(*what, "--quiet").stdout.split():
+                self.run(*remove, *left)
+
     def make_images(self) -> None:
         """Make the images that a user would pull."""
         self._debootstrap("python:3.11-slim-bookworm", "bookworm", "python3,python3-venv,ca-certificates")
@@ -86,6 +99,8 @@ class Docker:
                 shutil.copyfile(minio, Path(folder) / "minio")
                 self.build(release, Path(folder))
         self.build("mongo:8.0", _IMAGES / "mongodb", SECANTUSDB=version("secantusdb"))
+        # Stages of builds have no name; those of today make the next build quick.
+        self.run("image", "prune", "--force", "--filter", f"until={_KEEP}")
 
     def make_matlab(self, products: Path) -> None:
         """Make the stand-in for the Matlab runtime image, which hands out these .mat files."""
@@ -196,6 +211,7 @@ def docker_engine(folder: Path) -> Iterator[Docker]:
                 process.start()
             except ServerFailed:
                 process.start()  # on a busy machine its containerd may take longer than dockerd waits
+            engine.sweep()
             yield engine
         except ServerFailed as error:
             if process.pid is not None:

@@ -4,8 +4,8 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,13 @@ import yaml
 from cluster.processes import Process, free_ports
 from cluster.servers import dask_scheduler
 from cluster.tls import write_tls
+from covis_dask import __version__
 from tests._place import Place, diffuse
+from tests.services._compose import wait_for
 from tests.services._slurm import SlurmMissing, slurm
 from tests.services._sshd import SshServer, ssh_server
 
-pytestmark = [
-    pytest.mark.skipif(
-        "COVIS_TEST_CLUSTERS" not in os.environ,
-        reason="starts SLURM and SSH clusters, and takes minutes: set COVIS_TEST_CLUSTERS=1",
-    ),
-    pytest.mark.service,
-]
+pytestmark = [pytest.mark.clusters, pytest.mark.service]
 
 _RUNS = 6
 
@@ -54,8 +50,10 @@ def _configure(place: Place, **section: Any) -> None:
     (place.path / "config" / "covis.yaml").write_text(yaml.safe_dump({"covis": covis}))
 
 
-def _start(place: Place, *words: str, **environ: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
+@contextmanager
+def _started(place: Place, *words: str, **environ: str) -> Iterator["subprocess.Popen[str]"]:
+    """Start a batch; it does not outlive the test."""
+    with subprocess.Popen(
         [sys.executable, "-m", "covis_dask.batch", "--year", "2014", "--json", *words],
         cwd=place.path,
         env={**os.environ, "DASK_CONFIG": str(place.path / "config"), **environ},
@@ -63,7 +61,11 @@ def _start(place: Place, *words: str, **environ: str) -> "subprocess.Popen[str]"
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
+    ) as batch:
+        try:
+            yield batch
+        finally:
+            batch.kill()
 
 
 def _report(batch: "subprocess.Popen[str]", seconds: float = 200) -> dict[str, Any]:
@@ -104,24 +106,15 @@ def test_slurm_workers_come_and_go(place: Place, slurm_environ: Mapping[str, str
         "local_directory": str(place.path / "scratch"),
     }
     _configure(place, cluster={"slurm": arguments})
-    batch = _start(place, "--cluster", "slurm", "--adapt", "0:2", "--retries", "4", **slurm_environ)
-    try:
-        end = time.monotonic() + 90
-        while not (running := _jobs(slurm_environ, "RUNNING")) and time.monotonic() < end:
-            assert batch.poll() is None, batch.communicate()[1][-3000:]
-            time.sleep(0.5)
-        while not place.products() and time.monotonic() < end:
-            time.sleep(0.2)
+    words = ("--cluster", "slurm", "--adapt", "0:2", "--retries", "4")
+    with _started(place, *words, **slurm_environ) as batch:
+        _wait_for_products(place, batch)
+        running = _jobs(slurm_environ, "RUNNING")
         subprocess.run(["scancel", running[0]], env={**os.environ, **slurm_environ}, timeout=20, check=True)
         report = _report(batch)
-    finally:
-        batch.kill()
     assert report["counts"]["done"] + report["counts"]["already"] == _RUNS
     assert len(place.products()) == _RUNS
-    end = time.monotonic() + 30
-    while _jobs(slurm_environ) and time.monotonic() < end:
-        time.sleep(0.5)
-    assert _jobs(slurm_environ) == []
+    wait_for(lambda: not _jobs(slurm_environ), 60)
 
 
 @pytest.fixture
@@ -148,12 +141,10 @@ def test_ssh_starts_scheduler_and_workers(place: Place, sshd: SshServer) -> None
         "worker_options": {"host": "127.0.0.1", "local_directory": str(place.path / "scratch")},
     }
     _configure(place, cluster={"ssh": options})
-    report = _report(_start(place, "--cluster", "ssh"))
+    with _started(place, "--cluster", "ssh") as batch:
+        report = _report(batch)
     assert report["counts"]["done"] == _RUNS
-    end = time.monotonic() + 30
-    while (left := _spawned(place)) and time.monotonic() < end:
-        time.sleep(0.5)
-    assert left == []
+    wait_for(lambda: not _spawned(place), 60)
 
 
 def _spawned(place: Place) -> list[str]:
@@ -170,6 +161,69 @@ def _spawned(place: Place) -> list[str]:
     return found
 
 
+def test_a_late_worker_of_another_version_stops_the_batch(place: Place, tmp_path: Path) -> None:
+    """A worker that comes after the check at connection is found out by the first run it is given."""
+    _configure(place)
+    port, dashboard = free_ports(2)
+    environ = {"DASK_CONFIG": str(place.path / "config")}
+    scheduler = dask_scheduler(
+        "scheduler", tmp_path / "logs", port=port, dashboard=dashboard, environ=environ
+    )
+    address = f"tcp://127.0.0.1:{port}"
+    worker = _worker("worker", address, tmp_path / "logs", environ)
+    other = _worker(
+        "other",
+        address,
+        tmp_path / "logs",
+        environ,
+        "--preload",
+        "import covis_dask; covis_dask.__version__ = '0.0.9'",
+    )
+    try:
+        scheduler.start()
+        worker.start()
+        with _started(place, "--scheduler", address) as batch:
+            _wait_for_products(place, batch)
+            worker.kill()  # the runs that are left are for the other
+            other.start()
+            out, err = batch.communicate(timeout=200)
+    finally:
+        for process in (other, worker, scheduler):
+            process.stop()
+    assert batch.returncode == 2, err
+    assert f"covis-dask is {__version__} in the batch and 0.0.9 on worker" in err
+    counts = json.loads(out)["counts"]
+    assert counts["done"] + counts["not-run"] == _RUNS
+    assert 1 <= len(place.products()) < _RUNS
+
+
+def _wait_for_products(place: Place, batch: "subprocess.Popen[str]") -> None:
+    """Wait until a batch has committed its first product."""
+
+    def found() -> set[str]:
+        assert batch.poll() is None, batch.communicate()[1][-3000:]
+        return place.products()
+
+    wait_for(found, 180)
+
+
+def _worker(name: str, address: str, logs: Path, environ: Mapping[str, str], *words: str) -> Process:
+    command = [
+        sys.executable,
+        "-m",
+        "distributed.cli.dask_worker",
+        address,
+        "--nthreads",
+        "1",
+        "--no-dashboard",
+    ]
+
+    def registered() -> bool:
+        return "Registered to" in (logs / f"{name}.log").read_text()
+
+    return Process(name, [*command, *words], logs, registered, environ, patience=180)
+
+
 def test_tls_between_all(place: Place, tmp_path: Path) -> None:
     """With dask-tls.yaml everywhere all of it speaks TLS; who has no certificate of ours is turned away."""
     _configure(place)
@@ -182,24 +236,20 @@ def test_tls_between_all(place: Place, tmp_path: Path) -> None:
         "scheduler", tmp_path / "logs", port=port, dashboard=dashboard, environ=environ
     )
     address = f"tls://127.0.0.1:{port}"
-    worker = Process(
-        "worker",
-        [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard"],
-        tmp_path / "logs",
-        lambda: "Registered to" in (tmp_path / "logs" / "worker.log").read_text(),
-        environ,
-    )
+    worker = _worker("worker", address, tmp_path / "logs", environ)
     try:
         scheduler.start()
         worker.start()
-        assert "established connection to tls://" in scheduler.log.read_text()
-        report = _report(_start(place, "--scheduler", address))
+        # The worker hears first that it is taken; the scheduler's own line follows.
+        wait_for(lambda: "established connection to tls://" in scheduler.log.read_text())
+        with _started(place, "--scheduler", address) as batch:
+            report = _report(batch)
         assert report["counts"]["done"] == _RUNS
         other = write_tls(tmp_path / "other", ["127.0.0.1"])
         (place.path / "config" / settings.name).unlink()
         (place.path / "config" / settings.name).symlink_to(other)
-        stranger = _start(place, "--force", "--scheduler", address)
-        _, err = stranger.communicate(timeout=100)
+        with _started(place, "--force", "--scheduler", address) as stranger:
+            _, err = stranger.communicate(timeout=200)
         assert stranger.returncode == 2, err
         assert f"no Dask scheduler answers at {address}" in err
     finally:

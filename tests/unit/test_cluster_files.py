@@ -17,6 +17,7 @@ from cluster import programs
 from covis_dask import __version__
 from covis_dask.clusters import ClusterSpec, check_versions, open_client
 from covis_dask.errors import ConfigurationError
+from covis_dask.versions import require, versions_here
 
 _ROOT = Path(__file__).resolve().parents[2]
 _LOCKED = re.compile(r"([A-Za-z0-9._-]+)==(\S+)")
@@ -116,10 +117,14 @@ def _client(scheduler: dict[str, Any], *workers: dict[str, Any]) -> Any:
 
 
 def test_versions_that_must_agree_are_checked() -> None:
-    """Dask, Python and covis-dask must agree; patches of Python, and a scheduler without us, may differ."""
-    check_versions(_client(_versions(covis_dask="missing"), _versions(python="3.11.9.final.0")))
+    """Dask, Python and covis-dask must agree, the scheduler's too; patches of Python may differ."""
+    check_versions(_client(_versions(), _versions(python="3.11.9.final.0")))
     cases = [
         ("dask is 2026.1 here and 2025.12 on the scheduler", _client(_versions(dask="2025.12"))),
+        (
+            f"covis-dask is {__version__} here and missing on the scheduler",
+            _client(_versions(covis_dask="missing"), _versions()),
+        ),
         ("python is 3.11 here and 3.12 on worker tcp://w0", _client(_versions(), _versions(python="3.12.1"))),
         (
             f"covis-dask is {__version__} here and 0.0.9 on worker tcp://w0 and 1 others",
@@ -129,6 +134,15 @@ def test_versions_that_must_agree_are_checked() -> None:
     for words, client in cases:
         with pytest.raises(ConfigurationError, match=re.escape(words)):
             check_versions(client)
+
+
+def test_a_worker_of_another_version_refuses() -> None:
+    """Each worker compares a task's versions with its own, and says who has what."""
+    require(versions_here(), "w1")
+    with pytest.raises(ConfigurationError, match=f"covis-dask is 0.0.9 in the batch and {__version__} on"):
+        require(versions_here() | {"covis-dask": "0.0.9"}, "w1")
+    with pytest.raises(ConfigurationError, match=r"python is 3\.9 in the batch and 3\.1\d on worker w1"):
+        require(versions_here() | {"python": "3.9"}, "w1")
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from covis_dask.engines._mat_reader import read_structures
 from covis_dask.engines.both import BothEngines
 from covis_dask.engines.comparison import compare
 from covis_dask.engines.matlab import MatlabEngine
+from covis_dask.engines.summary import Summary, summarise, summary_table
 from covis_dask.errors import (
     ArchiveTruncated,
     ArchiveUnsafe,
@@ -351,6 +352,73 @@ def test_both_engines_are_compared(bench: Bench) -> None:
     engine._matlab.close()
 
 
+def test_a_batch_of_both_engines_sums_up_their_differences(
+    made: tuple[Path, xr.Dataset, Path], tmp_path: Path
+) -> None:
+    """The report of `--engine both` says by variable in how many runs the engines agree, and where least."""
+    archive, dataset, _ = made
+    shifted = dataset.copy(deep=True)
+    shifted["decorrelation"] = shifted["decorrelation"] * 1.01
+    (tmp_path / "mat").mkdir()
+    (mat,) = matlab_files(_DIFFUSE, shifted, tmp_path / "mat")
+    place = _place_of(archive, tmp_path)
+    environ = _environ(mat.parent)
+    report = place.report("--year", "2014", "--engine", "both", code=0, **environ)
+    rows = {row["variable"]: row for row in report["comparison"]}
+    name = spec_of(_DIFFUSE).basename
+    assert (rows["decorrelation"]["runs"], rows["decorrelation"]["agreeing"]) == (1, 0)
+    assert rows["decorrelation"]["worst"] == name
+    assert rows["decorrelation"]["different"] == rows["decorrelation"]["cells"] > 0
+    assert (rows["intensity"]["runs"], rows["intensity"]["agreeing"]) == (1, 1)
+    again = place.report("--year", "2014", "--engine", "both", code=0, **environ)
+    assert again["counts"]["already"] == 1
+    assert again["comparison"] == report["comparison"]
+    made_again = place.run("covis_dask.commands.report", report["batch"], "--json")
+    assert json.loads(made_again.stdout)["comparison"] == report["comparison"]
+    (folder,) = (tmp_path / "covis-data" / "products").rglob(report["batch"])
+    assert f"of the largest value, in {name}" in (folder / "report.txt").read_text()
+    assert "<h2>Native and Matlab</h2>" in (folder / "report.html").read_text()
+
+
+def test_summaries_of_runs() -> None:
+    """Counts of runs add up, the worst run is named, and what could not be compared says why."""
+    row = {"variable": "v", "cells": 10, "different": 0, "largest_relative": 0.0, "agrees": True, "note": ""}
+    bad = row | {"different": 4, "largest_relative": 0.5, "agrees": False}
+    none = row | {"cells": 0, "agrees": False, "note": "it does not store it"}
+    one, two = summarise(
+        {
+            "a": {"variables": [row, none | {"variable": "w"}]},
+            "b": {"variables": [bad]},
+            "c": {"variables": [none]},
+        }
+    )
+    assert one == Summary("v", 2, 1, 20, 4, 0.5, "b", 1, "it does not store it")
+    assert (two.runs, two.not_compared) == (0, 1)
+    first, second = summary_table([one, two])[1:]
+    assert first.split()[:5] == ["v", "2", "1", "20", "4"]
+    assert second.endswith("not compared: it does not store it")
+
+
+def _place_of(archive: Path, folder: Path) -> Place:
+    """Return a place whose archive is this one run."""
+    raw = folder / "covis-data" / "raw" / "2014" / "03" / "05"
+    raw.mkdir(parents=True)
+    (raw / archive.name).write_bytes(archive.read_bytes())
+    place = Place(folder)
+    place.catalogue()
+    return place
+
+
+def _environ(products: Path) -> dict[str, str]:
+    """Return what a batch needs to run the stand-in, which hands out these products."""
+    return {
+        "COVIS_MATLAB_ENV_PYTHONPATH": str(_STANDIN),
+        "COVIS_MATLAB_ENV_STANDIN": str(products),
+        "DASK_COVIS__MATLAB__KNOWS": '{"Endeavour": ["diffuse"]}',
+        "DASK_COVIS__MATLAB__PYTHON": sys.executable,
+    }
+
+
 def test_the_runner_is_python_of_its_day() -> None:
     """The runner script is valid for Python 3.5, and needs the standard library only."""
     source = Path(_matlab_runner.__file__).read_text()
@@ -370,17 +438,8 @@ def test_a_batch_sends_matlab_runs_to_matlab_workers_only(
 ) -> None:
     """`--engine matlab` uses MATLAB=1, commits .mat and .nc, and says so where no worker offers it."""
     archive, _, mat = made
-    raw = tmp_path / "covis-data" / "raw" / "2014" / "03" / "05"
-    raw.mkdir(parents=True)
-    (raw / archive.name).write_bytes(archive.read_bytes())
-    place = Place(tmp_path)
-    place.catalogue()
-    environ = {
-        "COVIS_MATLAB_ENV_PYTHONPATH": str(_STANDIN),
-        "COVIS_MATLAB_ENV_STANDIN": str(mat.parent),
-        "DASK_COVIS__MATLAB__KNOWS": '{"Endeavour": ["diffuse"]}',
-        "DASK_COVIS__MATLAB__PYTHON": sys.executable,
-    }
+    place = _place_of(archive, tmp_path)
+    environ = _environ(mat.parent)
     words = ("--year", "2014", "--engine", "matlab")
     report = place.report(*words, code=0, **environ)
     assert report["counts"]["done"] == 1

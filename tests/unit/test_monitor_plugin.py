@@ -113,6 +113,10 @@ def test_scheduler_shows_what_driver_and_workers_tell(client: Client) -> None:
     snapshot = ask_scheduler(address, "covis_snapshot", batch="B")
     assert snapshot is not None
     assert snapshot.counts == {"done": 1}
+    announcer._told_to = "a scheduler before"
+    announcer.tell([outcome], now=True)  # brings the page again: who has it keeps it, and counts anew
+    again = json.loads(_get(client, "covis/status.json"))["batches"]
+    assert [(one["batch"], one["ended"]) for one in again] == [("B", 1)]
     announcer.over([outcome], "finished")
     assert json.loads(_get(client, "covis/status.json"))["batches"][0]["state"] == "finished"
     assert ask_scheduler("tcp://127.0.0.1:9", "covis_status") is None

@@ -111,12 +111,23 @@ def test_commands_show_batches_logs_products_and_reports(
 def test_report_is_made_again_without_the_old_one(
     batch: covis.BatchView, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """When the stored report is lost, the catalogue's records still add up to the number selected."""
-    (Path("covis-data/products/native-matlab/batches") / batch.id / "report.json").unlink()
+    """Catalogue and store still know what the lost report said: counts, reasons, sizes, times."""
+    folder = Path("covis-data/products/native-matlab/batches") / batch.id
     assert covis_command(["report", batch.id, "--json"]) == 0
-    document = json.loads(capsys.readouterr().out)
-    assert document["expected"] == sum(document["counts"].values()) == 2
-    assert document["counts"]["quarantined"] == 1
+    before = json.loads(capsys.readouterr().out)
+    for lost in folder.glob("report.*"):
+        lost.unlink()
+    assert covis_command(["report", batch.id, "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert {lost.name for lost in folder.glob("report.*")} == {"report.json", "report.txt", "report.html"}
+    assert again["expected"] == sum(again["counts"].values()) == 2
+    for name in ("counts", "bytes_in", "bytes_out", "selection", "versions"):
+        assert again[name] == before[name]
+    for old, new in zip(before["runs"], again["runs"], strict=True):
+        for name in ("basename", "state", "kind", "reason", "path"):
+            assert new[name] == old[name]
+        assert new["seconds"] == pytest.approx(old["seconds"], abs=2)
+    assert again["runs"][0]["timings"]["compute"] == before["runs"][0]["timings"]["compute"]
 
 
 def test_words_are_those_of_the_command_line() -> None:

@@ -49,7 +49,7 @@ def test_panel_shows_states_and_failures() -> None:
     console = Console(file=io.StringIO(), width=100)
     console.print(panel(status))
     text = console.file.getvalue()  # type: ignore[attr-defined]
-    for words in ("done 1", "quarantined 1", "2/3 runs", "two: cut short", "to go unknown"):
+    for words in ("done 1", "quarantined 1", "2/3 runs", "two: cut short", "to go: too early to tell"):
         assert words in text
 
 
