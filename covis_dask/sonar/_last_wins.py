@@ -114,7 +114,7 @@ class _LastWins(Gridder):
             cell[kept],
             np.arange(first_number, first_number + len(kept), dtype=np.int32),
             lines[kept],
-            at[:, kept].T,
+            np.ascontiguousarray(at[:, kept].T),
             np.stack(self._as_columns(pick(kept)), axis=1).astype(np.float64, copy=False),
         )
         inner = records.lines == 0

@@ -5,7 +5,7 @@ elements of a pair, the complex product of E x B becomes two real ones of E/2 x 
 quarter of the work.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.signal.windows import hamming
@@ -65,6 +65,16 @@ class Beamformer:
     def folded(self) -> tuple[Real, Real]:
         """The two real matrices, for sums and for differences of mirrored elements, [E/2, B/2]."""
         return self._even, self._odd
+
+    def narrowed(self, left: int) -> "Beamformer":
+        """Return one that leaves out the `left` outermost beams of each side; the others are the same."""
+        formed = slice(left, self._even.shape[1] - (0 if self.mirrored else left))
+        return replace(
+            self,
+            angles=self.angles[left : len(self.angles) - left],
+            _even=self._even[:, formed],
+            _odd=self._odd[:, formed],
+        )
 
     @property
     def steering(self) -> Complex:

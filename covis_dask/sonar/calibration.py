@@ -11,8 +11,10 @@ from importlib.resources import files
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from covis_dask.sonar._types import Complex, Real
+from covis_dask.sonar._window_kernels import calibrate
 
 __all__ = ["Calibration", "CalibrationUnavailable", "calibration"]
 
@@ -66,6 +68,10 @@ class Calibration:
         """Return the gains of the first ranges."""
         return Calibration(self.range_gain[:rows], self.beam_gain, self.fault)
 
+    def of_beams(self, beams: slice) -> "Calibration":
+        """Return the gains of some beams."""
+        return Calibration(self.range_gain, self.beam_gain[beams], self.fault)
+
     def apply(self, y: _Samples) -> _Samples:
         """Scale beams [N, B] to scattering strength; real samples stay real.
 
@@ -79,9 +85,29 @@ class Calibration:
         ndarray, [N, B]
             ``10 log10 |out|^2`` is volume scattering strength (dB re 1/m) or target strength (dB).
         """
-        scaled: _Samples = y * self.beam_gain
-        scaled *= self.range_gain[:, None]
+        scaled: _Samples = np.empty(y.shape, np.complex128 if np.iscomplexobj(y) else np.float64)
+        self.apply_to(y, slice(0, len(y)), scaled)
         return scaled
+
+    def apply_to(self, y: NDArray[Any], rows: slice, out: NDArray[Any]) -> None:
+        """Scale the beams of a few ranges.
+
+        Parameters
+        ----------
+        y : ndarray of real or complex numbers, [n, B]
+            Beams in machine units.
+        rows : slice
+            Which ranges these are.
+        out : ndarray of float64 or complex128, [n, B]
+            Filled with scattering strength.
+        """
+        parts = 2 if np.iscomplexobj(y) else 1
+        calibrate(
+            np.ascontiguousarray(y).view(y.real.dtype),
+            self.range_gain[rows],
+            np.repeat(self.beam_gain, parts),
+            out.view(np.float64),
+        )
 
 
 def calibration(

@@ -6,17 +6,18 @@ differ in how the last bins end; `complete_bins`, `cut_bins` and `lagged_bins` t
 
 import math
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.signal.windows import hamming
 
 from covis_dask.sonar._types import Complex, Int, Real
+from covis_dask.sonar._window_kernels import add_powers, add_products
 
 __all__ = [
     "Bins",
+    "WindowSums",
     "complete_bins",
     "cut_bins",
     "hamming_covariance",
@@ -29,7 +30,10 @@ __all__ = [
     "window_ranges",
 ]
 
-_Samples = TypeVar("_Samples", Complex, Real)
+
+_AnyComplex = NDArray[np.complexfloating[Any, Any]]
+_ONES = np.ones(0)
+"""Weights of windows whose samples all count the same."""
 
 
 def window_bins(fs: float, size: float, overlap: float) -> tuple[int, int]:
@@ -65,6 +69,14 @@ class Bins:
 
     def __len__(self) -> int:
         return len(self.start)
+
+    def __getitem__(self, some: slice) -> "Bins":
+        return Bins(self.start[some], self.stop[some])
+
+    @property
+    def widths(self) -> Real:
+        """Samples in each bin, [nbins, 1]."""
+        return (self.stop - self.start)[:, None].astype(np.float64)
 
 
 def complete_bins(nsamps: int, W: int, O: int) -> Bins:  # noqa: E741
@@ -129,11 +141,7 @@ def hamming_covariance(a: Complex, b: Complex, W: int, O: int) -> tuple[Complex,
     bins = complete_bins(len(a), W, O)
     weights = hamming(W, sym=True)
     weights /= weights.sum()
-    return (
-        _weighted(a * b.conj(), bins, weights),
-        _weighted(_power(a), bins, weights),
-        _weighted(_power(b), bins, weights),
-    )
+    return _products(a, b, bins, weights), _powers(a, bins, weights), _powers(b, bins, weights)
 
 
 def window_correlation(a: Complex, b: Complex, W: int, O: int) -> tuple[Complex, Real]:  # noqa: E741
@@ -154,13 +162,13 @@ def window_correlation(a: Complex, b: Complex, W: int, O: int) -> tuple[Complex,
         Geometric mean of the two energies, divided by W (also in a bin that was cut).
     """
     bins = cut_bins(len(a), W, O)
-    intensity = np.sqrt(_sums(_power(a), bins) * _sums(_power(b), bins)) / W
+    intensity = np.sqrt(_powers(a, bins) * _powers(b, bins)) / W
     with np.errstate(divide="ignore", invalid="ignore"):
-        cor = _sums(a * b.conj(), bins) / W / intensity
+        cor = _products(a, b, bins) / W / intensity
     return cor, intensity
 
 
-def window_power(z: Complex, W: int, O: int) -> Real:  # noqa: E741
+def window_power(z: Complex | Real, W: int, O: int) -> Real:  # noqa: E741
     """Return the mean of |z|^2 over each of the `cut_bins` (science.md 3.13.3).
 
     Parameters
@@ -175,7 +183,7 @@ def window_power(z: Complex, W: int, O: int) -> Real:  # noqa: E741
     ndarray of float64, [nbins, B]
     """
     bins = cut_bins(len(z), W, O)
-    return _sums(_power(z), bins) / (bins.stop - bins.start)[:, None]
+    return _powers(z, bins) / bins.widths
 
 
 def lagged_autocovariance(z: Complex, W: int, O: int, lag: int, nan_aware: bool = False) -> Complex:  # noqa: E741
@@ -197,15 +205,66 @@ def lagged_autocovariance(z: Complex, W: int, O: int, lag: int, nan_aware: bool 
     ndarray of complex128, [nbins, B]
     """
     bins = lagged_bins(len(z), W, O, lag)
-    products = z[: len(z) - lag] * z[lag:].conj()
-    count = (bins.stop - bins.start)[:, None].astype(np.float64)
-    if nan_aware and (gaps := np.isnan(products)).any():
-        products[gaps] = 0
-        count = _sums((~gaps).astype(np.float64), bins)
+    early, late = z[: len(z) - lag], z[lag:]
+    count = bins.widths
+    if nan_aware and (gaps := np.isnan(early) | np.isnan(late)).any():
+        early, late = np.where(gaps, 0, early), np.where(gaps, 0, late)
+        count = _powers((~gaps).astype(np.float64), bins)
         count[count == 0] = np.nan
     with np.errstate(invalid="ignore"):
-        means: Complex = _sums(products, bins) / count
+        means: Complex = _products(early, late, bins) / count
     return means
+
+
+class WindowSums:
+    """Power and autocovariance of samples that come a few rows at a time, in the cache.
+
+    The same numbers as those of `window_power` and `lagged_autocovariance`, to the last bit, however the
+    rows are divided.
+
+    Parameters
+    ----------
+    power, lagged : Bins
+        Some of the `cut_bins`, and the same of the `lagged_bins`.
+    lag : int
+        Lag, samples; at least 1.
+    beams : int
+        B.
+    first : int
+        Number of the first row that will come; the others follow it in order.
+    """
+
+    def __init__(self, power: Bins, lagged: Bins, lag: int, beams: int, first: int = 0) -> None:
+        self._bins, self._lagged, self._lag = power, lagged, lag
+        self._power = np.zeros((len(power), beams))
+        self._products = np.zeros((len(lagged), 2 * beams))
+        self._next = first
+        # The last rows that came: what comes next is multiplied with them.
+        self._tail: _AnyComplex = np.empty((0, beams), np.complex128)
+
+    def add(self, z: _AnyComplex) -> None:
+        """Add the next rows [n, B]."""
+        tail, lag = self._tail, self._lag
+        before = self._next - len(tail)
+        _add_powers(z, self._next, self._bins, _ONES, self._power)
+        late = z[max(lag - len(tail), 0) :]
+        early = tail[: len(late)]
+        _add_products(early, late[: len(early)], before, self._lagged, _ONES, self._products)
+        if len(z) > lag:
+            _add_products(z[:-lag], z[lag:], self._next, self._lagged, _ONES, self._products)
+        self._next += len(z)
+        self._tail = (z if len(z) >= lag else np.concatenate([tail, z]))[-lag:].copy()
+
+    @property
+    def power(self) -> Real:
+        """The mean of |z|^2 over each bin, [nbins, B]."""
+        return self._power / self._bins.widths
+
+    @property
+    def autocovariance(self) -> Complex:
+        """The mean of z[s] conj(z[s + lag]) over each lagged bin, [nbins, B]."""
+        means: Complex = self._products.view(np.complex128) / self._lagged.widths
+        return means
 
 
 def velocity_scale(freq: float, fs: float, c: float, lag: int) -> float:
@@ -225,31 +284,28 @@ def velocity_scale(freq: float, fs: float, c: float, lag: int) -> float:
     return c * fs / (4 * math.pi * freq * lag)
 
 
-def _power(z: NDArray[np.float64] | Complex) -> Real:
-    if np.iscomplexobj(z):
-        power: Real = z.real**2 + z.imag**2
-        return power
-    return np.square(z)
-
-
-def _sums(samples: _Samples, bins: Bins) -> _Samples:
-    """Sum [N, B] over each bin; [nbins, B]."""
-    widths = bins.stop - bins.start
-    whole = int(np.count_nonzero(widths == widths[:1]))  # only the last bins differ from the first
-    sums = np.empty((len(bins), samples.shape[1]), dtype=samples.dtype)
-    head = Bins(bins.start[:whole], bins.stop[:whole])
-    sums[:whole] = _weighted(samples, head, np.ones(int(widths[0]) if len(bins) else 0))
-    for m in range(whole, len(bins)):
-        sums[m] = samples[bins.start[m] : bins.stop[m]].sum(axis=0)
+def _powers(z: Complex | Real, bins: Bins, weights: Real = _ONES) -> Real:
+    """Sum |z|^2 of [N, B] over each bin, [nbins, B]; each sample with its place's weight, 1 without any."""
+    sums = np.zeros((len(bins), z.shape[1]))
+    _add_powers(z, 0, bins, weights, sums)
     return sums
 
 
-def _weighted(samples: _Samples, bins: Bins, weights: Real) -> _Samples:
-    """Sum [N, B] over equally wide and equally spaced bins, each sample with its place's weight."""
-    if not len(bins):
-        return np.empty((0, samples.shape[1]), dtype=samples.dtype)
-    real = np.ascontiguousarray(samples).view(np.float64)
-    step = int(bins.start[1] - bins.start[0]) if len(bins) > 1 else 1
-    windows = sliding_window_view(real, len(weights), axis=0)[:: step or 1][: len(bins)]
-    sums: _Samples = np.matmul(weights, windows.transpose(0, 2, 1)).view(samples.dtype)
-    return sums
+def _products(a: Complex, b: Complex, bins: Bins, weights: Real = _ONES) -> Complex:
+    """Sum a conj(b) of [N, B] over each bin, like `_powers`."""
+    sums = np.zeros((len(bins), 2 * a.shape[1]))
+    _add_products(a, b, 0, bins, weights, sums)
+    return sums.view(np.complex128)
+
+
+def _add_powers(z: _AnyComplex | Real, first: int, bins: Bins, weights: Real, sums: Real) -> None:
+    add_powers(_as_real(z), first, bins.start, bins.stop, weights, sums)
+
+
+def _add_products(a: _AnyComplex, b: _AnyComplex, first: int, bins: Bins, weights: Real, sums: Real) -> None:
+    add_products(_as_real(a), _as_real(b), first, bins.start, bins.stop, weights, sums)
+
+
+def _as_real(z: _AnyComplex | Real) -> Real:
+    """Return real and imaginary parts in turn."""
+    return np.ascontiguousarray(z, np.complex128).view(np.float64)

@@ -21,7 +21,7 @@ _WATCHED = {
     "statistics": (
         "covis_dask.sonar.stats:add_ping",
         "covis_dask.sonar.stats:ScintillationStatistics.add",
-        "covis_dask.modes.endeavour.doppler:series",
+        "covis_dask.modes.endeavour._series:Differences._add_rows",
         "covis_dask.modes.endeavour.doppler:doppler_burst",
     ),
     "detect": (

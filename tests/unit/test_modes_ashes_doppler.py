@@ -252,6 +252,27 @@ def test_streaming_equals_the_two_passes_of_the_original() -> None:
     np.testing.assert_allclose(made.velocities.vr_std, 1.27 * phases.std(axis=1, ddof=1), rtol=1e-9)
 
 
+@pytest.mark.parametrize("preset", ["PP3", "PPX"])
+def test_the_first_rows_do_for_the_first_windows(preset: str) -> None:
+    """Pings of which only the first rows are added, in blocks, give the first windows of whole pings."""
+    settings, rows = _settings(about_mean=preset == "PP3"), 150
+    whole, part = VelocityStatistics(settings), VelocityStatistics(settings, N)
+    for seed in range(3):
+        ping = _speckle(seed)
+        whole.add(ping)
+        blocks = [(slice(n, min(n + 40, rows)), ping[n : min(n + 40, rows)]) for n in range(0, rows, 40)]
+        part.add_blocks((rows, 256), blocks)
+    wanted, found = whole.burst(NOISE, complete=True), part.burst(NOISE[:rows], complete=True)
+    count = len(found.velocities.vr_vel)
+    assert 5 < count < len(wanted.velocities.vr_vel)
+    for name in ("vr_cov", "vr_vel", "vr_std", "covar"):
+        np.testing.assert_array_equal(
+            getattr(found.velocities, name), getattr(wanted.velocities, name)[:count]
+        )
+    np.testing.assert_array_equal(found.windows.Id, wanted.windows.Id[:count])
+    np.testing.assert_array_equal(found.samples.Ia, wanted.samples.Ia[:rows])
+
+
 def test_units_are_those_of_the_numbers() -> None:
     """Q52: velocities are metres per second, whatever the original's label says."""
     ds = _process(_pings(1.2), "matlab")

@@ -2,15 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from covis_dask.modes.endeavour import doppler
 from covis_dask.modes.endeavour._chain import Chain, Tools
-from covis_dask.modes.endeavour._walk import Attitude
+from covis_dask.modes.endeavour._reach import Part, part_within, whole
+from covis_dask.modes.endeavour._walk import Attitude, grid_axes
 from covis_dask.modes.endeavour.doppler import DopplerBurst, Series, doppler_burst, series
 from covis_dask.modes.parameters import Parameters
+from covis_dask.sonar.geometry import fan_endeavour
+from covis_dask.sonar.windows import window_ranges
 from tests.unit._endeavour_runs import (
     FS,
     C,
@@ -247,3 +252,80 @@ def test_products_name_the_originals_variables(profile: str) -> None:
     fields = ("v", "v_filt", "vr", "std", "covar_real", "covar_imag", "w")
     assert names == {f"{grid}_{name}" for grid in ("doppler_velocity", "intensity") for name in fields}
     assert all(v.attrs["long_name"] and v.attrs["units"] for v in ds.data_vars.values())
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("combination", ["diff", "intensity"])
+def test_what_lies_in_no_grid_is_left_out(
+    profile: str, combination: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Computing only the windows and beams that can lie in the grids gives the grids of all of them."""
+    near = {**SMALL, "grids__*__xmax": -2, "grids__*__xmin": -4, "grids__*__ymin": -3, "grids__*__zmax": 8}
+    parameters = settings("doppler", profile, ping_combination__mode=combination, **near)
+    # Roll and heading change within a burst, and its last ping counts.
+    rows = [Row(n + 1, (30.0, 40.0, 50.0)[n // 3], 1 + n / 10, 210 + n / 5) for n in range(9)]
+    sweep, parts = run(rows, noise(N)), []
+
+    def watched(*words: Any) -> Part:
+        parts.append(part_within(*words))
+        return parts[-1]
+
+    monkeypatch.setattr(doppler, "part_within", watched)
+    found = make(sweep, parameters)
+    assert len(parts) == found.attrs["bursts_used"]
+    assert all(0 < len(part.power) < N // 17 and part.beams.start > 0 for part in parts)
+    monkeypatch.setattr(doppler, "part_within", lambda _grids, tools, _where, given: whole(tools, given))
+    wanted = make(sweep, parameters)
+    assert wanted["intensity_weight"].values.any()
+    for name in wanted.data_vars:
+        if wanted[name].ndim == 3:
+            np.testing.assert_allclose(found[name], wanted[name], rtol=1e-9, atol=1e-12, equal_nan=True)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_windows_left_out_lie_in_no_grid(profile: str) -> None:
+    """No window beyond the part lies in the grid, whichever attitude counts, also of a slower sound."""
+    parameters = settings("doppler", profile)
+    axes, tools = grid_axes(parameters.grids[0]), _tools(parameters, 3000)
+    everything = whole(tools, parameters)
+    attitudes = [Attitude(0.6, roll, heading) for roll in (0.0, 0.03) for heading in (4.2, 4.25)]
+    part = part_within([axes], tools, attitudes, parameters)
+    assert 0 < len(part.power) < len(everything.power)
+    for where in attitudes:
+        for stretch in (0.985, 1.0, 1.015):
+            fan = fan_endeavour(
+                tools.beamformer.angles,
+                where.compass,
+                where.roll,
+                where.elevation,
+                corrected=parameters.corrected,
+            )
+            places = fan.at(stretch * window_ranges(tools.ranges, everything.lagged))
+            inside = np.logical_and.reduce(
+                [(at >= axis[0]) & (at <= axis[-1]) for at, axis in zip(places, axes.axes, strict=True)]
+            )
+            assert inside.any()
+            inside[part.bins, part.beams] = False
+            assert not inside.any()
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_burst_that_misses_the_grid(profile: str) -> None:
+    """A burst that no grid holds anything of leaves the grids empty, and counts for the clock offset."""
+    away = {**SMALL, "grids__*__ymin": 200, "grids__*__ymax": 210}
+    sweep = run(steps([30.0, 40.0, 50.0]), _receding(0.5, drift=0.2))
+    ds = make(sweep, settings("doppler", profile, **away))
+    assert not ds["intensity_weight"].values.any()
+    assert float(ds["offset_velocity"]) == pytest.approx(20.0, rel=1e-6)
+    assert ds.attrs["bursts_used"] == (2 if profile == "matlab" else 3)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_pings_of_a_burst_agree_on_their_ranges(profile: str) -> None:
+    """A ping whose samples lie elsewhere than those of the first is a bad one; by a little they may."""
+    rows, signal = steps([30.0, 40.0, 50.0], pings=3), noise(N)
+    sound = run(rows, signal)
+    for c, bad in ((C * 1.01, []), (C * 1.06, [3])):
+        files = {**sound.files, 3: make_ping(3, signal(rows[2]), header(sound_speed=c))}
+        ds = make(MemorySweep(rows, files), settings("doppler", profile, **SMALL))
+        assert ds.attrs["bad_ping"] == bad

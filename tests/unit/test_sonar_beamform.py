@@ -110,3 +110,13 @@ def test_beams_threads_change_no_bit() -> None:
         with threadpool_limits(threads):
             results.append(beams(x))
     assert np.array_equal(results[0], results[1])
+
+
+@pytest.mark.parametrize("sector", [(-54.0, 54.0), (-54.0, 50.0)])
+def test_beams_left_out_change_no_other(sector: tuple[float, float]) -> None:
+    """Without the outermost beams the others are the same, in a symmetric and in a lopsided sector."""
+    former = beamformer(396_000, 1470.0, FS, 256, *sector)
+    data = noise(3, 40, 256)
+    narrow = former.narrowed(24)
+    np.testing.assert_array_equal(narrow.angles, former.angles[24:-24])
+    np.testing.assert_allclose(narrow(data), former(data)[:, 24:-24], rtol=0, atol=1e-12)

@@ -1,7 +1,10 @@
 """Calibration."""
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from covis_dask.sonar.calibration import (
     Calibration,
@@ -240,3 +243,13 @@ def test_calibration_outside_the_pattern() -> None:
     assert np.isnan(gains.beam_gain[[0, -1]]).all()
     assert np.isfinite(gains.beam_gain[64])
     assert not gains.valid
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128, np.float64])
+def test_calibration_of_some_rows_and_beams(dtype: type) -> None:
+    """A few rows of some beams, in either precision, are scaled by range gain times beam gain in float64."""
+    gains = Calibration(np.linspace(1, 3, 9), np.linspace(0.5, 2, 6))
+    beams: NDArray[Any] = np.random.default_rng(1).normal(size=(3, 4)).astype(dtype)
+    out = np.empty(beams.shape, np.complex128 if np.iscomplexobj(beams) else np.float64)
+    gains.of_beams(slice(1, 5)).apply_to(beams, slice(4, 7), out)
+    np.testing.assert_allclose(out, beams.astype(out.dtype) * gains.gain[4:7, 1:5], rtol=1e-14)

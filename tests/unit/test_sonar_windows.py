@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from scipy.signal.windows import hamming
 
+from covis_dask.sonar._window_kernels import take_difference
 from covis_dask.sonar.windows import (
+    WindowSums,
     complete_bins,
     cut_bins,
     hamming_covariance,
@@ -132,6 +134,51 @@ def test_lagged_autocovariance_and_nan() -> None:
     np.testing.assert_allclose(aware[:, 0], plain[:, 0], rtol=1e-13)
     np.testing.assert_allclose(aware[2, 1], np.nanmean(products[34:68, 1]), rtol=1e-13)
     assert np.isnan(aware[:, 2]).all()
+
+
+@pytest.mark.parametrize("rows", [1, 5, 8, 64, 1000])
+@pytest.mark.parametrize("lag", [1, 8])
+@pytest.mark.parametrize("O", [17, 14, 0])
+def test_sums_do_not_depend_on_the_blocks(rows: int, lag: int, O: int) -> None:  # noqa: E741
+    """Rows that come a few at a time give the power and the autocovariance of the whole, to the last bit."""
+    z = noise(9, 641, 3)
+    power, lagged = cut_bins(len(z), W, O), lagged_bins(len(z), W, O, lag)
+    sums = WindowSums(power, lagged, lag, 3)
+    for first in range(0, len(z), rows):
+        sums.add(z[first : first + rows])
+    np.testing.assert_array_equal(sums.power, window_power(z, W, O))
+    np.testing.assert_array_equal(sums.autocovariance, lagged_autocovariance(z, W, O, lag))
+
+
+def test_some_windows_need_their_rows_only() -> None:
+    """Windows out of the middle come out the same when only the rows they cover are added."""
+    z, some = noise(10, 500, 3), slice(4, 20)
+    power, lagged = cut_bins(500, W, O)[some], lagged_bins(500, W, O, 8)[some]
+    sums = WindowSums(power, lagged, 8, 3, first=68)
+    sums.add(z[68:200])
+    sums.add(z[200 : int(lagged.stop[-1]) + 8])
+    np.testing.assert_array_equal(sums.power, window_power(z, W, O)[some])
+    np.testing.assert_array_equal(sums.autocovariance, lagged_autocovariance(z, W, O, 8)[some])
+
+
+def test_no_number_spoils_its_beam_only() -> None:
+    """A beam without a calibration has no sums; its neighbours keep theirs."""
+    z = noise(11, 200, 3)
+    z[:, 1] = np.nan
+    sums = WindowSums(cut_bins(200, W, O), lagged_bins(200, W, O, 8), 8, 3)
+    sums.add(z)
+    assert np.isnan(sums.power[:, 1]).all()
+    assert np.isnan(sums.autocovariance[:, 1]).all()
+    assert np.isfinite(sums.power[:, ::2]).all()
+
+
+def test_take_difference() -> None:
+    """A ping becomes its scaled difference from the one before, and takes that one's place."""
+    later, earlier = noise(12, 20, 3).view(np.float64), noise(13, 20, 3).view(np.float64)
+    page, previous = later.copy(), earlier.copy()
+    take_difference(page, previous, 0.707)
+    np.testing.assert_array_equal(page, 0.707 * (later - earlier))
+    np.testing.assert_array_equal(previous, later)
 
 
 def test_lagged_bins_need_a_longer_ping() -> None:

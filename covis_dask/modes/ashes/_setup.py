@@ -1,20 +1,21 @@
 """What is the same for all pings of a 2018+ run: header, sound speed, filter, beams, ranges, calibration."""
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from catalog.names import BadName, parse_basename
 from covis_dask.errors import NoValidPings, SweepIncomplete
+from covis_dask.modes._signal import Signal
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.record import RecordHeader, Samples
 from covis_dask.raw.sweep import PingHeader, PingTable, RawSweep
 from covis_dask.sonar._types import Complex, Real
 from covis_dask.sonar.beamform import Beamformer, beamformer
 from covis_dask.sonar.calibration import Calibration, CalibrationUnavailable, calibration
-from covis_dask.sonar.chain import BeamBlock, PingChain
+from covis_dask.sonar.chain import PingChain
 from covis_dask.sonar.filter import make_filter
 from covis_dask.sonar.geometry import Fan, fan_ashes
 from covis_dask.sonar.grid import GridAxes
@@ -26,51 +27,6 @@ __all__ = ["Attitude", "Scale", "Setup", "Signal", "run_start"]
 
 _MONITOR_CHANNELS = 256
 """Only the large array records the transmit monitor, as its last channel."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Signal:
-    """One ping with its phase; what is made of it is computed when it is asked for.
-
-    Attributes
-    ----------
-    samples : Samples
-        Element data as recorded.
-    phase : float
-        Phase by which they are ahead of the reference, rad.
-    chain : PingChain
-    rows : int
-        Samples after the filter.
-    """
-
-    samples: Samples
-    phase: float
-    chain: PingChain
-    rows: int
-
-    def start(self, stop: int | None) -> Complex:
-        """Return the first `stop` samples after phase correction, unfiltered; [n, E]."""
-        data = self.samples.decode(stop)
-        data *= np.exp(-1j * self.phase)
-        return data
-
-    @property
-    def corrected(self) -> Complex:
-        """Element data after phase correction, unfiltered, [N, E]; the beams are made without."""
-        return self.start(None)
-
-    @property
-    def filtered(self) -> Complex:
-        """Element data after the filter, [rows, E]; the beams are made without."""
-        return self.chain.lowpass(self.corrected)
-
-    def beams(self) -> Complex:
-        """Return the beams [rows, B], machine units."""
-        return self.chain(self.samples.values, self.samples.scale, self.phase)
-
-    def beam_blocks(self, rows: int | None = None) -> Iterator[BeamBlock]:
-        """Yield the same, of the first `rows` rows, in blocks that are overwritten by the next."""
-        return self.chain.blocks(self.samples.values, self.samples.scale, self.phase, rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,16 @@
 """One burst of a 2018+ Doppler run: intensities and line-of-sight velocity (science.md 4.6 items 2 to 4)."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from covis_dask.modes.ashes._masks import Intensities
 from covis_dask.sonar._types import Complex, Real
+from covis_dask.sonar.chain import BeamBlock
 from covis_dask.sonar.detect import oscfar, snr_db
 from covis_dask.sonar.stats import PingStatistics
-from covis_dask.sonar.windows import lagged_autocovariance, window_power
+from covis_dask.sonar.windows import WindowSums, cut_bins, lagged_bins
 
 __all__ = ["DopplerBurst", "DopplerSettings", "Velocities", "VelocityStatistics"]
 
@@ -107,21 +109,51 @@ class VelocityStatistics:
     Parameters
     ----------
     settings : DopplerSettings
+    nsamps : int, optional
+        Length of the pings where only their first samples are added; windows that are not whole in these are
+        left out. Without it all is added.
     """
 
-    def __init__(self, settings: DopplerSettings) -> None:
+    def __init__(self, settings: DopplerSettings, nsamps: int | None = None) -> None:
         self._settings = settings
+        self._nsamps = nsamps
         self._pings = PingStatistics()
         self._phases = _Phases()
         self._kept: list[Complex] = []
 
     def add(self, s: Complex) -> None:
         """Add a good ping."""
-        self._pings.add(s)
+        self.add_blocks(s.shape, [(slice(0, len(s)), s)])
+
+    def add_blocks(self, shape: tuple[int, int], blocks: Iterable[BeamBlock]) -> None:
+        """Add a good ping that comes in blocks of rows.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            (N, B) of all pings.
+        blocks : iterable of (slice, ndarray of complex)
+            Rows, and their calibrated samples [n, B].
+        """
         if self._settings.about_mean:
-            self._kept.append(s)
-        else:
-            self._phases.add(self._autocovariance(s))
+            ping = np.empty(shape, np.complex128)
+            for rows, s in blocks:
+                ping[rows] = s
+            self._kept.append(ping)
+            self._pings.add(ping)
+            return
+        sums = self._sums(shape)
+        self._pings.add_blocks(shape, _passing(blocks, sums))
+        self._phases.add(sums.autocovariance)
+
+    def _sums(self, shape: tuple[int, ...]) -> WindowSums:
+        """Return sums over the windows of a ping [N, B]."""
+        settings, nsamps = self._settings, self._nsamps or shape[0]
+        power = cut_bins(nsamps, settings.W, settings.O)
+        lagged = lagged_bins(nsamps, settings.W, settings.O, settings.lag)
+        whole = np.maximum(power.stop, lagged.stop + settings.lag) <= shape[0]
+        some = slice(0, int(np.count_nonzero(whole)))
+        return WindowSums(power[some], lagged[some], settings.lag, shape[1])
 
     def burst(self, noise: Real, *, complete: bool) -> DopplerBurst:
         """Reduce the burst.
@@ -137,15 +169,12 @@ class VelocityStatistics:
         spoilt = not (complete or settings.corrected)
         power_d = pings.fluctuation_power if settings.corrected else pings.fluctuation_power_about_magnitude
         samples = self._intensities(np.abs(pings.mean) ** 2, power_d, noise**2)
-        Ia2 = window_power(pings.mean, settings.W, settings.O)
+        Ia2 = self._window_power(pings.mean)
         # The mean over pings of the window's mean is the window's mean of the mean over pings.
-        deviation = np.sqrt(pings.fluctuation_power).astype(np.complex128)
-        Id2 = window_power(deviation, settings.W, settings.O)
+        Id2 = self._window_power(np.sqrt(pings.fluctuation_power))
         if spoilt:
             Ia2, Id2 = np.full_like(Ia2, np.nan), np.full_like(Id2, np.nan)
-        windows = self._intensities(
-            Ia2, Id2, window_power(noise.astype(np.complex128), settings.W, settings.O)
-        )
+        windows = self._intensities(Ia2, Id2, self._window_power(noise))
         return DopplerBurst(samples, windows, self._velocities(spoilt=spoilt))
 
     def _velocities(self, *, spoilt: bool) -> Velocities:
@@ -164,9 +193,15 @@ class VelocityStatistics:
             phases.total,
         )
 
+    def _window_power(self, z: Complex | Real) -> Real:
+        sums = self._sums(z.shape)
+        sums.add(z.astype(np.complex128, copy=False))
+        return sums.power
+
     def _autocovariance(self, s: Complex) -> Complex:
-        settings = self._settings
-        return lagged_autocovariance(s, settings.W, settings.O, settings.lag, nan_aware=True)
+        sums = self._sums(s.shape)
+        sums.add(s)
+        return sums.autocovariance
 
     def _intensities(self, Ia: Real, Id: Real, noise_power: Real) -> Intensities:
         settings, floor = self._settings, np.sqrt(noise_power)
@@ -178,3 +213,10 @@ class VelocityStatistics:
             detected_a=oscfar(Ia, settings.percentile, settings.threshold)[0],
             detected_d=oscfar(Id, settings.percentile, settings.threshold)[0],
         )
+
+
+def _passing(blocks: Iterable[BeamBlock], sums: WindowSums) -> Iterator[BeamBlock]:
+    """Hand on blocks of rows, added to the sums over windows while they are in the cache."""
+    for rows, s in blocks:
+        sums.add(s)
+        yield rows, s

@@ -1,5 +1,6 @@
 """Doppler, 2018+: line-of-sight velocity and volume scattering (science.md 4.6)."""
 
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -25,9 +26,10 @@ from covis_dask.modes.context import Context
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import RawSweep
 from covis_dask.sonar._types import Complex, Real
+from covis_dask.sonar.chain import BeamBlock
 from covis_dask.sonar.grid import Gridder, make_gridder
 from covis_dask.sonar.phase import monitor_samples, offset_covariance
-from covis_dask.sonar.windows import lagged_bins, velocity_scale, window_bins, window_ranges
+from covis_dask.sonar.windows import Bins, lagged_bins, velocity_scale, window_bins, window_ranges
 
 __all__ = ["DopplerProgram", "gridded_velocities", "process"]
 
@@ -135,15 +137,13 @@ class DopplerProgram(BurstProgram):
         self._velocity = make_gridder(self.axes["doppler velocity"], [*_VELOCITIES], scheme)
         self._samples = make_gridder(self.axes["intensity"], names, scheme)
         self._windows = make_gridder(self.axes["intensity_win"], names, scheme)
+        self._taken, self._rows = 0, 0
         self._statistics = VelocityStatistics(self.settings)
-        self._taken = 0
-        self._noise: Real | None = None
-        self._rc: Real | None = None
+        self._room: Complex = np.empty((0, 0), np.complex128)
 
     def begin(self) -> None:
         """Forget the burst before."""
-        self._statistics = VelocityStatistics(self.settings)
-        self._taken = 0
+        self._taken, self._rows = 0, 0
 
     def ping(self, signal: Signal) -> None:
         """Add the calibrated beams of a ping, and what its transmission says of the clocks."""
@@ -155,25 +155,47 @@ class DopplerProgram(BurstProgram):
                 signal.start(self._offset_samples), _MONITOR, self._offset_samples, self.settings.lag
             ),
         )
-        self._statistics.add(self.scale.calibration.apply(signal.beams()))
+        if not self._taken:
+            self._rows = self._rows_needed()
+            self._statistics = VelocityStatistics(self.settings, len(self.scale.ranges))
+        shape = (self._rows, len(self.setup.beams.angles))
+        self._statistics.add_blocks(shape, self._calibrated(signal))
         self._taken += 1
+
+    def _bins(self) -> Bins:
+        """Return the windows of a whole ping."""
+        settings = self.settings
+        return lagged_bins(len(self.scale.ranges), settings.W, settings.O, settings.lag)
+
+    def _rows_needed(self) -> int:
+        """Return up to where samples of the open burst, or of windows, can lie in a grid."""
+        rows, ranges, settings = self.bursts[self.open].rows.tolist(), self.scale.ranges, self.settings
+        reach = max(self.setup.reach(axes, self.table, rows) for axes in self.axes.values())
+        # A window counts where its middle lies.
+        beyond = settings.W + settings.lag
+        return min(int(np.searchsorted(ranges, reach, side="right")) + beyond, len(ranges))
+
+    def _calibrated(self, signal: Signal) -> Iterator[BeamBlock]:
+        """Yield the calibrated beams of a ping in blocks that are overwritten by the next."""
+        for rows, beams in signal.beam_blocks(self._rows):
+            if len(self._room) < len(beams):
+                self._room = np.empty(beams.shape, np.complex128)
+            block = self._room[: len(beams)]
+            self.scale.calibration.apply_to(beams, rows, block)
+            yield rows, block
 
     def burst(self, attitude: Attitude) -> str | None:
         """Grid a burst."""
         parameters, scale = self.parameters, self.scale
         thresh = parameters.noise.snr_thresh
-        if self._noise is None or self._rc is None:
-            floor: Real = np.full(
-                (len(scale.ranges), len(self.setup.beams.angles)), parameters.noise.noise_floor
-            )
-            self._noise = scale.calibration.apply(floor)
-            bins = lagged_bins(len(scale.ranges), self.settings.W, self.settings.O, self.settings.lag)
-            self._rc = window_ranges(scale.ranges, bins)
+        floor: Real = np.full((self._rows, len(self.setup.beams.angles)), parameters.noise.noise_floor)
+        noise = scale.calibration.of_rows(self._rows).apply(floor)
         found: DopplerBurst = self._statistics.burst(
-            self._noise, complete=self._taken == len(self.bursts[self.open])
+            noise, complete=self._taken == len(self.bursts[self.open])
         )
-        at_samples = self.setup.world(scale.ranges, attitude)
-        at_windows = self.setup.world(self._rc, attitude)
+        rc = window_ranges(scale.ranges, self._bins()[: len(found.windows.Ia)])
+        at_samples = self.setup.world(scale.ranges[: self._rows], attitude)
+        at_windows = self.setup.world(rc, attitude)
         velocities = gridded_velocities(
             found.velocities, found.windows.snr_d, thresh, corrected=parameters.corrected
         )

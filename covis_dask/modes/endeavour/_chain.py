@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
+from covis_dask.modes._signal import Signal
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.record import Samples
 from covis_dask.raw.sweep import Ping, PingHeader
@@ -13,7 +12,7 @@ from covis_dask.sonar.beamform import Beamformer, beam_count, beamformer
 from covis_dask.sonar.calibration import Calibration, calibration
 from covis_dask.sonar.chain import PingChain
 from covis_dask.sonar.filter import make_filter
-from covis_dask.sonar.phase import correct_phase, monitor_samples
+from covis_dask.sonar.phase import correct_phase, monitor_samples, phase_offset
 from covis_dask.sonar.ranges import range_axis
 from covis_dask.sonar.seawater import absorption, absorption_2010
 
@@ -76,7 +75,12 @@ class Chain:
         self._made: dict[tuple[float, ...], Tools] = {}
 
     def open(self, ping: Ping) -> tuple[Complex, Tools]:
-        """Return the element data [N, E] of a ping, and the tools for it.
+        """Return the element data [N, E] of a ping, and the tools for it; raises as `recorded`."""
+        samples, tools = self.recorded(ping)
+        return samples.decode(), tools
+
+    def recorded(self, ping: Ping) -> tuple[Samples, Tools]:
+        """Return the samples of a ping as they were recorded, and the tools for it.
 
         Raises
         ------
@@ -84,12 +88,12 @@ class Chain:
             With the reason why this is a bad ping: a fault in its file, no header (Q22), or one that cannot
             be right.
         """
-        header, data, record = ping.header, ping.data, ping.record
-        if ping.fault is not None or data is None or record is None:
+        header, samples, record = ping.header, ping.samples, ping.record
+        if ping.fault is not None or samples is None or record is None:
             raise ValueError(ping.fault or "it has no data")
         if header is None:
             raise ValueError("it has no usable rec_7000 header")
-        self._check(header, *data.shape)
+        self._check(header, *samples.shape)
         key = (
             header.xmit_freq,
             header.sample_rate,
@@ -98,11 +102,25 @@ class Chain:
             header.gain_sel,
             header.sound_speed,
             record.first_samp,
-            *data.shape,
+            *samples.shape,
         )
         if key not in self._made:
-            self._made[key] = self._make(header, data, record.first_samp)
-        return data, self._made[key]
+            self._made[key] = self._make(header, samples, record.first_samp)
+        return samples, self._made[key]
+
+    def signal(self, samples: Samples, reference: Samples | None, tools: Tools) -> Signal:
+        """Return a ping with its phase against that of the reference (science.md 3.3), 0 without one.
+
+        Raises
+        ------
+        ValueError
+            The ping is too short to be filtered.
+        """
+        phase = 0.0
+        if reference is not None:
+            start, other = samples.decode(tools.monitor), reference.decode(tools.monitor)
+            phase = phase_offset(start, other, self._parameters.phase.channel, tools.monitor)
+        return Signal(samples, phase, tools.chain, tools.chain.rows_of(samples.shape[0]))
 
     def phased(self, x: Complex, reference: Complex, tools: Tools) -> Complex:
         """Return element data with the transmit phase of the reference (science.md 3.3)."""
@@ -124,13 +142,13 @@ class Chain:
         if beam_count(header.xmit_freq) != nelems:
             raise ValueError(f"its header states {header.xmit_freq:g} Hz, which has not {nelems} channels")
 
-    def _make(self, header: PingHeader, data: Complex, first_samp: int) -> Tools:
+    def _make(self, header: PingHeader, samples: Samples, first_samp: int) -> Tools:
         """Make the tools for one header and size of ping."""
         parameters = self._parameters
         corrected = parameters.corrected
         status, order = parameters.filter.status, parameters.filter.order
         decimation = self._decimation if status == "on" else 1
-        nsamps, nelems = data.shape
+        nsamps, nelems = samples.shape
         lowpass = make_filter(
             parameters.filter.bw,
             header.sample_rate,
@@ -224,8 +242,7 @@ def ping_stages(phased: Complex, tools: Tools) -> PingStages:
     return PingStages(phased, filtered, beams, tools.calibration.apply(beams))
 
 
-def calibrated_beams(phased: Complex, tools: Tools) -> Complex:
+def calibrated_beams(signal: Signal, tools: Tools) -> Complex:
     """Return the last of `ping_stages`, made in one go."""
-    samples = Samples.of(phased)
-    beams: Complex = tools.chain(samples.values, samples.scale, 0.0).astype(np.complex128, copy=False)
-    return tools.calibration.apply(beams)
+    beams: Complex = tools.calibration.apply(signal.beams())
+    return beams

@@ -9,11 +9,13 @@ import numpy as np
 from covis_dask.errors import NoValidPings
 from covis_dask.modes._account import Account
 from covis_dask.modes._dataset import Field, Product
+from covis_dask.modes._signal import Signal
 from covis_dask.modes.context import Context
 from covis_dask.modes.endeavour._chain import Chain, Tools
 from covis_dask.modes.parameters import GridSpec, Parameters
+from covis_dask.raw.record import Samples
 from covis_dask.raw.sweep import Ping, PingTable, RawSweep
-from covis_dask.sonar._types import Bool, Complex, Int
+from covis_dask.sonar._types import Bool, Int
 from covis_dask.sonar.bursts import Burst, bursts_endeavour
 from covis_dask.sonar.grid import GridAxes
 
@@ -79,7 +81,8 @@ class BurstProgram(ABC):
         self.differences = parameters.ping_combination.mode == "diff"
         self.corrects_phase = True
         self._tools: Tools | None = None
-        self._reference: Complex | None = None
+        self._reference: Samples | None = None
+        self._burst: Burst | None = None
         self.rows: list[int] = []
 
     @property
@@ -89,8 +92,16 @@ class BurstProgram(ABC):
             raise RuntimeError("no ping has been processed yet")
         return self._tools
 
-    def begin(self) -> None:
+    @property
+    def burst(self) -> Burst:
+        """The one that is open."""
+        if self._burst is None:
+            raise RuntimeError("no burst has begun yet")
+        return self._burst
+
+    def begin(self, burst: Burst) -> None:
         """Start a burst: its first good ping will be the phase reference."""
+        self._burst = burst
         self._reference = None
         self.rows = []
         self.reset()
@@ -103,9 +114,9 @@ class BurstProgram(ABC):
         ValueError
             Why it is a bad one.
         """
-        data, tools = self.chain.open(ping)
-        reference = data if self._reference is None else self._reference
-        self.take(self.chain.phased(data, reference, tools) if self.corrects_phase else data, tools)
+        samples, tools = self.chain.recorded(ping)
+        reference = samples if self._reference is None else self._reference
+        self.take(self.chain.signal(samples, reference if self.corrects_phase else None, tools), tools)
         self._reference, self._tools = reference, tools
         self.rows.append(row)
 
@@ -119,8 +130,8 @@ class BurstProgram(ABC):
         """Forget the pings of the burst before."""
 
     @abstractmethod
-    def take(self, phased: Complex, tools: Tools) -> None:
-        """Process a ping [N, E]; a ValueError makes it a bad one."""
+    def take(self, signal: Signal, tools: Tools) -> None:
+        """Process a ping; a ValueError makes it a bad one."""
 
     @abstractmethod
     def place(self, burst: Burst) -> None:
@@ -190,7 +201,7 @@ def walk_bursts(
             continue
         if index != current:
             _close(current, table, bursts, program, account, used)
-            program.begin()
+            program.begin(bursts[index])
             current = index
         try:
             program.add(ping, row)

@@ -7,8 +7,11 @@ import numpy as np
 import xarray as xr
 
 from covis_dask.modes._dataset import Field, Product
+from covis_dask.modes._signal import Signal
 from covis_dask.modes.context import Context
-from covis_dask.modes.endeavour._chain import Tools, calibrated_beams
+from covis_dask.modes.endeavour._chain import Tools
+from covis_dask.modes.endeavour._reach import Part, part_within, whole
+from covis_dask.modes.endeavour._series import Differences, Series, series
 from covis_dask.modes.endeavour._walk import (
     Attitude,
     BurstProgram,
@@ -26,27 +29,12 @@ from covis_dask.sonar.bursts import Burst
 from covis_dask.sonar.geometry import elevation_sine, world_endeavour
 from covis_dask.sonar.grid import Gridder, make_gridder
 from covis_dask.sonar.phase import offset_covariance
-from covis_dask.sonar.windows import (
-    lagged_autocovariance,
-    lagged_bins,
-    velocity_scale,
-    window_bins,
-    window_power,
-    window_ranges,
-)
+from covis_dask.sonar.windows import velocity_scale, window_ranges
 
 __all__ = ["CHANNELS", "DopplerBurst", "Series", "doppler_burst", "process", "series"]
 
 CHANNELS = 256
 _NAMES = ("v", "v_filt", "vr", "std", "covar")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Series:
-    """Window averages of one series of samples; arrays [bins, B]: power (1/m), autocovariance (1/m)."""
-
-    power: Real
-    covariance: Complex
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,31 +72,8 @@ class DopplerBurst:
     intensity_std: Real
 
 
-def series(samples: Complex, tools: Tools, parameters: Parameters) -> Series:
-    """Return the window averages of one series (science.md 4.5 step 4).
-
-    Parameters
-    ----------
-    samples : ndarray of complex128, [N, B]
-        A calibrated ping, or the scaled difference of two.
-    tools : Tools
-    parameters : Parameters
-    """
-    window, overlap = _window(tools, parameters)
-    return Series(
-        window_power(samples, window, overlap),
-        lagged_autocovariance(samples, window, overlap, parameters.correlation.lag),
-    )
-
-
-def _window(tools: Tools, parameters: Parameters) -> tuple[int, int]:
-    """Return length and overlap of the windows, samples."""
-    correlation = parameters.correlation
-    return window_bins(tools.header.sample_rate, correlation.window_size, correlation.window_overlap)
-
-
 def doppler_burst(
-    found: Sequence[Series], tools: Tools, where: Attitude, parameters: Parameters
+    found: Sequence[Series], tools: Tools, where: Attitude, parameters: Parameters, part: Part | None = None
 ) -> DopplerBurst:
     """Combine the series of a burst and place the bins (science.md 4.5 steps 5, 6).
 
@@ -119,7 +84,10 @@ def doppler_burst(
         Those of the last ping, for ranges, beam angles and the velocity scale.
     where : Attitude
     parameters : Parameters
+    part : Part, optional
+        The windows that the series have; all when not given.
     """
+    part, windows = part or whole(tools, parameters), whole(tools, parameters)
     corrected, lag = parameters.corrected, parameters.correlation.lag
     header = tools.header
     scale = 100 * velocity_scale(header.xmit_freq, header.sample_rate, header.sound_speed, lag)
@@ -130,12 +98,11 @@ def doppler_burst(
     reduction = 1.0 if corrected else 1 / np.sqrt(2)
     vr, vr_filt = scale * np.angle(covar), scale * theta.mean(axis=0)
     intensity = power.mean(axis=0)
-    window, overlap = _window(tools, parameters)
-    rc = window_ranges(tools.ranges, lagged_bins(len(tools.ranges), window, overlap, lag))
+    rc = window_ranges(tools.ranges, windows.lagged[part.bins])
     altitude = parameters.position.altitude
     x, y, z = world_endeavour(
         rc,
-        tools.beamformer.angles,
+        tools.beamformer.angles[part.beams],
         where.compass,
         where.roll,
         where.elevation,
@@ -192,26 +159,35 @@ class _Program(BurstProgram):
         self.reset()
 
     def reset(self) -> None:
-        self._found: list[Series] = []
-        self._previous: Complex | None = None
+        self._series: Differences | None = None
         self._offset = 0j
 
-    def take(self, phased: Complex, tools: Tools) -> None:
+    def take(self, signal: Signal, tools: Tools) -> None:
         parameters = self.parameters
-        page = calibrated_beams(phased, tools)
-        if not self.differences:
-            self._found.append(series(page, tools, parameters))
-        elif self._previous is not None:
-            self._found.append(series(self._factor * (page - self._previous), tools, parameters))
-        self._previous = page
+        if self._series is None:
+            self._series = Differences(
+                self._part(tools), self._factor if self.differences else None, parameters.precision
+            )
+        self._series.add(signal, tools)
         self._offset += offset_covariance(
-            phased, parameters.phase.channel, tools.monitor, parameters.correlation.lag
+            signal.start(tools.monitor), parameters.phase.channel, tools.monitor, parameters.correlation.lag
         )
 
-    def place(self, burst: Burst) -> None:
-        last = attitude(self.table, self.rows[-1], self.parameters)
-        where = Attitude(burst.pitch * np.pi / 180, last.roll, last.compass)
-        made = doppler_burst(self._found, self.tools, where, self.parameters)
+    def _part(self, tools: Tools) -> Part:
+        """Return what of the open burst can lie in the grids: the attitude of its last good ping counts."""
+        attitudes = [self._where(row) for row in self.burst.rows.tolist()]
+        return part_within([self._velocity.axes, self._intensity.axes], tools, attitudes, self.parameters)
+
+    def _where(self, row: int) -> Attitude:
+        """Return the attitude of the open burst when a row of the ping table is its last."""
+        last = attitude(self.table, row, self.parameters)
+        return Attitude(self.burst.pitch * np.pi / 180, last.roll, last.compass)
+
+    def place(self, burst: Burst) -> None:  # noqa: ARG002 (it is the one that is open)
+        if self._series is None:
+            return
+        where, part = self._where(self.rows[-1]), self._series.part
+        made = doppler_burst(self._series.found, self.tools, where, self.parameters, part)
         coords = (made.x, made.y, made.z)
         shared = {"vr": made.vr, "covar": made.covar}
         self._velocity.add(

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from covis_dask.modes._dataset import Field, Product
+from covis_dask.modes._signal import Signal
 from covis_dask.modes.context import Context
 from covis_dask.modes.endeavour._chain import Tools, calibrated_beams
 from covis_dask.modes.endeavour._walk import (
@@ -98,8 +99,8 @@ class _Program(BurstProgram):
     def reset(self) -> None:
         self._pages = []
 
-    def take(self, phased: Complex, tools: Tools) -> None:
-        self._pages.append(calibrated_beams(phased, tools))
+    def take(self, signal: Signal, tools: Tools) -> None:
+        self._pages.append(calibrated_beams(signal, tools))
 
     def place(self, burst: Burst) -> None:  # noqa: ARG002 (its attitude is that of its first good ping)
         pages = self._pages

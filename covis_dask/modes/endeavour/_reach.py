@@ -1,0 +1,133 @@
+"""Which windows of a 2010-15 Doppler burst can lie in a grid: the others need not be computed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from covis_dask.modes.endeavour._chain import Tools
+from covis_dask.modes.endeavour._walk import Attitude
+from covis_dask.modes.parameters import Parameters
+from covis_dask.sonar._types import Bool, Real
+from covis_dask.sonar.geometry import Fan, fan_endeavour
+from covis_dask.sonar.grid import GridAxes
+from covis_dask.sonar.windows import Bins, cut_bins, lagged_bins, window_bins, window_ranges
+
+__all__ = ["Part", "part_within", "whole"]
+
+_MARGIN = 0.02
+"""Part by which the ranges of pings of a burst may differ: their headers state the sound speed."""
+_PAIRS = 8
+"""Beams are left out in such numbers, which matrix products like."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """Some windows of a ping, all of them or those that matter.
+
+    Parameters
+    ----------
+    power, lagged : Bins
+        Where the windows lie: `cut_bins` and `lagged_bins`.
+    lag : int
+        Lag of the second, samples.
+    bins : slice
+        Which of all windows these are.
+    beams : slice
+        Beams computed, as many left out on one side as on the other.
+    ranges : ndarray of float64
+        Slant range of each sample, m, of the ping for which this was made.
+    """
+
+    power: Bins
+    lagged: Bins
+    lag: int
+    bins: slice
+    beams: slice
+    ranges: Real
+
+    rows: slice = field(init=False)
+    """Samples the windows cover; none when there is no window."""
+
+    def __post_init__(self) -> None:
+        rows = slice(0, 0)
+        if len(self.power):
+            stop = max(int(self.power.stop.max()), int(self.lagged.stop.max()) + self.lag)
+            rows = slice(int(min(self.power.start[0], self.lagged.start[0])), stop)
+        object.__setattr__(self, "rows", rows)
+
+    def check(self, tools: Tools) -> None:
+        """Refuse a ping whose ranges are not those of the burst: nobody knows where its echoes belong.
+
+        Raises
+        ------
+        ValueError
+            Why it is a bad ping.
+        """
+        if tools.ranges is self.ranges:
+            return
+        here, there = tools.ranges[self.rows], self.ranges[self.rows]
+        if (np.abs(here - there) > _MARGIN * there).any():
+            raise ValueError(
+                f"its header states a sound speed of {tools.header.sound_speed:g} m/s, or its record a first "
+                f"sample, that puts its samples elsewhere than those of the burst's first ping"
+            )
+
+
+def whole(tools: Tools, parameters: Parameters) -> Part:
+    """Return all windows of a ping."""
+    correlation = parameters.correlation
+    window = window_bins(tools.header.sample_rate, correlation.window_size, correlation.window_overlap)
+    count, lag = len(tools.ranges), correlation.lag
+    power = cut_bins(count, *window)
+    beams = slice(0, len(tools.beamformer.angles))
+    return Part(power, lagged_bins(count, *window, lag), lag, slice(0, len(power)), beams, tools.ranges)
+
+
+def part_within(
+    grids: Sequence[GridAxes], tools: Tools, attitudes: Sequence[Attitude], parameters: Parameters
+) -> Part:
+    """Return the windows that lie in a grid, whichever of some attitudes counts, and those between them.
+
+    Parameters
+    ----------
+    grids : sequence of GridAxes
+    tools : Tools
+        Of the burst's first ping; ranges may differ a little in the others.
+    attitudes : sequence of Attitude
+        Those the burst may have.
+    parameters : Parameters
+    """
+    part, corrected = whole(tools, parameters), parameters.corrected
+    first, angles = attitudes[0], tools.beamformer.angles
+    fan = fan_endeavour(
+        angles, first.compass, first.roll, first.elevation, parameters.position.altitude, corrected=corrected
+    )
+    # Turned by an angle, a point moves by no more than that times its range; twice that where roll is
+    # applied as in the original (Q11).
+    turns = zip(*((each.elevation, each.roll, each.compass) for each in attitudes), strict=True)
+    slack = _MARGIN + 2 * sum(max(values) - min(values) for values in turns)
+    ranges = window_ranges(tools.ranges, part.lagged)
+    inside = np.logical_or.reduce([_near(axes, fan, ranges, slack) for axes in grids])
+    bins, beams = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+    if not bins.size:
+        return Part(part.power[:0], part.lagged[:0], part.lag, slice(0, 0), part.beams, tools.ranges)
+    some = slice(int(bins[0]), int(bins[-1]) + 1)
+    left = int(min(beams[0], len(angles) - 1 - beams[-1])) // _PAIRS * _PAIRS
+    return Part(
+        part.power[some],
+        part.lagged[some],
+        part.lag,
+        some,
+        slice(left, len(angles) - left),
+        tools.ranges,
+    )
+
+
+def _near(axes: GridAxes, fan: Fan, ranges: Real, slack: float) -> Bool:
+    """Return what lies in a grid, or beside it by no more than a part of its range; [ranges, beams]."""
+    away = slack * np.abs(ranges)[:, None]
+    inside = np.ones((len(ranges), len(fan.x)), np.bool_)
+    for place, axis in zip(fan.at(ranges), axes.axes, strict=False):
+        inside &= (place >= axis[0] - away) & (place <= axis[-1] + away)
+    return inside

@@ -1,0 +1,100 @@
+"""The series of a 2010-15 Doppler burst, and their averages over windows (science.md 4.5 steps 3, 4)."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from covis_dask.modes._signal import Signal
+from covis_dask.modes.endeavour._chain import Tools
+from covis_dask.modes.endeavour._reach import Part, whole
+from covis_dask.modes.parameters import Parameters
+from covis_dask.sonar._types import Complex, Real
+from covis_dask.sonar._window_kernels import take_difference
+from covis_dask.sonar.chain import PingChain, Precision
+from covis_dask.sonar.windows import WindowSums
+
+__all__ = ["Differences", "Series", "series"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Series:
+    """Window averages of one series of samples; arrays [bins, B]: power (1/m), autocovariance (1/m)."""
+
+    power: Real
+    covariance: Complex
+
+
+def series(samples: Complex, tools: Tools, parameters: Parameters) -> Series:
+    """Return the window averages of one series (science.md 4.5 step 4).
+
+    Parameters
+    ----------
+    samples : ndarray of complex128, [N, B]
+        A calibrated ping, or the scaled difference of two.
+    tools : Tools
+    parameters : Parameters
+    """
+    part = whole(tools, parameters)
+    sums = WindowSums(part.power, part.lagged, part.lag, samples.shape[1])
+    sums.add(samples)
+    return Series(sums.power, sums.autocovariance)
+
+
+class Differences:
+    """The series of a burst: differences of successive pings, or the pings themselves.
+
+    A ping comes a few rows at a time, and all is done with them while they are in the cache.
+
+    Parameters
+    ----------
+    part : Part
+        What to compute.
+    factor : float or None
+        Of the differences; None: the pings themselves.
+    precision : {"float64", "float32"}
+    """
+
+    def __init__(self, part: Part, factor: float | None, precision: Precision) -> None:
+        self.part = part
+        self.found: list[Series] = []
+        self._factor = factor
+        self._precision = precision
+        self._begun = factor is None
+        rows, beams = (which.stop - which.start for which in (part.rows, part.beams))
+        self._previous: Complex = np.empty((0 if factor is None else rows, beams), np.complex128)
+        self._room: Complex = np.empty((0, beams), np.complex128)
+        self._tools: Tools | None = None
+
+    def add(self, signal: Signal, tools: Tools) -> None:
+        """Add a ping; a ValueError makes it a bad one."""
+        part = self.part
+        part.check(tools)
+        if tools is not self._tools:
+            narrow = tools.beamformer.narrowed(part.beams.start)
+            self._tools, self._chain = tools, PingChain(tools.filter, narrow, self._precision)
+            self._gains = tools.calibration.of_beams(part.beams)
+        sums = WindowSums(part.power, part.lagged, part.lag, self._room.shape[1], part.rows.start)
+        if len(part.power):
+            for rows, beams in replace(signal, chain=self._chain).beam_blocks(part.rows.stop):
+                first = max(rows.start, part.rows.start)
+                if first < rows.stop:
+                    self._add_rows(slice(first, rows.stop), beams[first - rows.start :], sums)
+        if self._begun:
+            self.found.append(Series(sums.power, sums.autocovariance))
+        self._begun = True
+
+    def _add_rows(self, rows: slice, beams: NDArray[Any], sums: WindowSums) -> None:
+        if len(self._room) < len(beams):
+            self._room = np.empty(beams.shape, np.complex128)
+        page = self._room[: len(beams)]
+        self._gains.apply_to(beams, rows, page)
+        if self._factor is not None:
+            start = self.part.rows.start
+            previous = self._previous[rows.start - start : rows.stop - start]
+            if not self._begun:
+                previous[:] = page
+                return
+            take_difference(page.view(np.float64), previous.view(np.float64), self._factor)
+        sums.add(page)
