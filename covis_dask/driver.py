@@ -177,7 +177,9 @@ class Driver:
                 taken = Cancelled("another batch is at work on it; its outcome will be in the catalogue")
                 self._end(RunOutcome.of_error(task, taken), None)
                 continue
-            key = f"{task.run.basename}-{task.batch}-{task.attempt}"
+            # Dask keeps what it learns of tasks by the first word of their keys, for ever; so let that be the
+            # mode, not the run.
+            key = f"{task.parameters.family}-{task.batch}-{task.run.basename}-{task.attempt}"
             resources = dict(engine_named(task.engine).resources) or None
             future = client.submit(self.work, task, key=key, pure=False, resources=resources)
             self._flying[future] = task

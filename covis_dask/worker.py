@@ -5,9 +5,11 @@ Nothing here talks to the catalogue, and no error leaves `process_run`: what wen
 
 import datetime as dt
 import json
+import os
 import shutil
 import socket
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -18,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from threadpoolctl import threadpool_limits
 
 from catalog.hosts import preferred
 from catalog.model import RawFile, Run
@@ -55,8 +58,11 @@ from covis_dask.raw.source import ArchiveSource
 from covis_dask.reporter import Reporter
 from covis_dask.storage import ProductStore, open_location, storage_errors
 from covis_dask.task import FAILURE, LOG, MANIFEST, RunOutcome, RunTask
+from covis_dask.versions import require
 
 __all__ = ["process_run"]
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
 
 
 class _Bug(RunError):
@@ -125,9 +131,33 @@ def process_run(task: RunTask, settings: Settings | None = None) -> RunOutcome:
         Also when anything fails: no exception leaves this function.
     """
     reporter = Reporter(task)
-    outcome = _process(task, settings, _Stages(reporter))
+    with _turn, _one_thread():
+        outcome = _process(task, settings, _Stages(reporter))
     reporter.ended(outcome)
     return outcome
+
+
+_turn = threading.Lock()
+"""Held by the run that a process is at. HDF5 ends a process in which two threads use it, so workers that were
+started with several threads do one run after the other."""
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let numerical libraries use one thread, whatever the environment says: a worker has one core.
+
+    Those that are loaded are told; those that a run loads will find it in the environment.
+    """
+    before = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _process(task: RunTask, settings: Settings | None, stages: _Stages) -> RunOutcome:
@@ -138,6 +168,7 @@ def _process(task: RunTask, settings: Settings | None, stages: _Stages) -> RunOu
         return {"seconds": time.perf_counter() - start, "timings": dict(stages.seconds), "worker": worker}
 
     try:
+        require(task.versions, worker)
         settings = settings or load_settings()
         store = _open_store(task, settings.products)
         with tempfile.TemporaryDirectory(prefix="covis-", dir=settings.scratch) as scratch:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 from covis_dask.errors import CovisError, RawMissing, StorageUnavailable
+from covis_dask.raw._direct import direct_way
 from covis_dask.raw.source import ArchiveSource
 
 __all__ = ["open_random", "open_sequential", "store_errors"]
@@ -150,7 +151,10 @@ class _ReadAhead(_Ranges):
     def __init__(self, source: ArchiveSource, size: int) -> None:
         super().__init__(source, size)
         self._pool = ThreadPoolExecutor(_AHEAD, thread_name_prefix="covis-read-ahead")
-        self._coming: deque[tuple[int, Future[bytes]]] = deque()
+        self._coming: deque[tuple[int, Future[memoryview]]] = deque()
+        self._direct = direct_way(source.fs, source.path)
+        # Memory that has just been used is faster than new memory, and there never is more than this.
+        self._spare: list[bytearray] = []
         self._start = 0
         self._part = memoryview(b"")
 
@@ -164,17 +168,29 @@ class _ReadAhead(_Ranges):
 
     def _next_part(self) -> None:
         """Take the next range that was asked for; after a seek elsewhere, begin anew there."""
+        if isinstance(self._part.obj, bytearray):
+            self._spare.append(self._part.obj)
+        self._start, self._part = 0, memoryview(b"")
         if self._coming and not self._coming[0][0] <= self._at < self._coming[-1][0] + _CHUNK:
             self._forget()
         if not self._coming:
             self._ask(self._at)
         while len(self._coming) < _AHEAD and (start := self._coming[-1][0] + _CHUNK) < self._size:
             self._ask(start)
-        self._start, future = self._coming.popleft()
-        self._part = memoryview(future.result())
+        start, future = self._coming.popleft()
+        self._start, self._part = start, future.result()
 
     def _ask(self, start: int) -> None:
-        self._coming.append((start, self._pool.submit(self._fetch, start, min(start + _CHUNK, self._size))))
+        memory = self._spare.pop() if self._spare else bytearray(min(_CHUNK, self._size))
+        view = memoryview(memory)[: min(_CHUNK, self._size - start)]
+        self._coming.append((start, self._pool.submit(self._fill, start, view)))
+
+    def _fill(self, start: int, view: memoryview) -> memoryview:
+        if self._direct is not None and self._direct.fill(start, view):
+            return view
+        part = self._fetch(start, start + len(view))
+        view[: len(part)] = part
+        return view[: len(part)]
 
     def _forget(self) -> None:
         for _, future in self._coming:
@@ -185,4 +201,6 @@ class _ReadAhead(_Ranges):
         if not self.closed:
             self._forget()
             self._pool.shutdown(wait=True)
+            if self._direct is not None:
+                self._direct.close()
         super().close()

@@ -1,8 +1,11 @@
-"""``python -m tests.benchmarks``: measure runs of real size against the machine's own limits.
+"""``python -m tests.benchmarks``: measure what there is to a batch against the machine's own limits.
 
-Every measurement is a process of its own with one thread. The floor of a run is what cannot be avoided: isal
-gunzip of that very archive, the beamforming at the measured rate of single-precision products, and 0.35 s for
-the rest (less for small runs). Takes minutes, and GB in the cache folder for the simulated archives.
+Every measurement is a process of its own. Parts: ``runs`` (a run, with one thread, against its floor),
+``workers`` (two against one), ``sevenzip`` (.7z against bare LZMA decoding), ``s3`` (an object against curl),
+``startup`` (a worker's first run), ``orchestration`` (many runs that do nothing). The floor of a run is what
+cannot be avoided: isal gunzip of that very archive, the beamforming at the measured rate of single-precision
+products, and 0.35 s for the rest (less for small runs). Takes minutes, and GB in the cache folder for the
+simulated archives.
 """
 
 import argparse
@@ -12,34 +15,32 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks._child import ROOT, bare_environment, measured
 from tests.benchmarks._flop import gflop_of
 from tests.benchmarks._report import draw, table
-from tests.benchmarks._runs import CASES, archive_of, cache_folder
+from tests.benchmarks._runs import CASES, archive_of, cache_folder, seven_zip_of
 
 __all__ = ["main"]
 
 _REST = 0.35
 _USUAL = ("imaging", "diffuse-40", "diffuse-200", "bathy")
 _WITH_BASELINE = ("imaging",)
-_ROOT = Path(__file__).resolve().parents[2]
-_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+_WORKERS = {"full": (("imaging", 6), ("diffuse-200", 24)), "small": (("diffuse-40", 4),)}
+_STARTED = {"full": ("imaging", "diffuse-40", "bathy"), "small": ("diffuse-40",)}
+_OBJECT = "imaging"
+_PACKED = "diffuse-200"
+_ROUNDS = {"full": 5, "small": 1}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, and write figures.json, figures.md and figures.png."""
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("--scale", choices=("full", "small"), default="full")
-    parser.add_argument("--case", action="append", choices=sorted(CASES), help=f"repeatable ({_USUAL})")
-    parser.add_argument("--precision", action="append", choices=("float64", "float32"), help="both")
-    parser.add_argument("--no-baseline", action="store_true", help="leave out the plain NumPy port")
-    parser.add_argument("--archives", type=Path, help="folder of the simulated archives (the cache folder)")
-    parser.add_argument("--output", type=Path, help="folder of the figures (the cache folder)")
-    words = parser.parse_args(argv)
+    words = _words(argv)
     folder = words.archives or cache_folder()
     figures: dict[str, Any] = {
         "date": f"{dt.datetime.now(dt.UTC):%Y-%m-%d}",
@@ -47,12 +48,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         "machine": _machine(),
         "cases": {},
     }
-    for name in words.case or _USUAL:
-        print(f"{name} ...", flush=True)
-        baseline = name in _WITH_BASELINE and not words.no_baseline
-        figures["cases"][name] = _case(
-            name, words.scale, folder, words.precision or ["float64", "float32"], baseline=baseline
-        )
+    for part in words.part or _PARTS:
+        print(f"{part} ...", flush=True)
+        load = os.getloadavg()[0]
+        figures |= _PARTS[part](words, folder)
+        figures.setdefault("load", {})[part] = load
     output = words.output or cache_folder()
     output.mkdir(parents=True, exist_ok=True)
     (output / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
@@ -63,9 +63,34 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _words(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--scale", choices=("full", "small"), default="full")
+    parser.add_argument("--part", action="append", choices=tuple(_PARTS), help="repeatable (all of them)")
+    parser.add_argument(
+        "--case", action="append", choices=sorted(CASES), help=f"of the runs; repeatable ({_USUAL})"
+    )
+    parser.add_argument("--precision", action="append", choices=("float64", "float32"), help="both")
+    parser.add_argument("--no-baseline", action="store_true", help="leave out the plain NumPy port")
+    parser.add_argument("--archives", type=Path, help="folder of the simulated archives (the cache folder)")
+    parser.add_argument("--output", type=Path, help="folder of the figures (the cache folder)")
+    return parser.parse_args(argv)
+
+
+def _runs(words: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    cases = {}
+    for name in words.case or _USUAL:
+        print(f"{name} ...", flush=True)
+        baseline = name in _WITH_BASELINE and not words.no_baseline
+        cases[name] = _case(
+            name, words.scale, folder, words.precision or ["float64", "float32"], baseline=baseline
+        )
+    return {"cases": cases}
+
+
 def _case(name: str, scale: str, folder: Path, precisions: list[str], *, baseline: bool) -> dict[str, Any]:
     archive = archive_of(CASES[name], scale, folder)
-    found = _child("floor", name, archive)
+    found = measured("_measure", "floor", name, archive, threads=1)
     gflop = gflop_of(CASES[name], scale)
     rest = _REST * min(1.0, found["bytes"] / 1.5e9) if scale == "small" else _REST
     found |= {
@@ -75,29 +100,71 @@ def _case(name: str, scale: str, folder: Path, precisions: list[str], *, baselin
         "paths": [],
     }
     for precision in precisions:
-        found["paths"].append({"precision": precision, **_child("native", name, archive, precision)})
+        spent = measured("_measure", "native", name, archive, precision, threads=1)
+        found["paths"].append({"precision": precision, **spent})
     if baseline:
-        found["baseline"] = _child("baseline", name, archive)
+        found["baseline"] = measured("_measure", "baseline", name, archive, threads=1)
     return found
 
 
-def _child(*words: object) -> dict[str, Any]:
-    """Measure something in a process with one thread."""
-    environment = {**os.environ, **dict.fromkeys(_THREADS, "1")}
-    # Where this is set, for the sake of equal results on unequal machines, it also sets the speed.
-    environment.pop("OPENBLAS_CORETYPE", None)
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks._measure", *map(str, words)],
-        cwd=_ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise SystemExit(f"measuring {words} failed:\n{done.stderr}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+def _workers(words: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    rounds = 2 if words.scale == "full" else 1
+    return {
+        "workers": [
+            measured("_workers", name, count, archive_of(CASES[name], words.scale, folder).resolve(), rounds)
+            for name, count in _WORKERS[words.scale]
+        ]
+    }
+
+
+def _sevenzip(words: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    archive = seven_zip_of(archive_of(CASES[_PACKED], words.scale, folder))
+    return {"sevenzip": measured("_sevenzip", archive, min(3, _ROUNDS[words.scale]))}
+
+
+def _s3(words: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    archive = archive_of(CASES[_OBJECT], words.scale, folder)
+    return {"s3": measured("_s3", archive, _ROUNDS[words.scale])}
+
+
+def _startup(words: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    found = []
+    for name in _STARTED[words.scale]:
+        archive = archive_of(CASES[name], "small", folder).resolve()
+        measured("_startup", name, archive)  # compiles what is not on disk yet
+        found.append(measured("_startup", name, archive))
+    commands = {
+        "import covis_dask": ["-c", "import covis_dask"],
+        "--help": ["-m", "covis_dask.cli", "--help"],
+    }
+    return {"startup": found, "commands": {name: _command(words) for name, words in commands.items()}}
+
+
+def _command(words: list[str]) -> float:
+    """Return the shortest wall time of a Python command, s."""
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        subprocess.run(
+            [sys.executable, *words], cwd=ROOT, env=bare_environment(), capture_output=True, check=True
+        )
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def _orchestration(words: argparse.Namespace, folder: Path) -> dict[str, Any]:  # noqa: ARG001
+    runs, done = (10_000, 8_020) if words.scale == "full" else (60, 60)
+    return {"orchestration": measured("orchestration", "--runs", runs, "--done", done)}
+
+
+_PARTS: dict[str, Callable[[argparse.Namespace, Path], dict[str, Any]]] = {
+    "runs": _runs,
+    "workers": _workers,
+    "sevenzip": _sevenzip,
+    "s3": _s3,
+    "startup": _startup,
+    "orchestration": _orchestration,
+}
 
 
 def _machine() -> dict[str, Any]:

@@ -20,12 +20,13 @@ from isal import igzip
 
 from covis_dask.raw.record import parse_record_header
 from covis_dask.simulate.files import extras, index_csv, ping_header, sweep_json
+from covis_dask.simulate.pack import write_archive
 from covis_dask.simulate.run import RunSpec, simulate
 from covis_dask.simulate.scene import Plume, PointScatterers, Scene
 from covis_dask.simulate.seafloor import FlowPatch, Seafloor
 from covis_dask.simulate.specs import run_spec
 
-__all__ = ["CASES", "Case", "archive_of", "cache_folder"]
+__all__ = ["CASES", "Case", "archive_of", "cache_folder", "seven_zip_of"]
 
 _VERSION: Final = "1"
 _LEVEL: Final = 2
@@ -140,6 +141,22 @@ def archive_of(case: Case, scale: str, folder: Path | None = None) -> Path:
             _write(case, spec, packed)
         part.replace(path)
         print(f"simulated {path.name}: {path.stat().st_size / 1e6:.0f} MB, {_since(started)}", flush=True)
+    return path
+
+
+def seven_zip_of(archive: Path) -> Path:
+    """Return a .7z with the members of a .tar.gz, beside it; made if it is not there."""
+    path = archive.with_name(archive.name.removesuffix(".tar.gz") + ".7z")
+    if not path.exists():
+        started = time.perf_counter()
+        with igzip.open(archive) as packed, tarfile.open(fileobj=packed) as tar:  # type: ignore[no-untyped-call]
+            members = {
+                entry.name.rpartition("/")[2]: data.read()
+                for entry in tar
+                if (data := tar.extractfile(entry)) is not None
+            }
+        write_archive(members, path)
+        print(f"packed {path.name}: {path.stat().st_size / 1e6:.0f} MB, {_since(started)}", flush=True)
     return path
 
 

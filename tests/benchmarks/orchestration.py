@@ -1,40 +1,45 @@
 """``python -m tests.benchmarks.orchestration``: what a run costs the driver and the scheduler.
 
-Runs that do nothing go through plan, claim, submission, watching and recording. The scheduler lives in this
-process, the workers in others, so this process's CPU time is what is asked for. Planning runs that are all
-done already is timed too.
+Runs that do nothing go the way of real ones: plan, claim, submission, watching, recording, report. The
+scheduler lives in this process, status page included, and the workers in others, so this process's CPU time
+is what is asked for. Its memory is looked at along the way. Planning runs that are all done already is timed
+too.
 """
 
 import argparse
 import datetime as dt
+import gc
 import json
 import os
-import resource
+import sys
 import tempfile
 import threading
 import time
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from distributed import Client, LocalCluster
+import dask.config
+import psutil  # type: ignore[import-untyped]  # comes with Dask
 
 from catalog.model import RawFile, Run
 from catalog.query import RunQuery
 from catalog.store import Catalog, open_catalog
-from covis_dask.config import load_settings
+from covis_dask._batch import carry_out, prepare
+from covis_dask.batch import parser
+from covis_dask.config import Settings, load_settings
 from covis_dask.driver import Driver
-from covis_dask.engines import engine_named
 from covis_dask.monitor.status import BatchStatus
-from covis_dask.monitor.terminal import show
-from covis_dask.plan import Plan, PlanOptions, make_plan
 from covis_dask.task import RunOutcome, RunTask
 
 __all__ = ["main", "nothing"]
 
+_SAMPLES = 5
+
 
 def nothing(task: RunTask) -> RunOutcome:
     """Do a run that takes no time."""
-    return RunOutcome(task.run.basename, "done", task.path)
+    return RunOutcome(task.run.basename, "done", task.path, host="COVIS-NAS", bytes_in=500_000_000)
 
 
 def _runs(count: int) -> list[Run]:
@@ -47,65 +52,98 @@ def _runs(count: int) -> list[Run]:
     ]
 
 
-def _plan(catalog: Catalog) -> Plan:
-    options = PlanOptions(
-        profile="matlab", prefix="p", store="s", hosts=frozenset({"COVIS-NAS"}), host_order=()
-    )
-    now = dt.datetime.now(dt.UTC)
-    return make_plan(catalog.select(RunQuery()), options, engine_named("native"), batch="b", created=now)
+def _resident() -> float:
+    """Resident memory of this process, MB."""
+    return float(psutil.Process().memory_info().rss) / 1e6
 
 
-def main() -> None:
-    """Measure, and print JSON."""
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.orchestration", description=__doc__)
-    parser.add_argument("--runs", type=int, default=10_000)
-    words = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        open_catalog(f"sqlite:///{Path(folder)}/c.sqlite") as catalog,
-    ):
-        catalog.add_raw(_runs(words.runs))
-        found = _measured(catalog)
-    print(json.dumps({"runs": words.runs, "load": os.getloadavg()[0], **found}, indent=1))
+@dataclass(slots=True)
+class _Sampler:
+    """A display that shows nothing, and notes the memory each time so many runs have ended.
+
+    Parameters
+    ----------
+    every : int
+        Runs.
+    """
+
+    every: int
+    memory: list[tuple[int, float]] = field(default_factory=list)
+    most_flying: int = 0
+
+    def update(self, status: BatchStatus, outcome: RunOutcome | None = None) -> None:  # noqa: ARG002
+        """Look at the status."""
+        self.most_flying = max(self.most_flying, status.running)
+        due = self.memory[-1][0] + self.every if self.memory else 0
+        if status.ended >= due:
+            gc.collect()
+            self.memory.append((due, _resident()))
 
 
-def _measured(catalog: Catalog) -> dict[str, float]:
-    start = time.process_time()
-    plan = _plan(catalog)
-    first = time.process_time() - start
-    cluster = LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None)
-    with cluster, Client(cluster) as client, show(quiet=True) as display:
-        status = BatchStatus("b", len(plan.items))
-        driver = Driver(
-            catalog,
-            replace(load_settings({})),
-            status,
-            display,
-            0,
-            threading.Event(),
-            lambda _: None,
-            nothing,
-        )
-        client.submit(nothing, plan.tasks[0], pure=False).result()
-        before, start, wall = _memory(), time.process_time(), time.perf_counter()
-        driver.run(client, plan)
-        spent, elapsed, after = time.process_time() - start, time.perf_counter() - wall, _memory()
-    start = time.process_time()
-    again = _plan(catalog)
+def main(argv: list[str] | None = None) -> None:
+    """Measure, and print one line of JSON."""
+    words = argparse.ArgumentParser(prog="python -m tests.benchmarks.orchestration", description=__doc__)
+    words.add_argument("--runs", type=int, default=10_000)
+    words.add_argument("--done", type=int, default=8_020, help="finished runs to plan for")
+    chosen = words.parse_args(argv)
+    with tempfile.TemporaryDirectory() as folder:
+        with dask.config.set(_places(Path(folder))), load_settings({}).catalog.open() as catalog:
+            catalog.add_raw(_runs(chosen.runs))
+            found = _carried_out(catalog, chosen.runs)
+        with open_catalog(f"sqlite:///{folder}/done.sqlite") as catalog:
+            found |= _planned(catalog, chosen.done)
+    print(json.dumps({"runs": chosen.runs, "load": os.getloadavg()[0], **found}))
+
+
+def _places(folder: Path) -> dict[str, Any]:
     return {
-        "plan_s": first,
-        "plan_done_s": time.process_time() - start,
-        "already": again.counts["already"],
-        "cpu_ms_per_run": 1000 * spent / len(plan.items),
-        "runs_per_s": len(plan.items) / elapsed,
-        "memory_before_mb": before,
-        "memory_peak_mb": after,
+        "covis.catalog.url": f"sqlite:///{folder}/catalog.sqlite",
+        "covis.products": {"url": str(folder / "products")},
+        "covis.ancillary": {"url": str(folder / "ancillary")},
     }
 
 
-def _memory() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+def _carried_out(catalog: Catalog, count: int) -> dict[str, Any]:
+    arguments = parser().parse_args(["--year", "2014", "--workers", "2"])
+    settings = load_settings({})
+    start = time.process_time()
+    prepared = prepare(arguments, RunQuery(), settings, catalog)
+    planned = time.process_time() - start
+    sampler = _Sampler(max(1, count // _SAMPLES))
+    driver = Driver(
+        catalog, settings, prepared.status(), sampler, 0, threading.Event(), lambda _: None, nothing
+    )
+    start, wall = time.process_time(), time.perf_counter()
+    ended = carry_out(arguments, prepared, driver)
+    spent, elapsed = time.process_time() - start, time.perf_counter() - wall
+    if ended.report.counts["done"] != count:
+        raise SystemExit(f"not all of the {count} runs were done: {ended.report.counts}")
+    return {
+        "plan_s": planned,
+        "cpu_ms_per_run": 1000 * spent / count,
+        "runs_per_s": count / elapsed,
+        "most_flying": sampler.most_flying,
+        "window": 2 * settings.window,
+        "memory_mb": sampler.memory,
+    }
+
+
+def _planned(catalog: Catalog, count: int) -> dict[str, Any]:
+    """Time the plan of runs that are all done."""
+    settings: Settings = replace(load_settings({}))
+    catalog.add_raw(_runs(count))
+    arguments = parser().parse_args(["--year", "2014"])
+    first = prepare(arguments, RunQuery(), settings, catalog)
+    now = dt.datetime.now(dt.UTC)
+    catalog.record({task.run.basename: nothing(task).record(task, now) for task in first.plan.tasks})
+    start = time.process_time()
+    again = prepare(arguments, RunQuery(), settings, catalog)
+    return {
+        "plan_done_s": time.process_time() - start,
+        "plan_done_runs": count,
+        "already": again.plan.counts["already"],
+    }
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from distributed import Client, LocalCluster
@@ -31,7 +32,9 @@ _NOW = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
 def client() -> Iterator[Client]:
     """Give a client of a small cluster in this process."""
     with (
-        LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as cluster,
+        LocalCluster(
+            n_workers=1, threads_per_worker=2, processes=False, dashboard_address="127.0.0.1:0"
+        ) as cluster,
         Client(cluster) as client,
     ):
         yield client
@@ -217,3 +220,24 @@ def test_store_that_goes_away_costs_no_run_its_tries(client: Client, catalog: Ca
     driver.settings = replace(driver.settings, patience=60.0)
     driver.run(client, plan)
     assert [outcome.state for outcome in driver.outcomes] == ["done"] * 3
+
+
+def test_no_more_than_the_window_is_in_flight(client: Client, catalog: Catalog) -> None:
+    """The cluster is never given more runs than the window for each thread, and keeps no trace of them."""
+    plan = _plan(catalog, 40)
+    driver = _driver(catalog, plan, _done)
+    most = driver.settings.window * sum(client.nthreads().values())
+    flying: list[int] = []
+    submit = client.submit
+
+    def counting(*arguments: Any, **words: Any) -> Any:
+        flying.append(len(driver._flying) + 1)
+        return submit(*arguments, **words)
+
+    with patch.object(client, "submit", counting):
+        driver.run(client, plan)
+    assert len(flying) == 40
+    assert max(flying) == most < 40
+    cluster: Any = client.cluster
+    # What it learns of tasks it keeps by the first word of their keys: let that be the mode, not the run.
+    assert not [name for name in cluster.scheduler.task_prefixes if plan.tasks[0].run.basename[:30] in name]
