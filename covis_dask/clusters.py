@@ -14,6 +14,7 @@ from distributed import Client, LocalCluster
 
 from covis_dask.errors import ConfigurationError
 from covis_dask.monitor.plugin import StatusPlugin
+from covis_dask.ready import ReadyPlugin
 from covis_dask.versions import differences, disagreement, versions_in
 
 __all__ = ["KINDS", "ClusterSpec", "check_versions", "open_client"]
@@ -80,11 +81,13 @@ def open_client(spec: ClusterSpec) -> Iterator[Client]:
                 check_versions(client)
                 _check_resources(client, spec.resources)
                 _show_status(client)
+                client.register_plugin(ReadyPlugin())
                 yield client
             return
         with _started(spec) as cluster, Client(cluster) as client:
             check_versions(client)
             _show_status(client)
+            client.register_plugin(ReadyPlugin())
             yield client
 
 

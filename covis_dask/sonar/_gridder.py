@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from covis_dask.sonar._grid_kernels import candidates
 from covis_dask.sonar._types import Bool, Int, Real
@@ -72,15 +72,24 @@ class Gridder(ABC):
         Variables gridded together.
     unnormalised : collection of str
         Those of `names` that are not divided by the weight at the end (Q29).
+    dtype : dtype
+        Of the finished grids, float64 or float32 (complex ones likewise); all sums are float64.
     """
 
     _every_sample = False
     """Whether every sample counts, or only the last of those that follow one another in a cell."""
 
-    def __init__(self, axes: GridAxes, names: Collection[str], unnormalised: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        axes: GridAxes,
+        names: Collection[str],
+        unnormalised: Collection[str] = (),
+        dtype: DTypeLike = np.float64,
+    ) -> None:
         self.axes = axes
         self.names = tuple(names)
         self.unnormalised = frozenset(unnormalised)
+        self._dtype = np.dtype(dtype)
         self._size = int(np.prod(axes.shape))
         # One step along x, y, z in the flat grid.
         self._strides = (1, len(axes.x)) if axes.z is None else (len(axes.z), len(axes.x) * len(axes.z), 1)
@@ -168,12 +177,17 @@ class Gridder(ABC):
         """
 
     def _normalised(self, name: str, total: Samples, weight: Real) -> Samples:
-        """Divide sums by the weight, in place."""
+        """Divide sums by the weight, in place, and return the finished grid."""
         if name not in self.unnormalised:
             with np.errstate(invalid="ignore", divide="ignore"):
                 np.divide(total, weight, out=total)
         total[weight == 0] = np.nan
-        return total.reshape(self.axes.shape)
+        return self._finished(total)
+
+    def _finished(self, grid: Samples) -> Samples:
+        dtype = np.result_type(self._dtype, np.complex64) if np.iscomplexobj(grid) else self._dtype
+        finished: Samples = grid.reshape(self.axes.shape).astype(dtype, copy=False)
+        return finished
 
     def _as_columns(self, values: dict[str, Samples]) -> list[Real]:
         """Return the columns of values [n] to grid; complex ones take two."""

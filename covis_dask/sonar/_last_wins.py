@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from covis_dask.sonar._grid_kernels import collect, deposit, locate
 from covis_dask.sonar._gridder import GridAxes, Gridder, Pick, Samples
@@ -14,7 +14,7 @@ from covis_dask.sonar._types import Int, Real
 __all__ = ["PerBurst", "PerRun"]
 
 # Records of earlier bursts that may pile up before the replaced ones are dropped.
-_SPARE = 200_000
+_SPARE = 1_000_000
 
 
 @dataclass(slots=True, eq=False)
@@ -82,14 +82,15 @@ class _LastWins(Gridder):
     """
 
     def __init__(
-        self, axes: GridAxes, names: Collection[str], unnormalised: Collection[str], flattened: bool
+        self,
+        axes: GridAxes,
+        names: Collection[str],
+        unnormalised: Collection[str] = (),
+        dtype: DTypeLike = np.float64,
     ) -> None:
-        super().__init__(axes, names, unnormalised)
+        super().__init__(axes, names, unnormalised, dtype)
         # For each cell the number of the last sample that reached it.
         self._last = np.full(self._size, -1, np.int32)
-        if flattened:
-            for dimension, axis in enumerate(axes.axes):
-                self._nodes[dimension, : len(axis)] = axis[self._looked_up(dimension, np.arange(len(axis)))]
         # Sums over the passes.
         self._total: Real = np.zeros((0, self._size))
         self._weight: Real = np.zeros(0)
@@ -151,6 +152,32 @@ class _LastWins(Gridder):
             self._weight,
         )
 
+    def finish(self) -> dict[str, Samples]:
+        if not self._weight.size:
+            return self._empty()
+        grids = {
+            name: self._normalised(name, self._grid(self._total, name), self._weight) for name in self.names
+        }
+        return {**grids, "w": self._finished(self._weight)}
+
+
+class PerBurst(_LastWins):
+    """2010-15: one call per burst, whose contributions add up."""
+
+    def __init__(
+        self,
+        axes: GridAxes,
+        names: Collection[str],
+        unnormalised: Collection[str] = (),
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        super().__init__(axes, names, unnormalised, dtype)
+        for dimension, axis in enumerate(axes.axes):
+            self._nodes[dimension, : len(axis)] = axis[self._looked_up(dimension, np.arange(len(axis)))]
+
+    def _take(self, places: list[Real], pick: Pick) -> None:
+        self._deposit(self._reduce(places, pick, 0))
+
     def _looked_up(self, dimension: int, node: Int) -> Int:
         """Where 2010-15 reads the coordinate of a node: in the flattened array of all nodes (Q3)."""
         ny, nx = self.axes.shape[:2]
@@ -158,30 +185,18 @@ class _LastWins(Gridder):
             return node // ny % nx
         return node if dimension == 1 else node // (ny * nx)
 
-    def finish(self) -> dict[str, Samples]:
-        if not self._weight.size:
-            return self._empty()
-        grids = {
-            name: self._normalised(name, self._grid(self._total, name), self._weight) for name in self.names
-        }
-        return {**grids, "w": self._weight.reshape(self.axes.shape)}
-
-
-class PerBurst(_LastWins):
-    """2010-15: one call per burst, whose contributions add up."""
-
-    def __init__(self, axes: GridAxes, names: Collection[str], unnormalised: Collection[str]) -> None:
-        super().__init__(axes, names, unnormalised, flattened=True)
-
-    def _take(self, places: list[Real], pick: Pick) -> None:
-        self._deposit(self._reduce(places, pick, 0))
-
 
 class PerRun(_LastWins):
     """2018+: one call over all bursts. Records of later bursts replace those of earlier ones."""
 
-    def __init__(self, axes: GridAxes, names: Collection[str], unnormalised: Collection[str]) -> None:
-        super().__init__(axes, names, unnormalised, flattened=False)
+    def __init__(
+        self,
+        axes: GridAxes,
+        names: Collection[str],
+        unnormalised: Collection[str] = (),
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        super().__init__(axes, names, unnormalised, dtype)
         self._pile = _Pile()
         self._number = 0
         self._compact = 0
@@ -202,22 +217,22 @@ class PerRun(_LastWins):
         self._compact = len(self._pile)
 
     def finish(self) -> dict[str, Samples]:
-        self._drop_replaced()
         if not len(self._pile):
             return super().finish()
-        records = self._pile.records()
-        if records.lines.any():
-            self._deposit(records)
+        if self._pile.records().lines.any():
+            self._drop_replaced()
+            self._deposit(self._pile.records())
             return super().finish()
-        self._collect(records)
-        grids = {name: self._grid(self._total, name).reshape(self.axes.shape) for name in self.names}
-        return {**grids, "w": self._weight.reshape(self.axes.shape)}
+        self._collect(self._pile.records())
+        grids = {name: self._finished(self._grid(self._total, name)) for name in self.names}
+        return {**grids, "w": self._finished(self._weight)}
 
     def _collect(self, records: _Records) -> None:
         """Make the finished grids from records none of which lies on a grid line."""
-        self._last[records.cell] = np.arange(len(records.cell), dtype=np.int32)
-        self._total = np.empty((records.values.shape[1], self._size))
-        self._weight = np.empty(self._size)
+        # Of the records of a cell the last one stays.
+        self._last[records.cell] = np.arange(len(records), dtype=np.int32)
+        self._total = np.empty((records.values.shape[1], self._size), self._dtype)
+        self._weight = np.empty(self._size, self._dtype)
         divided = np.ones(len(self._total), np.bool_)
         for name in self.unnormalised:
             divided[self._rows[name]] = False

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from covis_dask.sonar._gridder import GridAxes, Gridder, Pick, Samples
 from covis_dask.sonar._spread_kernel import spread
@@ -16,8 +17,14 @@ class Multilinear(Gridder):
 
     _every_sample = True
 
-    def __init__(self, axes: GridAxes, names: Collection[str], unnormalised: Collection[str]) -> None:
-        super().__init__(axes, names, unnormalised)
+    def __init__(
+        self,
+        axes: GridAxes,
+        names: Collection[str],
+        unnormalised: Collection[str] = (),
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        super().__init__(axes, names, unnormalised, dtype)
         self._total: Real = np.zeros((0, self._size))
         self._weight = np.zeros(self._size)
         # Weights of variables that had NaN where the selection took a sample; the rest is never touched.
@@ -58,4 +65,4 @@ class Multilinear(Gridder):
         for number, name in enumerate(self.names):
             weight = self._own[number] if self._owned[number] else self._weight
             grids[name] = self._normalised(name, self._grid(self._total, name), weight)
-        return {**grids, "w": self._weight.reshape(self.axes.shape)}
+        return {**grids, "w": self._finished(self._weight)}

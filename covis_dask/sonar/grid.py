@@ -2,6 +2,9 @@
 
 from collections.abc import Collection, Mapping
 
+import numpy as np
+from numpy.typing import DTypeLike
+
 from covis_dask.sonar._gridder import GridAxes, Gridder
 from covis_dask.sonar._last_wins import PerBurst, PerRun
 from covis_dask.sonar._multilinear import Multilinear
@@ -16,7 +19,11 @@ _SCHEMES: Mapping[str, type[PerRun | PerBurst | Multilinear]] = {
 
 
 def make_gridder(
-    axes: GridAxes, names: Collection[str], scheme: str, unnormalised: Collection[str] = ()
+    axes: GridAxes,
+    names: Collection[str],
+    scheme: str,
+    unnormalised: Collection[str] = (),
+    dtype: DTypeLike = np.float64,
 ) -> Gridder:
     """Return a gridder for variables that share samples and weight (science.md 3.11).
 
@@ -30,6 +37,8 @@ def make_gridder(
         The original's of 2018+ or of 2010-15, or multilinear weights (Q1 to Q4 mended).
     unnormalised : collection of str
         Variables that are not divided by the weight at the end (Q29).
+    dtype : dtype
+        Of the finished grids, float64 or float32 (complex ones likewise); all sums are float64.
 
     Raises
     ------
@@ -38,4 +47,4 @@ def make_gridder(
     """
     if scheme not in _SCHEMES:
         raise ValueError(f"gridding scheme {scheme!r}: {', '.join(_SCHEMES)} are possible")
-    return _SCHEMES[scheme](axes, names, unnormalised)
+    return _SCHEMES[scheme](axes, names, unnormalised, dtype)

@@ -164,7 +164,7 @@ class ImagingProgram(BurstProgram):
         super().__init__(sweep, parameters, context)
         self.axes = axes_of(parameters.grids[0])
         names = (*INTENSITIES, "Kp", *(VALID if parameters.corrected else ()))
-        self.grid = make_gridder(self.axes, names, scheme_of(parameters))
+        self.grid = make_gridder(self.axes, names, scheme_of(parameters), dtype=parameters.precision)
         self._pings = PingStatistics()
         self._rows = 0
 
