@@ -52,6 +52,6 @@ class Signal:
         """Return the beams [rows, B], machine units."""
         return self.chain(self.samples.values, self.samples.scale, self.phase)
 
-    def beam_blocks(self, rows: int | None = None) -> Iterator[BeamBlock]:
-        """Yield the same, of the first `rows` rows, in blocks that are overwritten by the next."""
-        return self.chain.blocks(self.samples.values, self.samples.scale, self.phase, rows)
+    def beam_blocks(self, rows: int | None = None, start: int = 0) -> Iterator[BeamBlock]:
+        """Yield the same, of the rows from `start` to `rows`, in blocks that are overwritten by the next."""
+        return self.chain.blocks(self.samples.values, self.samples.scale, self.phase, rows, start)

@@ -101,9 +101,9 @@ class PingChain:
         return whole if rows is None else min(rows, whole)
 
     def blocks(
-        self, values: NDArray[Any], scale: float, phase: float, rows: int | None = None
+        self, values: NDArray[Any], scale: float, phase: float, rows: int | None = None, start: int = 0
     ) -> Iterator[BeamBlock]:
-        """Yield the same beams in blocks of rows that fit in the cache."""
+        """Yield the same beams, from row `start` on, in blocks of rows that fit in the cache."""
         nelems = len(self.beams.weights)
         if values.shape[1] != 2 * nelems:
             raise ValueError(f"{values.shape[1] // 2} channels, where the beamformer was made for {nelems}")
@@ -116,10 +116,11 @@ class PingChain:
             and values.dtype == np.int16
             and nelems % (2 * PAIRS) == 0
         ):
-            yield slice(0, count), self._plainly(values, scale, phase)[:count]
+            if start < count:
+                yield slice(start, count), self._plainly(values, scale, phase)[start:count]
             return
         even, odd = self._filtered(lowpass, values, scale, phase, count)
-        for first in range(0, count, _ROWS):
+        for first in range(start, count, _ROWS):
             where = slice(first, min(first + _ROWS, count))
             n = where.stop - first
             cosines = self._multiply(even[where], self._even, "cosines")

@@ -29,7 +29,7 @@ from tests.benchmarks._runs import CASES, archive_of, cache_folder, seven_zip_of
 __all__ = ["main"]
 
 _REST = 0.35
-_USUAL = ("imaging", "diffuse-40", "diffuse-200", "bathy")
+_USUAL = ("imaging", "diffuse-40", "diffuse-200", "bathy", "doppler-2014")
 _WITH_BASELINE = ("imaging",)
 _WORKERS = {"full": (("imaging", 6), ("diffuse-200", 24)), "small": (("diffuse-40", 4),)}
 _STARTED = {"full": ("imaging", "diffuse-40", "bathy"), "small": ("diffuse-40",)}

@@ -77,10 +77,9 @@ class Differences:
             self._gains = tools.calibration.of_beams(part.beams)
         sums = WindowSums(part.power, part.lagged, part.lag, self._room.shape[1], part.rows.start)
         if len(part.power):
-            for rows, beams in replace(signal, chain=self._chain).beam_blocks(part.rows.stop):
-                first = max(rows.start, part.rows.start)
-                if first < rows.stop:
-                    self._add_rows(slice(first, rows.stop), beams[first - rows.start :], sums)
+            blocks = replace(signal, chain=self._chain).beam_blocks(part.rows.stop, part.rows.start)
+            for rows, beams in blocks:
+                self._add_rows(rows, beams, sums)
         if self._begun:
             self.found.append(Series(sums.power, sums.autocovariance))
         self._begun = True
