@@ -132,19 +132,20 @@ def draw(figures: dict[str, Any], path: Path) -> None:
 
 
 def _draw_stages(axes: Any, bars: list[tuple[str, dict[str, float], float]]) -> None:
+    """Draw each run in units of its own floor: seconds would hide the short ones."""
     left = [0.0] * len(bars)
     for stage in _ORDER:
-        widths = [stages.get(stage, 0.0) for _, stages, _ in bars]
+        widths = [stages.get(stage, 0.0) / floor for _, stages, floor in bars]
         axes.barh(range(len(bars)), widths, left=left, label=stage)
         left = [a + b for a, b in zip(left, widths, strict=True)]
-    for row, (_, _, floor) in enumerate(bars):
-        axes.plot(
-            [floor, floor], [row - 0.45, row + 0.45], color="black", label="floor" if row == 0 else None
-        )
+    axes.axvline(1.0, color="black", label="floor")
+    for row, (_, stages, _) in enumerate(bars):
+        axes.text(left[row] + 0.03, row, f"{sum(stages.values()):.1f} s", va="center", fontsize="small")
+    axes.set_xlim(0, max(left) * 1.12)
     axes.set_yticks(range(len(bars)), [name for name, _, _ in bars])
     axes.invert_yaxis()
-    axes.set_xlabel("CPU seconds, one thread")
-    axes.legend(ncols=4, fontsize="small")
+    axes.set_xlabel("CPU time of one thread, in units of the floor")
+    axes.legend(ncols=len(_ORDER) + 1, fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.0))
 
 
 def _draw_memory(axes: Any, memory: list[tuple[int, float]]) -> None:
