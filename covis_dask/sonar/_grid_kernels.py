@@ -246,7 +246,8 @@ def collect(
 ) -> None:
     """Do what `deposit` does with records none of which lies on a grid line, cell by cell, and divide.
 
-    Every cell is written once, in order, from the records in the cells around it.
+    Every cell is written once, in order, from the records in the cells around it; columns of cells along z
+    that no record can reach are not looked through.
 
     Parameters
     ----------
@@ -276,10 +277,24 @@ def collect(
             back[corner] += step[corner, d] * strides[d]
     lift -= step
     sums, at = np.empty(values.shape[1]), np.zeros(3, np.int64)
-    cell = 0
+    width, height = counts[0], counts[2]
+    used = np.zeros(width * counts[1], np.bool_)
+    for column in range(used.shape[0]):
+        for cell in range(column * height, (column + 1) * height):
+            if last[cell] >= 0:
+                used[column] = True
+                break
     for y in range(counts[1]):
-        for x in range(counts[0]):
-            for z in range(counts[2]):
+        for x in range(width):
+            column = y * width + x
+            near = used[column] or (x > 0 and used[column - 1])
+            near |= y > 0 and (used[column - width] or (x > 0 and used[column - width - 1]))
+            if not near:
+                weight[column * height : (column + 1) * height] = 0.0
+                total[:, column * height : (column + 1) * height] = math.nan
+                continue
+            for z in range(height):
+                cell = column * height + z
                 at[0], at[1], at[2] = x, y, z
                 sums[:] = 0.0
                 full = 0.0
@@ -300,7 +315,6 @@ def collect(
                 weight[cell] = full
                 for v in range(sums.shape[0]):
                     total[v, cell] = math.nan if full == 0 else (sums[v] / full if divided[v] else sums[v])
-                cell += 1
 
 
 @kernel

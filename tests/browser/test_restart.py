@@ -21,7 +21,13 @@ from tests._place import Place
 from tests.browser._chrome import Page, browser
 
 _RUNS = 144
-_LOSS = ("ERR_CONNECTION_REFUSED", "WebSocket connection", "Failed to connect to Bokeh server")
+_LOSS = (
+    "ERR_CONNECTION_REFUSED",
+    "ERR_CONNECTION_RESET",  # of a picture that was on its way when the scheduler was killed
+    "ERR_EMPTY_RESPONSE",
+    "WebSocket connection",
+    "Failed to connect to Bokeh server",
+)
 _PICTURES = """
 const all = node => [...(node.shadowRoot ?? node).querySelectorAll("*")].flatMap(
   child => [...(child.tagName === "IMG" ? [child] : []), ...(child.shadowRoot ? all(child) : [])]);
