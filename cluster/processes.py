@@ -127,8 +127,11 @@ class Process:
             return False
 
     def pause(self) -> None:
-        """Freeze it: connections stay, answers do not come."""
+        """Freeze it, and return when it is frozen: connections stay, answers do not come."""
         self._signal(signal.SIGSTOP)
+        if self._process is not None:
+            # Only the last of its threads to stop is told of; until then one of them may still answer.
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         """Let a frozen one go on."""
