@@ -1,18 +1,18 @@
 """What the gridding schemes share: axes, selection, order (science.md 3.11)."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from covis_dask.sonar._grid_kernels import candidates
 from covis_dask.sonar._types import Bool, Int, Real
 from covis_dask.sonar.geometry import Fan
 
-__all__ = ["GridAxes", "Gridder", "Pick", "Samples"]
+__all__ = ["GridAxes", "Gridder", "Pick", "Samples", "Wanted"]
 
 Samples = NDArray[Any]
 Pick = Callable[[Int], dict[str, Samples]]
@@ -61,35 +61,43 @@ def _nodes(first: float, last: float, spacing: float) -> Real:
     return first + np.arange(count) * np.float64(spacing)
 
 
-class Gridder(ABC):
-    """Takes the samples of one burst after another and gives the grids; make one with `make_gridder`.
+@dataclass(frozen=True, slots=True, eq=False)
+class Wanted:
+    """What a gridder is to make.
 
     Parameters
     ----------
     axes : GridAxes
         The grid.
-    names : collection of str
+    names : tuple of str
         Variables gridded together.
-    unnormalised : collection of str
+    unnormalised : frozenset of str
         Those of `names` that are not divided by the weight at the end (Q29).
     dtype : dtype
         Of the finished grids, float64 or float32 (complex ones likewise); all sums are float64.
     """
 
+    axes: GridAxes
+    names: tuple[str, ...]
+    unnormalised: frozenset[str]
+    dtype: np.dtype[Any]
+
+
+class Gridder(ABC):
+    """Takes the samples of one burst after another and gives the grids; make one with `make_gridder`.
+
+    Parameters
+    ----------
+    wanted : Wanted
+    """
+
     _every_sample = False
     """Whether every sample counts, or only the last of those that follow one another in a cell."""
 
-    def __init__(
-        self,
-        axes: GridAxes,
-        names: Collection[str],
-        unnormalised: Collection[str] = (),
-        dtype: DTypeLike = np.float64,
-    ) -> None:
-        self.axes = axes
-        self.names = tuple(names)
-        self.unnormalised = frozenset(unnormalised)
-        self._dtype = np.dtype(dtype)
+    def __init__(self, wanted: Wanted) -> None:
+        axes = wanted.axes
+        self.axes, self.names, self.unnormalised = axes, wanted.names, wanted.unnormalised
+        self._dtype = wanted.dtype
         self._size = int(np.prod(axes.shape))
         # One step along x, y, z in the flat grid.
         self._strides = (1, len(axes.x)) if axes.z is None else (len(axes.z), len(axes.x) * len(axes.z), 1)

@@ -1,14 +1,13 @@
 """The gridding of the originals: the last sample of a cell counts (science.md 3.11)."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from covis_dask.sonar._grid_kernels import collect, deposit, locate
-from covis_dask.sonar._gridder import GridAxes, Gridder, Pick, Samples
+from covis_dask.sonar._gridder import Gridder, Pick, Samples, Wanted
 from covis_dask.sonar._types import Int, Real
 
 __all__ = ["PerBurst", "PerRun"]
@@ -81,14 +80,8 @@ class _LastWins(Gridder):
     They are kept beside it: there are few.
     """
 
-    def __init__(
-        self,
-        axes: GridAxes,
-        names: Collection[str],
-        unnormalised: Collection[str] = (),
-        dtype: DTypeLike = np.float64,
-    ) -> None:
-        super().__init__(axes, names, unnormalised, dtype)
+    def __init__(self, wanted: Wanted) -> None:
+        super().__init__(wanted)
         # For each cell the number of the last sample that reached it.
         self._last = np.full(self._size, -1, np.int32)
         # Sums over the passes.
@@ -164,15 +157,9 @@ class _LastWins(Gridder):
 class PerBurst(_LastWins):
     """2010-15: one call per burst, whose contributions add up."""
 
-    def __init__(
-        self,
-        axes: GridAxes,
-        names: Collection[str],
-        unnormalised: Collection[str] = (),
-        dtype: DTypeLike = np.float64,
-    ) -> None:
-        super().__init__(axes, names, unnormalised, dtype)
-        for dimension, axis in enumerate(axes.axes):
+    def __init__(self, wanted: Wanted) -> None:
+        super().__init__(wanted)
+        for dimension, axis in enumerate(self.axes.axes):
             self._nodes[dimension, : len(axis)] = axis[self._looked_up(dimension, np.arange(len(axis)))]
 
     def _take(self, places: list[Real], pick: Pick) -> None:
@@ -189,14 +176,8 @@ class PerBurst(_LastWins):
 class PerRun(_LastWins):
     """2018+: one call over all bursts. Records of later bursts replace those of earlier ones."""
 
-    def __init__(
-        self,
-        axes: GridAxes,
-        names: Collection[str],
-        unnormalised: Collection[str] = (),
-        dtype: DTypeLike = np.float64,
-    ) -> None:
-        super().__init__(axes, names, unnormalised, dtype)
+    def __init__(self, wanted: Wanted) -> None:
+        super().__init__(wanted)
         self._pile = _Pile()
         self._number = 0
         self._compact = 0

@@ -1,11 +1,8 @@
 """Gridding in which every sample counts, with multilinear weights (science.md 3.11, corrected)."""
 
-from collections.abc import Collection
-
 import numpy as np
-from numpy.typing import DTypeLike
 
-from covis_dask.sonar._gridder import GridAxes, Gridder, Pick, Samples
+from covis_dask.sonar._gridder import Gridder, Pick, Samples, Wanted
 from covis_dask.sonar._spread_kernel import spread
 from covis_dask.sonar._types import Bool, Real
 
@@ -17,14 +14,8 @@ class Multilinear(Gridder):
 
     _every_sample = True
 
-    def __init__(
-        self,
-        axes: GridAxes,
-        names: Collection[str],
-        unnormalised: Collection[str] = (),
-        dtype: DTypeLike = np.float64,
-    ) -> None:
-        super().__init__(axes, names, unnormalised, dtype)
+    def __init__(self, wanted: Wanted) -> None:
+        super().__init__(wanted)
         self._total: Real = np.zeros((0, self._size))
         self._weight = np.zeros(self._size)
         # Weights of variables that had NaN where the selection took a sample; the rest is never touched.

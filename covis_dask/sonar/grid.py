@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 from numpy.typing import DTypeLike
 
-from covis_dask.sonar._gridder import GridAxes, Gridder
+from covis_dask.sonar._gridder import GridAxes, Gridder, Wanted
 from covis_dask.sonar._last_wins import PerBurst, PerRun
 from covis_dask.sonar._multilinear import Multilinear
 
@@ -47,4 +47,4 @@ def make_gridder(
     """
     if scheme not in _SCHEMES:
         raise ValueError(f"gridding scheme {scheme!r}: {', '.join(_SCHEMES)} are possible")
-    return _SCHEMES[scheme](axes, names, unnormalised, dtype)
+    return _SCHEMES[scheme](Wanted(axes, tuple(names), frozenset(unnormalised), np.dtype(dtype)))
