@@ -108,6 +108,8 @@ class PingChain:
         if values.shape[1] != 2 * nelems:
             raise ValueError(f"{values.shape[1] // 2} channels, where the beamformer was made for {nelems}")
         count = self.rows_of(len(values), rows)
+        if start >= count:
+            return
         lowpass = self.lowpass
         if not (
             isinstance(lowpass, Lowpass)
@@ -116,8 +118,7 @@ class PingChain:
             and values.dtype == np.int16
             and nelems % (2 * PAIRS) == 0
         ):
-            if start < count:
-                yield slice(start, count), self._plainly(values, scale, phase)[start:count]
+            yield slice(start, count), self._plainly(values, scale, phase)[start:count]
             return
         even, odd = self._filtered(lowpass, values, scale, phase, count)
         for first in range(start, count, _ROWS):
@@ -141,7 +142,7 @@ class PingChain:
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return sums and differences of the pairs of elements, filtered; [count, 2, E / 2]."""
         pad = lowpass.padding if lowpass.zero_phase else 0
-        needed = (count - 1) * lowpass.decimation + 1 + self._memory
+        needed = (count - 1) * lowpass.decimation + 1 + max(self._memory, pad)
         values = values[:needed]
         shape = (count, 2, values.shape[1] // 4)
         even, odd = (self._buffer(name, shape, self._real) for name in ("even", "odd"))

@@ -21,7 +21,6 @@ __all__ = [
     "complete_bins",
     "cut_bins",
     "hamming_covariance",
-    "lagged_autocovariance",
     "lagged_bins",
     "velocity_scale",
     "window_bins",
@@ -168,59 +167,16 @@ def window_correlation(a: Complex, b: Complex, W: int, O: int) -> tuple[Complex,
     return cor, intensity
 
 
-def window_power(z: Complex | Real, W: int, O: int) -> Real:  # noqa: E741
-    """Return the mean of |z|^2 over each of the `cut_bins` (science.md 3.13.3).
-
-    Parameters
-    ----------
-    z : ndarray of complex128 or float64, [N, B]
-        Beams.
-    W, O : int
-        Window and overlap, samples.
-
-    Returns
-    -------
-    ndarray of float64, [nbins, B]
-    """
-    bins = cut_bins(len(z), W, O)
+def window_power(z: Complex | Real, bins: Bins) -> Real:
+    """Return the mean of |z|^2 [nbins, B] over each bin of beams [N, B] (science.md 3.13.3)."""
     return _powers(z, bins) / bins.widths
 
 
-def lagged_autocovariance(z: Complex, W: int, O: int, lag: int, nan_aware: bool = False) -> Complex:  # noqa: E741
-    """Return the mean of z[s] conj(z[s + lag]) over each of the `lagged_bins` (science.md 3.13.4).
-
-    Parameters
-    ----------
-    z : ndarray of complex128, [N, B]
-        Beams.
-    W, O : int
-        Window and overlap, samples.
-    lag : int
-        Lag, samples.
-    nan_aware : bool
-        Leave NaN products out of the mean (PP3, PPX); else they make it NaN.
-
-    Returns
-    -------
-    ndarray of complex128, [nbins, B]
-    """
-    bins = lagged_bins(len(z), W, O, lag)
-    early, late = z[: len(z) - lag], z[lag:]
-    count = bins.widths
-    if nan_aware and (gaps := np.isnan(early) | np.isnan(late)).any():
-        early, late = np.where(gaps, 0, early), np.where(gaps, 0, late)
-        count = _powers((~gaps).astype(np.float64), bins)
-        count[count == 0] = np.nan
-    with np.errstate(invalid="ignore"):
-        means: Complex = _products(early, late, bins) / count
-    return means
-
-
 class WindowSums:
-    """Power and autocovariance of samples that come a few rows at a time, in the cache.
+    """Power and autocovariance of samples that come a few rows at a time (science.md 3.13.3, 3.13.4).
 
-    The same numbers as those of `window_power` and `lagged_autocovariance`, to the last bit, however the
-    rows are divided.
+    The numbers are the same to the last bit however the rows are divided, so that they can be added while
+    they are in the cache. A NaN spoils the windows it lies in.
 
     Parameters
     ----------

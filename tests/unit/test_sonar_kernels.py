@@ -8,6 +8,7 @@ import pytest
 from covis_dask.modes.ashes.bathy import bathy_burst, bathy_peaks
 from covis_dask.modes.ashes.imaging import imaging_burst, imaging_samples
 from covis_dask.raw.record import Samples
+from covis_dask.sonar._burst_kernels import first_peak_of_median
 from covis_dask.sonar._types import Int, Real
 from covis_dask.sonar.beamform import Beamformer, beamformer
 from covis_dask.sonar.calibration import Calibration
@@ -16,7 +17,7 @@ from covis_dask.sonar.detect import percentile_hazen
 from covis_dask.sonar.filter import Lowpass, make_filter
 from covis_dask.sonar.geometry import fan_ashes
 from covis_dask.sonar.grid import GridAxes, make_gridder
-from covis_dask.sonar.stats import PingStatistics
+from covis_dask.sonar.stats import PingStatistics, median_filter
 from tests.unit._sonar_reference import FS, SOUND_SPEED, TAU, noise
 
 _RANGES: Real = (np.arange(600) + 1) * np.float64(0.1)
@@ -60,6 +61,30 @@ def test_rows_left_out_change_nothing() -> None:
     first = chain(samples.values, samples.scale, 0.2, 400)
     assert first.shape == (400, 256)
     np.testing.assert_allclose(first, whole[:400], rtol=0, atol=1e-14 * np.abs(whole).max())
+
+
+@pytest.mark.parametrize("start", [0, 150, 400])
+@pytest.mark.parametrize("status", ["on", "off"])
+def test_blocks_begin_where_asked(start: int, status: str) -> None:
+    """Blocks that begin later hold the same rows, and there are none where nothing is wanted."""
+    samples, chain = _recorded(700), PingChain(make_filter(2, FS, TAU, status=status), _beams())
+    whole = chain(samples.values, samples.scale, 0.2, 400)
+    found = np.empty((400, 256), np.complex128)
+    for rows, beams in chain.blocks(samples.values, samples.scale, 0.2, 400, start):
+        found[rows] = beams
+    np.testing.assert_allclose(found[start:], whole[start:], rtol=0, atol=1e-14 * np.abs(whole).max())
+    assert not list(chain.blocks(samples.values, samples.scale, 0.2, 0))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_first_peaks_are_the_medians(seed: int) -> None:
+    """Short columns, odd windows, plateaus, equal peaks: the first maximum of the median filter."""
+    rng = np.random.default_rng(seed)
+    for nsamps, size in ((1, 20), (15, 20), (16, 5), (17, 2), (33, 1), (200, 20), (201, 7)):
+        values = rng.integers(0, 4, (nsamps, 11)) * rng.choice([0.0, 1.0, 1e6], (nsamps, 11))
+        peaks = np.zeros(11, np.int64)
+        first_peak_of_median(values, size, peaks)
+        np.testing.assert_array_equal(peaks, np.argmax(median_filter(values, size), axis=0))
 
 
 def test_single_precision_is_near() -> None:

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from scipy.signal.windows import hamming
 
+from covis_dask.sonar._types import Complex
 from covis_dask.sonar._window_kernels import take_difference
 from covis_dask.sonar.windows import (
     WindowSums,
     complete_bins,
     cut_bins,
     hamming_covariance,
-    lagged_autocovariance,
     lagged_bins,
     velocity_scale,
     window_bins,
@@ -95,23 +95,32 @@ def test_window_correlation_limits() -> None:
     assert np.isnan(window_correlation(a, np.zeros_like(a), W, O)[0]).all()
 
 
+def _sums(z: Complex, lag: int, overlap: int = O) -> WindowSums:
+    """Return the sums over all windows of a ping, added in one piece."""
+    bins = cut_bins(len(z), W, overlap), lagged_bins(len(z), W, overlap, lag)
+    sums = WindowSums(*bins, lag, z.shape[1])
+    sums.add(z)
+    return sums
+
+
 @pytest.mark.parametrize("nsamps", _LENGTHS)
 def test_window_power(nsamps: int) -> None:
     """Mean power of each bin, over the samples it has; for real and complex beams."""
     z = noise(6, nsamps, 4)
-    power = window_power(z, W, O)
+    power = window_power(z, cut_bins(nsamps, W, O))
     assert len(power) == nsamps // 17
     for m in range(len(power)):
         want = (np.abs(z[m * 17 : min(m * 17 + W, nsamps)]) ** 2).mean(axis=0)
         np.testing.assert_allclose(power[m], want, rtol=1e-13)
-    np.testing.assert_allclose(window_power(np.abs(z), W, O), power, rtol=1e-13)
+    np.testing.assert_allclose(window_power(np.abs(z), cut_bins(nsamps, W, O)), power, rtol=1e-13)
+    np.testing.assert_array_equal(_sums(z, 8).power, power)
 
 
 @pytest.mark.parametrize("nsamps", [*_LENGTHS, 12])
 def test_lagged_autocovariance(nsamps: int) -> None:
     """Bins of products shrink at the end and may repeat one product."""
     z = noise(7, nsamps, 4)
-    covariance = lagged_autocovariance(z, W, O, 8)
+    covariance = _sums(z, 8).autocovariance
     r = np.arange(1.0, nsamps + 1)
     rc = window_ranges(r, lagged_bins(nsamps, W, O, 8))
     assert len(covariance) == len(rc) == nsamps // 17
@@ -121,19 +130,6 @@ def test_lagged_autocovariance(nsamps: int) -> None:
         want = (z[start:stop] * z[start + 8 : stop + 8].conj()).mean(axis=0)
         np.testing.assert_allclose(covariance[m], want, atol=1e-14)
         assert rc[m] == pytest.approx(r[start:stop].mean(), rel=1e-14)
-
-
-def test_lagged_autocovariance_and_nan() -> None:
-    """NaN products are left out when asked, and spoil their bins otherwise."""
-    z = noise(8, 200, 3)
-    z[50:60, 1] = np.nan
-    z[:, 2] = np.nan
-    plain, aware = (lagged_autocovariance(z, W, O, 8, nan_aware=flag) for flag in (False, True))
-    products = z[:-8] * z[8:].conj()
-    assert np.isnan(plain[:, 1]).any()
-    np.testing.assert_allclose(aware[:, 0], plain[:, 0], rtol=1e-13)
-    np.testing.assert_allclose(aware[2, 1], np.nanmean(products[34:68, 1]), rtol=1e-13)
-    assert np.isnan(aware[:, 2]).all()
 
 
 @pytest.mark.parametrize("rows", [1, 5, 8, 64, 1000])
@@ -146,8 +142,9 @@ def test_sums_do_not_depend_on_the_blocks(rows: int, lag: int, O: int) -> None: 
     sums = WindowSums(power, lagged, lag, 3)
     for first in range(0, len(z), rows):
         sums.add(z[first : first + rows])
-    np.testing.assert_array_equal(sums.power, window_power(z, W, O))
-    np.testing.assert_array_equal(sums.autocovariance, lagged_autocovariance(z, W, O, lag))
+    whole = _sums(z, lag, O)
+    np.testing.assert_array_equal(sums.power, whole.power)
+    np.testing.assert_array_equal(sums.autocovariance, whole.autocovariance)
 
 
 def test_some_windows_need_their_rows_only() -> None:
@@ -157,16 +154,16 @@ def test_some_windows_need_their_rows_only() -> None:
     sums = WindowSums(power, lagged, 8, 3, first=68)
     sums.add(z[68:200])
     sums.add(z[200 : int(lagged.stop[-1]) + 8])
-    np.testing.assert_array_equal(sums.power, window_power(z, W, O)[some])
-    np.testing.assert_array_equal(sums.autocovariance, lagged_autocovariance(z, W, O, 8)[some])
+    whole = _sums(z, 8)
+    np.testing.assert_array_equal(sums.power, whole.power[some])
+    np.testing.assert_array_equal(sums.autocovariance, whole.autocovariance[some])
 
 
 def test_no_number_spoils_its_beam_only() -> None:
     """A beam without a calibration has no sums; its neighbours keep theirs."""
     z = noise(11, 200, 3)
     z[:, 1] = np.nan
-    sums = WindowSums(cut_bins(200, W, O), lagged_bins(200, W, O, 8), 8, 3)
-    sums.add(z)
+    sums = _sums(z, 8)
     assert np.isnan(sums.power[:, 1]).all()
     assert np.isnan(sums.autocovariance[:, 1]).all()
     assert np.isfinite(sums.power[:, ::2]).all()
@@ -205,5 +202,5 @@ def test_receding_scatterer_has_positive_velocity() -> None:
     """Echo phase exp(-i 2 k r) of a scatterer that recedes at 0.5 m/s gives +0.5 m/s."""
     k = 2 * np.pi * 396e3 / 1468
     z = np.exp(-2j * k * 0.5 * np.arange(300) / FS)[:, None]
-    velocity = velocity_scale(396e3, FS, 1468, 8) * np.angle(lagged_autocovariance(z, W, O, 8))
+    velocity = velocity_scale(396e3, FS, 1468, 8) * np.angle(_sums(z, 8).autocovariance)
     np.testing.assert_allclose(velocity, 0.5, rtol=1e-11)

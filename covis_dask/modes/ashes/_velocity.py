@@ -10,7 +10,7 @@ from covis_dask.sonar._types import Complex, Real
 from covis_dask.sonar.chain import BeamBlock
 from covis_dask.sonar.detect import oscfar, snr_db
 from covis_dask.sonar.stats import PingStatistics
-from covis_dask.sonar.windows import WindowSums, cut_bins, lagged_bins
+from covis_dask.sonar.windows import Bins, WindowSums, cut_bins, lagged_bins, window_power
 
 __all__ = ["DopplerBurst", "DopplerSettings", "Velocities", "VelocityStatistics"]
 
@@ -148,12 +148,16 @@ class VelocityStatistics:
 
     def _sums(self, shape: tuple[int, ...]) -> WindowSums:
         """Return sums over the windows of a ping [N, B]."""
-        settings, nsamps = self._settings, self._nsamps or shape[0]
+        return WindowSums(*self._bins(shape[0]), self._settings.lag, shape[1])
+
+    def _bins(self, rows: int) -> tuple[Bins, Bins]:
+        """Return the windows of power, and of products, that are whole in the first rows of a ping."""
+        settings, nsamps = self._settings, self._nsamps or rows
         power = cut_bins(nsamps, settings.W, settings.O)
         lagged = lagged_bins(nsamps, settings.W, settings.O, settings.lag)
-        whole = np.maximum(power.stop, lagged.stop + settings.lag) <= shape[0]
+        whole = np.maximum(power.stop, lagged.stop + settings.lag) <= rows
         some = slice(0, int(np.count_nonzero(whole)))
-        return WindowSums(power[some], lagged[some], settings.lag, shape[1])
+        return power[some], lagged[some]
 
     def burst(self, noise: Real, *, complete: bool) -> DopplerBurst:
         """Reduce the burst.
@@ -169,19 +173,22 @@ class VelocityStatistics:
         spoilt = not (complete or settings.corrected)
         power_d = pings.fluctuation_power if settings.corrected else pings.fluctuation_power_about_magnitude
         samples = self._intensities(np.abs(pings.mean) ** 2, power_d, noise**2)
-        Ia2 = self._window_power(pings.mean)
+        bins, _ = self._bins(len(pings.mean))
+        Ia2 = window_power(pings.mean, bins)
         # The mean over pings of the window's mean is the window's mean of the mean over pings.
-        Id2 = self._window_power(np.sqrt(pings.fluctuation_power))
+        Id2 = window_power(np.sqrt(pings.fluctuation_power), bins)
         if spoilt:
             Ia2, Id2 = np.full_like(Ia2, np.nan), np.full_like(Id2, np.nan)
-        windows = self._intensities(Ia2, Id2, self._window_power(noise))
+        windows = self._intensities(Ia2, Id2, window_power(noise, bins))
         return DopplerBurst(samples, windows, self._velocities(spoilt=spoilt))
 
     def _velocities(self, *, spoilt: bool) -> Velocities:
         settings, phases = self._settings, self._phases
         if settings.about_mean:
             for s in self._kept:
-                phases.add(self._autocovariance(s - self._pings.mean))
+                sums = self._sums(s.shape)
+                sums.add(s - self._pings.mean)
+                phases.add(sums.autocovariance)
             self._kept.clear()
             if spoilt:  # NaN means: no covariance, no phase
                 nothing = np.full(phases.mean.shape, np.nan)
@@ -192,16 +199,6 @@ class VelocityStatistics:
             settings.scale * phases.deviation,
             phases.total,
         )
-
-    def _window_power(self, z: Complex | Real) -> Real:
-        sums = self._sums(z.shape)
-        sums.add(z.astype(np.complex128, copy=False))
-        return sums.power
-
-    def _autocovariance(self, s: Complex) -> Complex:
-        sums = self._sums(s.shape)
-        sums.add(s)
-        return sums.autocovariance
 
     def _intensities(self, Ia: Real, Id: Real, noise_power: Real) -> Intensities:
         settings, floor = self._settings, np.sqrt(noise_power)
