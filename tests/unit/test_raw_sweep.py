@@ -1,10 +1,5 @@
 """Runs as mode programs see them: the same pings from every archive in every order, and bad pings named."""
 
-import io
-import tarfile
-import threading
-import tracemalloc
-import weakref
 from collections.abc import Callable, Container
 from functools import partial
 from pathlib import Path
@@ -18,15 +13,8 @@ from hypothesis import strategies as st
 
 from covis_dask.errors import (
     ArchiveTruncated,
-    ArchiveUnreadable,
-    ArchiveUnsafe,
-    NoValidPings,
-    RunTimeout,
-    StorageUnavailable,
     SweepIncomplete,
 )
-from covis_dask.raw.archive import Limits
-from covis_dask.raw.record import RecordHeader, pack_record
 from covis_dask.raw.source import ArchiveSource
 from covis_dask.raw.sweep import RawSweep, with_sweep
 from tests.unit._rawruns import (
@@ -42,45 +30,8 @@ from tests.unit._rawruns import (
     store,
     stored,
     table,
-    tar_bytes,
 )
-
-NUMBERS = (1, 2, 3, 5, 6)
-RATE = 34483
-BIN, JSON = "rec_7038_{:06d}.bin", "rec_7000_{:06d}.json"
-
-
-def _replaced(name: str, data: bytes | None, files: Files | None = None) -> Files:
-    """Put other contents into a file of the run; None takes it out."""
-    changed = [
-        (path, data if path.endswith(f"/{name}") else old) for path, old in files or run_files(NUMBERS)
-    ]
-    return [(path, contents) for path, contents in changed if contents is not None]
-
-
-def _ordered(files: Files, first: Callable[[str], int]) -> Files:
-    return sorted(files, key=lambda item: first(item[0].rpartition("/")[2]))
-
-
-def _everything(sweep: RawSweep) -> dict[str, Any]:
-    """Take down all that a mode program can learn, asking in the usual order."""
-    chosen = sweep.common_header(RATE)
-    pings = [
-        (
-            ping.number,
-            ping.fault,
-            None if ping.data is None else ping.data.tolist(),
-            ping.header,
-            ping.record,
-        )
-        for ping in sweep.pings(CHANNELS)
-    ]
-    rows = sweep.table.ping.tolist()
-    return {"common": chosen, "pings": pings, "rows": rows, "sweep": dict(sweep.sweep), "notes": sweep.notes}
-
-
-def _see(source: ArchiveSource, **options: Any) -> dict[str, Any]:
-    return with_sweep(source, NAME, _everything, **options)
+from tests.unit._sweeps import BIN, EXPECTED, JSON, NUMBERS, ordered, replaced, see
 
 
 def _faults(files: Files, wanted: Container[int] | None = None) -> dict[int, str | None]:
@@ -97,9 +48,6 @@ def _faults(files: Files, wanted: Container[int] | None = None) -> dict[int, str
 
     with_sweep(stored("tar", files), NAME, consume)
     return with_sweep(stored("tar", files), NAME, faults)
-
-
-EXPECTED = _see(stored("folder", run_files(NUMBERS)))
 
 
 def test_what_a_run_shows() -> None:
@@ -120,7 +68,7 @@ def test_what_a_run_shows() -> None:
 def test_kinds_agree(kind: str) -> None:
     """Every kind of archive shows the same run, in one pass when it is in the usual order."""
     lines: list[str] = []
-    assert _see(stored(kind, run_files(NUMBERS)), log=lines.append) == EXPECTED
+    assert see(stored(kind, run_files(NUMBERS)), log=lines.append) == EXPECTED
     assert lines == []
 
 
@@ -128,7 +76,7 @@ def test_kinds_agree(kind: str) -> None:
 @given(st.sampled_from(KINDS), st.permutations(run_files(NUMBERS)))
 def test_member_order_never_matters(kind: str, files: Files) -> None:
     """Any order of the members shows the same run, bit by bit."""
-    assert _see(stored(kind, files)) == EXPECTED
+    assert see(stored(kind, files)) == EXPECTED
 
 
 @pytest.mark.parametrize(
@@ -145,20 +93,20 @@ def test_member_order_never_matters(kind: str, files: Files) -> None:
 @pytest.mark.parametrize("kind", ["tar", "tar.gz", "7z"])
 def test_reads_again_when_it_bet_wrong(kind: str, order: Callable[[str], int], reason: str) -> None:
     """Each wrong bet is noticed, said in the log, and mended by reading again."""
-    files = _ordered(run_files(NUMBERS), order)
+    files = ordered(run_files(NUMBERS), order)
     lines: list[str] = []
-    assert _see(stored(kind, files), log=lines.append) == EXPECTED
+    assert see(stored(kind, files), log=lines.append) == EXPECTED
     (line,) = lines
     assert reason in line
 
 
 def test_one_pass_for_interleaved_files() -> None:
     """Header and data of each ping in turn, metadata first: one pass is enough."""
-    files = _ordered(
+    files = ordered(
         run_files(NUMBERS), lambda base: 2 * int(base[9:15]) + base.endswith(".bin") if "rec" in base else 0
     )
     lines: list[str] = []
-    assert _see(stored("tar.gz", files), log=lines.append) == EXPECTED
+    assert see(stored("tar.gz", files), log=lines.append) == EXPECTED
     assert lines == []
 
 
@@ -206,8 +154,8 @@ def test_last_of_equal_names_counts(kind: str, name: str) -> None:
     path, _ = next(item for item in run_files(NUMBERS) if item[0].endswith(name))
     files = run_files(NUMBERS)
     fresh = files.index((path, dict(files)[path]))
-    assert _see(stored(kind, [*files[:fresh], (path, stale), *files[fresh:]])) == EXPECTED
-    assert _see(stored(kind, [*_replaced(name, stale), files[fresh]])) == EXPECTED
+    assert see(stored(kind, [*files[:fresh], (path, stale), *files[fresh:]])) == EXPECTED
+    assert see(stored(kind, [*replaced(name, stale), files[fresh]])) == EXPECTED
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -221,7 +169,7 @@ def test_last_of_equal_names_counts(kind: str, name: str) -> None:
 )
 def test_folder_of_any_name(kind: str, folder: str) -> None:
     """The run's folder may be called anything (science.md 7.1 item 4), or be missing."""
-    assert _see(stored(kind, run_files(NUMBERS, folder))) == EXPECTED
+    assert see(stored(kind, run_files(NUMBERS, folder))) == EXPECTED
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -240,17 +188,17 @@ def test_other_files_are_ignored(kind: str) -> None:
     source = stored(kind, others + run_files(NUMBERS))
     if kind == "folder":
         source = ArchiveSource(source.fs, str(Path(source.path).parent))
-    assert _see(source) == EXPECTED
+    assert see(source) == EXPECTED
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("files", "sentence"),
     [
-        (_replaced("index.csv", None), "index.csv is missing"),
-        (_replaced("index.csv", b"ping,seconds\n"), "lists no ping"),
-        (_replaced("index.csv", table([0])), "lists no ping"),
-        (_replaced("sweep.json", None), "sweep.json is missing"),
+        (replaced("index.csv", None), "index.csv is missing"),
+        (replaced("index.csv", b"ping,seconds\n"), "lists no ping"),
+        (replaced("index.csv", table([0])), "lists no ping"),
+        (replaced("sweep.json", None), "sweep.json is missing"),
         ([("README", b"x")], "sweep.json is missing"),
         (run_files(NUMBERS) + run_files(NUMBERS, "again"), "2 folders"),
         ([(n, header(sample_rate=9) if "7000" in n else d) for n, d in run_files()], "no rec_7000 header"),
@@ -264,7 +212,7 @@ def test_incomplete_runs(kind: str, files: Files, sentence: str) -> None:
     if kind == "folder" and len(files) > 20:
         source = ArchiveSource(source.fs, str(Path(source.path).parent))
     with pytest.raises(SweepIncomplete, match=sentence):
-        _see(source)
+        see(source)
 
 
 def test_incomplete_runs_are_noticed_unasked() -> None:
@@ -272,16 +220,16 @@ def test_incomplete_runs_are_noticed_unasked() -> None:
     for name in ("index.csv", "sweep.json"):
         for kind in KINDS:
             with pytest.raises(SweepIncomplete, match=name):
-                with_sweep(stored(kind, _replaced(name, None)), NAME, lambda _: None)
+                with_sweep(stored(kind, replaced(name, None)), NAME, lambda _: None)
 
 
 def test_common_header_is_the_first_that_fits() -> None:
     """Headers that cannot be used, or have another rate, are passed over in the order of names (3.1)."""
-    files = _replaced(JSON.format(1), b"{")
-    files = _replaced(JSON.format(2), header(sample_rate=34485), files)
-    files = _replaced(JSON.format(3), header(sample_rate=34482, ping_num=33), files)
+    files = replaced(JSON.format(1), b"{")
+    files = replaced(JSON.format(2), header(sample_rate=34485), files)
+    files = replaced(JSON.format(3), header(sample_rate=34482, ping_num=33), files)
     for kind in KINDS:
-        seen = _see(stored(kind, files))
+        seen = see(stored(kind, files))
         assert seen["common"].fields["ping_num"] == 33
         assert [ping[3] is None for ping in seen["pings"]] == [True, False, False, False, False]
         (note,) = seen["notes"]
@@ -291,7 +239,7 @@ def test_common_header_is_the_first_that_fits() -> None:
 def test_missing_json_leaves_the_ping() -> None:
     """A ping without its json comes without a header: whether it is bad is up to the mode (Q22)."""
     for kind in KINDS:
-        seen = _see(stored(kind, _replaced(JSON.format(3), None)))
+        seen = see(stored(kind, replaced(JSON.format(3), None)))
         assert [ping[0] for ping in seen["pings"] if ping[3] is None] == [3]
         assert all(ping[1] is None for ping in seen["pings"])
 
@@ -299,7 +247,7 @@ def test_missing_json_leaves_the_ping() -> None:
 def test_missing_bin_is_no_ping() -> None:
     """A row without a bin is passed over; the others keep their own rows (Q22, Q38)."""
     for kind in KINDS:
-        seen = _see(stored(kind, _replaced(BIN.format(2), None)))
+        seen = see(stored(kind, replaced(BIN.format(2), None)))
         assert seen["pings"] == [ping for ping in EXPECTED["pings"] if ping[0] != 2]
         assert seen["notes"] == ()
 
@@ -308,7 +256,7 @@ def test_bin_without_row_is_left_out() -> None:
     """A bin that the table does not list is left out, with a note in the log."""
     for kind in KINDS:
         lines: list[str] = []
-        seen = _see(stored(kind, _replaced("index.csv", table([0, 1, 3, 6]))), log=lines.append)
+        seen = see(stored(kind, replaced("index.csv", table([0, 1, 3, 6]))), log=lines.append)
         assert [ping[0] for ping in seen["pings"]] == [1, 3, 6]
         assert lines == ["left out, not in index.csv: pings 2, 5"]
 
@@ -320,16 +268,16 @@ def test_unlisted_pings() -> None:
         assert len(list(sweep.pings(CHANNELS))) == 3
         return sweep.unlisted
 
-    files = _replaced("index.csv", table([0, 1, 3, 6]))
+    files = replaced("index.csv", table([0, 1, 3, 6]))
     for kind in KINDS:
         assert with_sweep(stored(kind, files), NAME, consume) == (2, 5)
 
 
 def test_table_out_of_order_rules() -> None:
     """Pings come in the order of the table, also where that is not the order of numbers."""
-    files = _replaced("index.csv", table([3, 1, 6, 5, 2]))
+    files = replaced("index.csv", table([3, 1, 6, 5, 2]))
     for kind in KINDS:
-        assert [ping[0] for ping in _see(stored(kind, files))["pings"]] == [3, 1, 6, 5, 2]
+        assert [ping[0] for ping in see(stored(kind, files))["pings"]] == [3, 1, 6, 5, 2]
 
 
 @pytest.mark.parametrize(
@@ -348,15 +296,15 @@ def test_table_out_of_order_rules() -> None:
 def test_bad_pings(data: bytes, sentence: str) -> None:
     """A faulty ping says what is wrong, has no data, and does not touch the others (4.0.2, Q21)."""
     for wanted in (None, {1, 2}, ()):
-        faults = _faults(_replaced(BIN.format(2), data), wanted)
+        faults = _faults(replaced(BIN.format(2), data), wanted)
         assert sentence in str(faults.pop(2))
         assert faults == dict.fromkeys((1, 3, 5, 6))
 
 
 def test_first_sound_ping_sets_the_length() -> None:
     """The run's length is that of its first sound ping, wanted or not, not that of a faulty one before it."""
-    files = _replaced(BIN.format(1), record(1, nsamps=9, keep=-1))
-    files = _replaced(BIN.format(2), record(2, nsamps=7), files)
+    files = replaced(BIN.format(1), record(1, nsamps=9, keep=-1))
+    files = replaced(BIN.format(2), record(2, nsamps=7), files)
     for wanted in (None, {5}):
         faults = _faults(files, wanted)
         assert "8 of 9" in str(faults[1])
@@ -378,7 +326,7 @@ def test_faults_do_not_spread(faults: dict[int, str], kind: str, random: Any) ->
     files = run_files(NUMBERS)
     for number, fault in faults.items():
         if fault.endswith("json"):
-            files = _replaced(JSON.format(number), None if fault == "no json" else b"[]", files)
+            files = replaced(JSON.format(number), None if fault == "no json" else b"[]", files)
         else:
             changed = {
                 "missing": None,
@@ -387,10 +335,10 @@ def test_faults_do_not_spread(faults: dict[int, str], kind: str, random: Any) ->
                 "channels": record(number, nelems=3),
                 "length": record(number, nsamps=5),
             }[fault]
-            files = _replaced(BIN.format(number), changed, files)
+            files = replaced(BIN.format(number), changed, files)
     random.shuffle(files)
     good = [number for number in NUMBERS if faults.get(number, "json").endswith("json")]
-    pings = {ping[0]: ping for ping in _see(stored(kind, files))["pings"]}
+    pings = {ping[0]: ping for ping in see(stored(kind, files))["pings"]}
     lengths = [number for number in NUMBERS if faults.get(number) == "length"]
     if lengths and lengths[0] < min(good, default=9):
         return  # then the odd one sets the length, which has its own test
@@ -398,229 +346,6 @@ def test_faults_do_not_spread(faults: dict[int, str], kind: str, random: Any) ->
         expected = EXPECTED["pings"][NUMBERS.index(number)]
         assert pings[number][:3] == expected[:3]
         assert pings[number][3] == (expected[3] if number not in faults else None)
-
-
-def test_truncated_tar_is_noticed_anywhere() -> None:
-    """A plain tar cut off anywhere is truncated, also between members, where the missing files tell."""
-    data = tar_bytes(run_files(NUMBERS))
-    content_end = len(data.rstrip(b"\0"))
-    for cut in range(0, len(data), 64):
-        if cut < content_end:
-            with pytest.raises(ArchiveTruncated):
-                _see(store(data[:cut], "tar"))
-        else:
-            assert _see(store(data[:cut], "tar")) == EXPECTED
-    early = _ordered(run_files(NUMBERS), lambda base: base.endswith(".bin"))
-    cut = len(tar_bytes(early[:-1]).rstrip(b"\0"))
-    with pytest.raises(ArchiveTruncated, match="1 of 5 pings"):
-        _see(store(tar_bytes(early)[: cut + -cut % 512], "tar"))
-
-
-def test_result_of_a_damaged_archive_is_thrown_away() -> None:
-    """A checksum that fails at the very end counts, though all pings have been seen."""
-    data = pack("tar.gz", run_files(NUMBERS))
-    with pytest.raises(ArchiveUnreadable):
-        _see(store(data[:-7] + bytes([data[-7] ^ 1]) + data[-6:], "tar.gz"))
-
-
-def _fail_without_header(sweep: RawSweep) -> int:
-    if any(ping.header is None for ping in sweep.pings(CHANNELS)):
-        raise NoValidPings("no ping has a header")
-    return 1
-
-
-def test_failures_are_verified() -> None:
-    """A failure that a wrong bet led to is not the run's: the archive is read again."""
-    files = _ordered(run_files(NUMBERS), lambda base: base.startswith("rec_7000"))
-    assert with_sweep(stored("tar.gz", files), NAME, _fail_without_header) == 1
-    with pytest.raises(NoValidPings):
-        with_sweep(stored("tar.gz", _replaced(JSON.format(6), None)), NAME, _fail_without_header)
-
-
-def test_empty_table_may_be_followed_by_the_real_one() -> None:
-    """A first index.csv without rows is no verdict when a second one follows."""
-    files = run_files(NUMBERS)
-    for kind in ("tar", "tar.gz", "7z"):
-        assert _see(stored(kind, [(f"{NAME}/index.csv", b"ping\n"), *files[1:], files[0]])) == EXPECTED
-
-
-@pytest.mark.parametrize("kind", ["tar.gz", "7z"])
-def test_a_broken_archive_stays_broken(kind: str) -> None:
-    """A program that reads on after a failure, or makes another error of it, does not hide it."""
-
-    def read_on(sweep: RawSweep) -> None:
-        try:
-            for _ in sweep.pings(CHANNELS):
-                pass
-        except ArchiveTruncated:
-            sweep.finish()
-
-    def disguise(sweep: RawSweep) -> None:
-        try:
-            for _ in sweep.pings(CHANNELS):
-                pass
-        except ArchiveTruncated:
-            raise NoValidPings("nothing came") from None
-
-    data = pack(kind, run_files(NUMBERS))
-    for consume in (read_on, disguise):
-        with pytest.raises(ArchiveTruncated):
-            with_sweep(store(data[:-20], kind), NAME, consume)
-
-
-def test_stopping_is_not_delayed() -> None:
-    """A time limit stops at once: the rest of the archive is not read for its sake."""
-    calls = []
-
-    def consume(sweep: RawSweep) -> None:
-        calls.append(next(iter(sweep.pings(CHANNELS))).number)
-        raise RunTimeout("too long")
-
-    data = pack("tar.gz", run_files(NUMBERS))
-    with pytest.raises(RunTimeout):
-        with_sweep(store(data[:-7] + b"\xff" + data[-6:], "tar.gz"), NAME, consume)
-    assert calls == [1]
-
-
-def test_input_folder_is_left_alone(tmp_path: Path) -> None:
-    """A user's folder is never changed or deleted (Q47)."""
-    root = tmp_path / NAME
-    root.mkdir()
-    for name, data in run_files(NUMBERS):
-        (tmp_path / name).write_bytes(data)
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-    assert _see(ArchiveSource(fsspec.filesystem("file"), str(root))) == EXPECTED
-    assert _see(ArchiveSource(fsspec.filesystem("file"), str(tmp_path))) == EXPECTED
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
-
-
-@pytest.mark.parametrize("kind", ["tar.gz", "7z"])
-def test_spool_is_anonymous_and_limited(kind: str, tmp_path: Path) -> None:
-    """Sorting uses the scratch folder, leaves nothing in it, and stays below its limit."""
-    source = stored(kind, run_files(NUMBERS)[::-1])
-    assert _see(source, scratch=tmp_path) == EXPECTED
-    assert list(tmp_path.iterdir()) == []
-    with pytest.raises(ArchiveUnsafe, match="max_spool_bytes"):
-        _see(source, scratch=tmp_path, limits=Limits(max_spool_bytes=200))
-    with pytest.raises(StorageUnavailable, match="scratch"):
-        _see(source, scratch=tmp_path / "gone")
-
-
-def test_tar_and_folder_need_no_spool(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where files can be read in place, nothing is copied."""
-    monkeypatch.setattr("covis_dask.raw._indexed.tempfile.TemporaryFile", None)
-    for kind in ("tar", "folder"):
-        assert _see(stored(kind, run_files(NUMBERS)[::-1])) == EXPECTED
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_texts_are_limited(kind: str) -> None:
-    """What is kept in memory has limits of its own: one file, and all of them."""
-    for limits in (Limits(max_text_bytes=100), Limits(max_texts_bytes=600)):
-        with pytest.raises(ArchiveUnsafe, match="max_text"):
-            _see(stored(kind, run_files(NUMBERS)), limits=limits)
-
-
-@pytest.mark.parametrize("kind", ["tar", "tar.gz", "7z"])
-def test_hostile_member_anywhere_refuses_the_run(kind: str) -> None:
-    """One evil member at the very end, and the whole run is refused."""
-    files = run_files(NUMBERS)
-    with pytest.raises(ArchiveUnsafe):
-        _see(stored(kind, files), limits=Limits(max_members=len(files) - 1))
-    if kind != "7z":
-        link = tarfile.TarInfo("link")
-        link.type, link.linkname = tarfile.SYMTYPE, "/"
-        with pytest.raises(ArchiveUnsafe):
-            _see(store(tar_bytes([*files, (link, b"")]), kind))
-
-
-def _big_run(pings: int, nsamps: int, nelems: int) -> Files:
-    data = np.zeros((nsamps, nelems, 2), np.int16)
-    numbers = range(1, pings + 1)
-    files = [(f"{NAME}/index.csv", table(numbers))]
-    files += [(f"{NAME}/{JSON.format(n)}", header()) for n in numbers]
-    for n in numbers:
-        fixed = RecordHeader(n, n, nelems, nsamps, nelems, 0, nsamps - 1, 16)
-        files.append((f"{NAME}/{BIN.format(n)}", pack_record(fixed, data)))
-    return [*files, (f"{NAME}/sweep.json", b"{}")]
-
-
-@pytest.mark.parametrize("kind", ["tar", "tar.gz", "7z"])
-@pytest.mark.parametrize("backwards", [False, True])
-def test_memory_is_bounded(kind: str, backwards: bool, tmp_path: Path) -> None:
-    """Memory does not grow with the number of pings, in one pass or two."""
-    nsamps, nelems = 250, 128  # 128 kB in the file, 512 kB decoded
-    peaks = []
-    for pings in (12, 48):
-        files = _big_run(pings, nsamps, nelems)
-        path = tmp_path / f"run{pings}.{kind}"
-        path.write_bytes(pack(kind, files[::-1] if backwards else files))
-        source = ArchiveSource(fsspec.filesystem("file"), str(path))
-        tracemalloc.start()
-        with_sweep(source, NAME, lambda sweep: sum(1 for _ in sweep.pings(128)), scratch=tmp_path)
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
-    ping = 16 * nsamps * nelems
-    # 36 pings more; a few of their buffers may differ, but not all of them stay.
-    assert peaks[1] < peaks[0] + 4 * ping
-
-
-def test_no_decoded_ping_is_kept() -> None:
-    """Nothing here holds on to a ping that has been given out."""
-
-    def consume(sweep: RawSweep) -> int:
-        pings = iter(sweep.pings(CHANNELS))
-        ping = next(pings)
-        assert ping.samples is not None
-        alive = [weakref.ref(ping.samples.values)]
-        for number in NUMBERS[1:]:
-            del ping
-            assert alive[-1]() is None
-            ping = next(pings)
-            assert ping.samples is not None
-            alive.append(weakref.ref(ping.samples.values))
-            assert ping.number == number
-        return len(alive)
-
-    for kind in KINDS:
-        assert with_sweep(stored(kind, run_files(NUMBERS)), NAME, consume) == len(NUMBERS)
-
-
-def test_no_thread_stays() -> None:
-    """Neither a failing program nor a second pass leaves a thread of a 7z behind."""
-
-    def fail(sweep: RawSweep) -> None:
-        next(iter(sweep.pings(CHANNELS)))
-        raise KeyError
-
-    for files in (run_files(NUMBERS), run_files(NUMBERS)[::-1]):
-        with pytest.raises(KeyError):
-            with_sweep(stored("7z", files), NAME, fail)
-        assert _see(stored("7z", files)) == EXPECTED
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("covis")]
-
-
-def test_store_that_breaks_off_is_not_read_again() -> None:
-    """A store that breaks off in the middle ends the run as unavailable; nothing is computed twice."""
-    calls = []
-
-    class Breaking(io.BytesIO):
-        def read(self, size: int | None = -1, /) -> bytes:
-            if self.tell() > 4000:
-                raise OSError("reset")
-            return super().read(min(size or 0, 2000))
-
-    class Store:
-        def isdir(self, _: str) -> bool:
-            return False
-
-        def open(self, _: str, __: str) -> io.BytesIO:
-            calls.append(1)
-            return Breaking(tar_bytes(run_files(NUMBERS)))
-
-    with pytest.raises(StorageUnavailable):
-        _see(ArchiveSource(Store(), "run.tar"))
-    assert calls == [1]
 
 
 def _bad_pings(channels: int, sweep: RawSweep) -> tuple[list[int], int]:
