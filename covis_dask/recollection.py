@@ -1,7 +1,6 @@
 """What the store remembers of runs: hosts, sizes and times, for a report that is made again."""
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -10,8 +9,6 @@ from covis_dask.storage import ProductStore
 from covis_dask.task import FAILURE, MANIFEST, RunOutcome
 
 __all__ = ["remember"]
-
-_AT_ONCE = 16
 
 
 def remember(outcomes: Sequence[RunOutcome], store: ProductStore, batch: str) -> tuple[RunOutcome, ...]:
@@ -30,18 +27,17 @@ def remember(outcomes: Sequence[RunOutcome], store: ProductStore, batch: str) ->
     CovisError
         When the store does not answer.
     """
-
-    def completed(outcome: RunOutcome) -> RunOutcome:
-        if outcome.seconds or not outcome.path or outcome.state not in {"done", "failed", "quarantined"}:
-            return outcome
-        name = MANIFEST if outcome.state == "done" else FAILURE
-        found = store.read_json(f"{outcome.path}/{name}")
-        if not isinstance(found, Mapping) or found.get("batch") != batch:
-            return outcome
-        return replace(outcome, **_known(found))
-
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
-        return tuple(threads.map(completed, outcomes))
+    notes = {
+        outcome.basename: f"{outcome.path}/{MANIFEST if outcome.state == 'done' else FAILURE}"
+        for outcome in outcomes
+        if outcome.path and not outcome.seconds and outcome.state in {"done", "failed", "quarantined"}
+    }
+    known = {
+        basename: _known(found)
+        for basename, found in zip(notes, store.read_jsons(notes.values()), strict=True)
+        if isinstance(found, Mapping) and found.get("batch") == batch
+    }
+    return tuple(replace(outcome, **known.get(outcome.basename, {})) for outcome in outcomes)
 
 
 def _known(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -165,13 +165,10 @@ def compared(report: Report, store: ProductStore) -> Report:
     """
     if report.batch.settings.get("engine") != "both":
         return report
-    found: dict[str, Any] = {}
-    for outcome in report.outcomes:
-        if outcome.state in {"done", "already"}:
-            # Those that the plan found done have no path in their outcome.
-            document = store.read_json(f"{product_path(report.prefix, outcome.basename)}/{COMPARISON}")
-            if document is not None:
-                found[outcome.basename] = document
+    done = [outcome.basename for outcome in report.outcomes if outcome.state in {"done", "already"}]
+    # Those that the plan found done have no path in their outcome.
+    documents = store.read_jsons(f"{product_path(report.prefix, basename)}/{COMPARISON}" for basename in done)
+    found = {basename: one for basename, one in zip(done, documents, strict=True) if one is not None}
     return replace(report, comparison=summarise(found))
 
 
