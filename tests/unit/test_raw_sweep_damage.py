@@ -184,6 +184,16 @@ def _big_run(pings: int, nsamps: int, nelems: int) -> Files:
     return [*files, (f"{NAME}/sweep.json", b"{}")]
 
 
+def _peak(source: ArchiveSource, scratch: Path) -> int:
+    """Return the most memory that a look at all pings has taken, bytes."""
+    tracemalloc.start()
+    try:
+        with_sweep(source, NAME, lambda sweep: sum(1 for _ in sweep.pings(128)), scratch=scratch)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
 @pytest.mark.parametrize("kind", ["tar", "tar.gz", "7z"])
 @pytest.mark.parametrize("backwards", [False, True])
 def test_memory_is_bounded(kind: str, backwards: bool, tmp_path: Path) -> None:
@@ -195,10 +205,8 @@ def test_memory_is_bounded(kind: str, backwards: bool, tmp_path: Path) -> None:
         path = tmp_path / f"run{pings}.{kind}"
         path.write_bytes(pack(kind, files[::-1] if backwards else files))
         source = ArchiveSource(fsspec.filesystem("file"), str(path))
-        tracemalloc.start()
-        with_sweep(source, NAME, lambda sweep: sum(1 for _ in sweep.pings(128)), scratch=tmp_path)
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
+        # Threads that earlier tests have left, and first imports, count as well; not three times.
+        peaks.append(min(_peak(source, tmp_path) for _ in range(3)))
     ping = 16 * nsamps * nelems
     # 36 pings more; a few of their buffers may differ, but not all of them stay.
     assert peaks[1] < peaks[0] + 4 * ping
