@@ -28,6 +28,8 @@ BeamBlock = tuple[slice, NDArray[np.complexfloating[Any, Any]]]
 _ORDER = 4
 _ROWS = 192
 _FORGOTTEN = 1e-17
+_LINE = 64
+"""Bytes of a line of the cache."""
 
 
 class PingChain:
@@ -143,11 +145,14 @@ class PingChain:
         """Return sums and differences of the pairs of elements, filtered; [count, 2, E / 2]."""
         pad = lowpass.padding if lowpass.zero_phase else 0
         needed = (count - 1) * lowpass.decimation + 1 + max(self._memory, pad)
-        values = values[:needed]
+        # Recorded samples begin anywhere in a line of the cache. The few elements that are filtered together
+        # would lie in two lines, and be fetched twice: that takes ten times as long as this copy.
+        samples = self._buffer("samples", (min(needed, len(values)), values.shape[1]), values.dtype)
+        np.copyto(samples, values[:needed])
         shape = (count, 2, values.shape[1] // 4)
         even, odd = (self._buffer(name, shape, self._real) for name in ("even", "odd"))
         filter_pairs(
-            values.view(np.int32),
+            samples.view(np.int32),
             scale * math.cos(phase),
             -scale * math.sin(phase),
             bool(self.beams.weights[-1] == 0),
@@ -156,7 +161,7 @@ class PingChain:
             self._rest,
             pad if lowpass.zero_phase else -1,
             lowpass.decimation,
-            self._buffer("scratch", (len(values) + 2 * pad + 1, 4 * PAIRS), self._real),
+            self._buffer("scratch", (len(samples) + 2 * pad + 1, 4 * PAIRS), self._real),
             even,
             odd,
         )
@@ -170,8 +175,15 @@ class PingChain:
         """Return room of this shape, the same every time: fresh memory would cost as much as the work."""
         size = math.prod(shape)
         if name not in self._room or self._room[name].size < size:
-            self._room[name] = np.empty(size, dtype)
+            self._room[name] = _aligned(size, dtype)
         return self._room[name][:size].reshape(shape)
+
+
+def _aligned(size: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return room for so many numbers that begins with a line of the cache."""
+    room = np.empty(size * dtype.itemsize + _LINE, np.uint8)
+    start = -room.ctypes.data % _LINE
+    return room[start : start + size * dtype.itemsize].view(dtype)
 
 
 def _memory(lowpass: Lowpass) -> int:

@@ -2,24 +2,28 @@
 
 A few pings per elevation are simulated in full, for some of the elevations; all others repeat those of the
 nearest one. Decompressor, filter and detector see the statistics of real pings, and no repetition is near
-enough for the compression to notice.
+enough for the compression to notice. Archives are packed as gzip packs them, and noise makes them as large as
+those in the archive of the instrument (science.md section 2.1).
 """
 
 import datetime as dt
-import io
 import math
 import os
+import struct
 import tarfile
 import time
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
-from isal import igzip
+from isal import igzip, isal_zlib
 
 from covis_dask.raw.record import parse_record_header
 from covis_dask.simulate.files import extras, index_csv, ping_header, sweep_json
+from covis_dask.simulate.geometry import Era
+from covis_dask.simulate.instrument import instrument
 from covis_dask.simulate.pack import write_archive
 from covis_dask.simulate.run import RunSpec, simulate
 from covis_dask.simulate.scene import Plume, PointScatterers, Scene
@@ -28,8 +32,9 @@ from covis_dask.simulate.specs import run_spec
 
 __all__ = ["CASES", "Case", "archive_of", "cache_folder", "seven_zip_of"]
 
-_VERSION: Final = "1"
-_LEVEL: Final = 2
+_VERSION: Final = "2"
+_LEVEL: Final = 6
+"""gzip's own choice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +75,16 @@ _STRUCTURE = PointScatterers(((-11.6, -9.6, 6.5), (-10.6, -8.9, 7.5)), (-28.0, -
 _FLOOR = Seafloor(strength=-12.0, bumps=0.12, flow=(FlowPatch(-9.0, 4.0, 2.5, 0.9),), radius=34.0, seed=2)
 
 
+def _spec(
+    era: Era, family: str, noise: float, samples: int, pings: int, pitches: tuple[float, ...] | None = None
+) -> RunSpec:
+    """Describe a run; `noise` (counts, rms) decides how large its archive becomes."""
+    settings = instrument(era, family, noise=noise)
+    return run_spec(era, family, settings=settings, samples=samples, pings=pings, pitches=pitches)
+
+
 def _diffuse(pings: int) -> RunSpec:
-    return run_spec("ASHES", "diffuse", samples=1644, pings=pings)
+    return _spec("ASHES", "diffuse", 1.0, 1644, pings)
 
 
 CASES: Final = {
@@ -81,8 +94,8 @@ CASES: Final = {
             "imaging",
             "Ashes",
             "imaging",
-            run_spec("ASHES", "imaging", samples=3522, pitches=_steps(-19.0, 60.0, 109), pings=4),
-            run_spec("ASHES", "imaging", samples=700, pitches=_steps(-10.0, 40.0, 4), pings=3),
+            _spec("ASHES", "imaging", 2.2, 3522, 4, _steps(-19.0, 60.0, 109)),
+            _spec("ASHES", "imaging", 2.2, 700, 3, _steps(-10.0, 40.0, 4)),
             Scene((_INFERNO,)),
         ),
         Case("diffuse-40", "Ashes", "diffuse", _diffuse(40), _diffuse(12), Scene((_FLOOR,))),
@@ -91,8 +104,8 @@ CASES: Final = {
             "doppler-2014",
             "Endeavour",
             "doppler",
-            run_spec("END", "doppler", samples=3460, pitches=_steps(21.0, 60.0, 79), pings=40),
-            run_spec("END", "doppler", samples=700, pitches=_steps(24.0, 34.0, 3), pings=3),
+            _spec("END", "doppler", 2.2, 3460, 40, _steps(21.0, 60.0, 79)),
+            _spec("END", "doppler", 2.2, 700, 3, _steps(24.0, 34.0, 3)),
             Scene((_GROTTO, _STRUCTURE)),
             modelled=4,
         ),
@@ -100,8 +113,8 @@ CASES: Final = {
             "bathy",
             "Ashes",
             "bathy",
-            run_spec("ASHES", "bathy", samples=3522, pitches=_steps(-58.0, 18.0, 170), pings=2),
-            run_spec("ASHES", "bathy", samples=700, pitches=_steps(-44.0, -20.0, 4), pings=2),
+            _spec("ASHES", "bathy", 0.3, 3522, 2, _steps(-58.0, 18.0, 170)),
+            _spec("ASHES", "bathy", 0.3, 700, 2, _steps(-44.0, -20.0, 4)),
             Scene((replace(_FLOOR, count=600_000),)),
         ),
     )
@@ -137,8 +150,8 @@ def archive_of(case: Case, scale: str, folder: Path | None = None) -> Path:
         home.mkdir(parents=True, exist_ok=True)
         started = time.perf_counter()
         part = path.with_suffix(".part")
-        with igzip.open(part, "wb", compresslevel=_LEVEL) as packed:  # type: ignore[no-untyped-call]
-            _write(case, spec, packed)
+        with part.open("wb") as file:
+            _write(case, spec, file)
         part.replace(path)
         print(f"simulated {path.name}: {path.stat().st_size / 1e6:.0f} MB, {_since(started)}", flush=True)
     return path
@@ -164,12 +177,46 @@ def _since(started: float) -> str:
     return f"{time.perf_counter() - started:.0f} s"
 
 
-def _write(case: Case, spec: RunSpec, file: object) -> None:
-    with tarfile.open(fileobj=file, mode="w|", format=tarfile.USTAR_FORMAT) as tar:  # type: ignore[call-overload]
-        for name, data in _members(case, spec):
-            entry = tarfile.TarInfo(f"{spec.folder}/{name}")
-            entry.size, entry.mtime = len(data), int(dt.datetime(2019, 1, 1, tzinfo=dt.UTC).timestamp())
-            tar.addfile(entry, io.BytesIO(data))
+class _Gzip:
+    """A gzip stream in pieces; a piece that comes again, as the same object, is not compressed again."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._size = self._sum = 0
+        self._packed: dict[int, tuple[bytes, bytes]] = {}
+        file.write(b"\x1f\x8b\x08" + bytes(5) + b"\x00\x03")
+
+    def write(self, piece: bytes, *, again: bool = False) -> None:
+        """Write a piece; `again` keeps what becomes of it."""
+        self._size += len(piece)
+        self._sum = isal_zlib.crc32(piece, self._sum)
+        if id(piece) in self._packed:
+            self._file.write(self._packed[id(piece)][1])
+            return
+        packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+        # Flushed in full it does not refer to what was before, and can stand anywhere.
+        packed = packer.compress(piece) + packer.flush(zlib.Z_FULL_FLUSH)
+        if again:
+            self._packed[id(piece)] = piece, packed
+        self._file.write(packed)
+
+    def close(self) -> None:
+        """Write the end of the stream."""
+        packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+        self._file.write(packer.flush() + struct.pack("<II", self._sum, self._size % (1 << 32)))
+
+
+def _write(case: Case, spec: RunSpec, file: BinaryIO) -> None:
+    packed = _Gzip(file)
+    mtime = int(dt.datetime(2019, 1, 1, tzinfo=dt.UTC).timestamp())
+    for name, data in _members(case, spec):
+        entry = tarfile.TarInfo(f"{spec.folder}/{name}")
+        entry.size, entry.mtime = len(data), mtime
+        packed.write(entry.tobuf(tarfile.USTAR_FORMAT))
+        packed.write(data, again=name.endswith(".bin"))
+        packed.write(bytes(-len(data) % tarfile.BLOCKSIZE))
+    packed.write(bytes(2 * tarfile.BLOCKSIZE))
+    packed.close()
 
 
 def _members(case: Case, spec: RunSpec) -> Iterator[tuple[str, bytes]]:
