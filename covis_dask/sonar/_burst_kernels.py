@@ -12,8 +12,6 @@ from covis_dask.sonar._types import Int, Real
 __all__ = ["add_ping", "echo_strength", "first_peak_of_median", "powers"]
 
 
-_COLUMNS = 8
-"""Columns copied together: they lie in the same lines of the cache."""
 _SKIP = 16
 """Samples passed over at once where none of them is large enough to matter."""
 
@@ -110,55 +108,71 @@ def first_peak_of_median(values: Real, size: int, peaks: Int) -> None:
         Filled with rows.
     """
     nsamps, before = values.shape[0], size // 2
-    columns, window = np.zeros((_COLUMNS, nsamps + size - 1)), np.empty(size)
-    largest = np.empty(-(-columns.shape[1] // _SKIP))
-    for first in range(0, values.shape[1], _COLUMNS):
-        count = min(_COLUMNS, values.shape[1] - first)
-        for t in range(nsamps):
-            for k in range(count):
-                columns[k, before + t] = values[t, first + k]
-        for k in range(count):
-            peaks[first + k] = _first_peak(columns[k], nsamps, size, window, largest)
+    # Zeros lie before the first row and after the last.
+    largest = np.empty((-(-(nsamps + size - 1) // _SKIP), values.shape[1]))
+    for k in range(largest.shape[0]):
+        row = largest[k]
+        row[:] = 0.0 if k * _SKIP < before or (k + 1) * _SKIP > before + nsamps else -math.inf
+        for t in range(max(k * _SKIP - before, 0), min((k + 1) * _SKIP - before, nsamps)):
+            for j in range(row.shape[0]):
+                row[j] = max(row[j], values[t, j])
+    window = np.empty(size)
+    for j in range(values.shape[1]):
+        peaks[j] = _first_peak(values[:, j], size, window, largest[:, j].copy())
 
 
 @kernel
-def _first_peak(column: Real, nsamps: int, size: int, window: Real, largest: Real) -> int:
-    """Return the row of the first largest median of a column, which has zeros at both ends."""
-    top = 0
-    for k in range(largest.shape[0]):
-        largest[k] = -math.inf
-        for t in range(k * _SKIP, min((k + 1) * _SKIP, column.shape[0])):
-            if column[t] > column[top]:
-                top = t
-            largest[k] = max(largest[k], column[t])
-    start = min(max(top - size // 2, 0), nsamps - 1)
+def _first_peak(column: Real, size: int, window: Real, largest: Real) -> int:
+    """Return the row of the first largest median of a column.
+
+    `largest` holds the largest of every so many samples, counted from the start of the first window.
+    """
+    nsamps, before = column.shape[0], size // 2
+    start = min(max(int(np.argmax(largest)) * _SKIP - before, 0), nsamps - 1)
+    for t in range(start, min(start + _SKIP, nsamps)):
+        if column[t] > column[start]:
+            start = t
     # A shade less, so that it is found again if nothing before it is as large.
     best = np.nextafter(_median(column, start, size, window), -math.inf)
-    peak, above = start, 0
-    for k in range(size):
-        above += int(column[k] > best)
+    peak, above = int(start), _above(column, 0, size, best)
     t = 0
     while t < nsamps:
         if above == 0 and t % _SKIP == 0:
-            last = min((t + _SKIP + size - 2) // _SKIP + 1, largest.shape[0])
-            if largest[t // _SKIP : last].max() <= best:
-                t += _SKIP
-                continue
+            k = t // _SKIP
+            while k < largest.shape[0] and largest[k] <= best:
+                k += 1
+            t = max(t, k * _SKIP - size + 1)
+            if t >= nsamps:
+                break
         if t > 0:
-            above += int(column[t + size - 1] > best) - int(column[t - 1] > best)
+            above += int(_at(column, t + size - 1 - before) > best) - int(_at(column, t - 1 - before) > best)
         if above >= size - size // 2:
             median = _median(column, t, size, window)
             if median > best:
-                best, peak, above = median, t, 0
-                for k in range(size):
-                    above += int(column[t + k] > best)
+                best, peak, above = median, t, _above(column, t, size, median)
         t += 1
     return peak
 
 
 @kernel
-def _median(column: Real, first: int, size: int, window: Real) -> float:
-    window[:] = column[first : first + size]
+def _at(column: Real, t: int) -> float:
+    return float(column[t]) if 0 <= t < column.shape[0] else 0.0
+
+
+@kernel
+def _above(column: Real, t: int, size: int, edge: float) -> int:
+    """Return how many samples of the window about row `t` exceed an edge."""
+    above = 0
+    for k in range(t - size // 2, t - size // 2 + size):
+        above += int(_at(column, k) > edge)
+    return above
+
+
+@kernel
+def _median(column: Real, t: int, size: int, window: Real) -> float:
+    """Return the median of the window about row `t`."""
+    for k in range(size):
+        window[k] = _at(column, t - size // 2 + k)
     window.sort()
     median: float = (window[(size - 1) // 2] + window[size // 2]) / 2
     return median

@@ -175,8 +175,7 @@ def deposit(
     cells: NDArray[np.int32],
     numbers: NDArray[np.int32],
     lines: NDArray[np.uint8],
-    places: Real,
-    values: Real,
+    rows: Real,
     lower: Real,
     spacing: Real,
     top: Real,
@@ -196,8 +195,8 @@ def deposit(
         Order in which they count.
     lines : ndarray of uint8, [n]
         A bit for each axis along which a record lies on its lower node.
-    places : ndarray of float64, [n, axes]
-    values : ndarray of float64, [n, V]
+    rows : ndarray of float64, [n, axes + V]
+        Place and values of each record.
     lower, spacing, top : ndarray of float64, [axes]
         First node, spacing, and number of the last node.
     nodes : ndarray of float64, [axes, most nodes]
@@ -213,10 +212,10 @@ def deposit(
     if not lines.any():
         # No two records reach the same cell in the same pass, so each can run all passes at once.
         for n in range(cells.shape[0]):
-            _square_weights(n, lines, places, lower, spacing, top, nodes, squares)
+            _square_weights(n, lines, rows, lower, spacing, top, nodes, squares)
             for corner in range(2**axes):
                 cell = _reached(corner, n, cells, lines, strides)
-                _add(cell, corner, n, squares, values, total, weight)
+                _add(cell, corner, n, squares, rows, total, weight)
         return
     for corner in range(2**axes):
         for n in range(cells.shape[0]):
@@ -227,94 +226,102 @@ def deposit(
         for n in range(cells.shape[0]):
             cell = _reached(corner, n, cells, lines, strides)
             if last[cell] == numbers[n]:
-                _square_weights(n, lines, places, lower, spacing, top, nodes, squares)
-                _add(cell, corner, n, squares, values, total, weight)
+                _square_weights(n, lines, rows, lower, spacing, top, nodes, squares)
+                _add(cell, corner, n, squares, rows, total, weight)
 
 
 @kernel
 def collect(
-    last: NDArray[np.int32],
-    places: Real,
-    values: Real,
+    record: NDArray[np.int32],
+    rows: Real,
     spacing: Real,
     nodes: Real,
     counts: Int,
-    strides: Int,
     divided: Bool,
     total: Real,
     weight: Real,
 ) -> None:
-    """Do what `deposit` does with records none of which lies on a grid line, cell by cell, and divide.
+    """Do what `deposit` does in space, with records none of which lies on a grid line, and divide.
 
-    Every cell is written once, in order, from the records in the cells around it; columns of cells along z
-    that no record can reach are not looked through.
+    Every column of cells along z is written once, from the records in the four columns that reach it.
 
     Parameters
     ----------
-    last : ndarray of int32, [cells]
+    record : ndarray of int32, [cells]
         The record of each cell, -1 where there is none.
-    places, values, spacing, nodes, strides
+    rows, spacing, nodes
         As for `deposit`.
     counts : ndarray of int64, [3]
-        Nodes along each axis; 1 for an axis that is not there.
+        Nodes along each axis.
     divided : ndarray of bool, [V]
         Values whose sums are divided by the weight.
-    total : ndarray of float64, [V, cells]
+    total : ndarray of float32 or float64, [V, cells]
         Filled with the sums; NaN where there is no weight.
-    weight : ndarray of float64, [cells]
+    weight : ndarray of float32 or float64, [cells]
         Filled.
     """
-    axes = spacing.shape[0]
-    corners = 2**axes
-    step, lift = np.zeros((corners, 3), np.int64), np.zeros((corners, 3), np.int64)
-    back = np.zeros(corners, np.int64)
-    for corner in range(corners):
-        for d in range(axes):
-            lift[corner, d] = (corner >> (axes - 1 - d)) & 1
-        for d in range(axes):
-            # In two dimensions the originals exchange the two steps, not the weights (Q2).
-            step[corner, d] = lift[corner, d if axes == 3 else 1 - d]
-            back[corner] += step[corner, d] * strides[d]
-    lift -= step
-    sums, at = np.empty(values.shape[1]), np.zeros(3, np.int64)
     width, height = counts[0], counts[2]
     used = np.zeros(width * counts[1], np.bool_)
     for column in range(used.shape[0]):
         for cell in range(column * height, (column + 1) * height):
-            if last[cell] >= 0:
+            if record[cell] >= 0:
                 used[column] = True
                 break
+    # A record reaches the node above it too, so there is one more.
+    sums, full = np.empty((height + 1, total.shape[0])), np.empty(height + 1)
     for y in range(counts[1]):
         for x in range(width):
-            column = y * width + x
-            near = used[column] or (x > 0 and used[column - 1])
-            near |= y > 0 and (used[column - width] or (x > 0 and used[column - width - 1]))
-            if not near:
-                weight[column * height : (column + 1) * height] = 0.0
-                total[:, column * height : (column + 1) * height] = math.nan
-                continue
+            sums[:], full[:] = 0.0, 0.0
+            for right in range(min(x + 1, 2)):
+                for ahead in range(min(y + 1, 2)):
+                    column = (y - ahead) * width + x - right
+                    if used[column]:
+                        _climb(
+                            record[column * height : (column + 1) * height],
+                            x,
+                            y,
+                            rows,
+                            spacing,
+                            nodes,
+                            sums,
+                            full,
+                        )
+            first = (y * width + x) * height
             for z in range(height):
-                cell = column * height + z
-                at[0], at[1], at[2] = x, y, z
-                sums[:] = 0.0
-                full = 0.0
-                for corner in range(corners):
-                    if x < step[corner, 0] or y < step[corner, 1] or z < step[corner, 2]:
-                        continue
-                    n = last[cell - back[corner]]
-                    if n < 0:
-                        continue
-                    share = 0.0
-                    for d in range(axes):
-                        node = nodes[d, at[d] + lift[corner, d]]
-                        share += (1 - abs(node - places[n, d]) / spacing[d]) ** 2
-                    share = math.sqrt(share)
-                    full += share
-                    for v in range(sums.shape[0]):
-                        sums[v] += share * values[n, v]
-                weight[cell] = full
-                for v in range(sums.shape[0]):
-                    total[v, cell] = math.nan if full == 0 else (sums[v] / full if divided[v] else sums[v])
+                weight[first + z] = full[z]
+                for v in range(total.shape[0]):
+                    if full[z] == 0:
+                        total[v, first + z] = math.nan
+                    else:
+                        total[v, first + z] = sums[z, v] / full[z] if divided[v] else sums[z, v]
+
+
+@kernel
+def _climb(
+    column: NDArray[np.int32],
+    x: int,
+    y: int,
+    rows: Real,
+    spacing: Real,
+    nodes: Real,
+    sums: Real,
+    full: Real,
+) -> None:
+    """Add the shares of the records of a column of cells to the nodes at x and y.
+
+    From the top, so that a node gets what lies above it before what lies below: the order of the passes.
+    """
+    for z in range(column.shape[0] - 1, -1, -1):
+        n = column[z]
+        if n < 0:
+            continue
+        across = _square_weight(nodes[0, x], rows[n, 0], spacing[0])
+        across += _square_weight(nodes[1, y], rows[n, 1], spacing[1])
+        for node in range(z, z + 2):
+            share = math.sqrt(across + _square_weight(nodes[2, node], rows[n, 2], spacing[2]))
+            full[node] += share
+            for v in range(sums.shape[1]):
+                sums[node, v] += share * rows[n, 3 + v]
 
 
 @kernel
@@ -334,7 +341,7 @@ def _reached(corner: int, n: int, cells: NDArray[np.int32], lines: NDArray[np.ui
 def _square_weights(
     n: int,
     lines: NDArray[np.uint8],
-    places: Real,
+    rows: Real,
     lower: Real,
     spacing: Real,
     top: Real,
@@ -343,14 +350,21 @@ def _square_weights(
 ) -> None:
     """Fill in the squared weights of a record for the lower and upper node of each axis."""
     for d in range(lower.shape[0]):
-        node = math.floor(min((places[n, d] - lower[d]) / spacing[d], top[d]))
+        node = math.floor(min((rows[n, d] - lower[d]) / spacing[d], top[d]))
         for k in range(2):
             at = node if (lines[n] >> d) & 1 else node + k
-            squares[d, k] = (1 - abs(nodes[d, at] - places[n, d]) / spacing[d]) ** 2
+            squares[d, k] = _square_weight(nodes[d, at], rows[n, d], spacing[d])
 
 
 @kernel
-def _add(cell: int, corner: int, n: int, squares: Real, values: Real, total: Real, weight: Real) -> None:
+def _square_weight(node: float, place: float, spacing: float) -> float:
+    """Return the squared weight of a place for a node, along one axis."""
+    weight = 1 - abs(node - place) / spacing
+    return weight * weight
+
+
+@kernel
+def _add(cell: int, corner: int, n: int, squares: Real, rows: Real, total: Real, weight: Real) -> None:
     """Add the share of a record to a cell; the weights add up as squares (Q1: not their product)."""
     axes = squares.shape[0]
     share = 0.0
@@ -358,5 +372,5 @@ def _add(cell: int, corner: int, n: int, squares: Real, values: Real, total: Rea
         share += squares[d, (corner >> (axes - 1 - d)) & 1]
     share = math.sqrt(share)
     weight[cell] += share
-    for v in range(values.shape[1]):
-        total[v, cell] += share * values[n, v]
+    for v in range(total.shape[0]):
+        total[v, cell] += share * rows[n, axes + v]

@@ -12,9 +12,6 @@ from covis_dask.sonar._types import Int, Real
 
 __all__ = ["PerBurst", "PerRun"]
 
-# Records of earlier bursts that may pile up before the replaced ones are dropped.
-_SPARE = 1_000_000
-
 
 @dataclass(slots=True, eq=False)
 class _Records:
@@ -25,25 +22,32 @@ class _Records:
     cell, number : ndarray of int32, [n]
     lines : ndarray of uint8, [n]
         A bit for each axis along which a sample lies on its lower node.
-    places : ndarray of float64, [n, axes]
-    values : ndarray of float64, [n, columns]
-        Complex variables take two columns.
+    rows : ndarray of float64, [n, axes + columns]
+        Place, then values; complex variables take two columns.
     """
 
     cell: NDArray[np.int32]
     number: NDArray[np.int32]
     lines: NDArray[np.uint8]
-    places: Real
-    values: Real
+    rows: Real
 
     def __len__(self) -> int:
         return len(self.cell)
 
 
 class _Pile:
-    """Records one after another, in arrays that grow where they lie: a second copy would be too much."""
+    """The records of all bursts so far, in arrays that grow where they lie: a second copy would be too much.
 
-    def __init__(self) -> None:
+    A record takes the place of the one before it in its cell, unless it lies on a grid line.
+
+    Attributes
+    ----------
+    record : ndarray of int32, [cells]
+        Where the record of each cell is, -1 where there is none.
+    """
+
+    def __init__(self, cells: int) -> None:
+        self.record = np.full(cells, -1, np.int32)
         self._count = 0
         self._room: dict[str, NDArray[Any]] = {}
 
@@ -55,21 +59,20 @@ class _Pile:
         return _Records(**{name: room[: self._count] for name, room in self._room.items()})
 
     def add(self, piece: _Records) -> None:
-        stop = self._count + len(piece)
+        """Add the records of a burst."""
+        inner = piece.lines == 0
+        at = np.where(inner, self.record[piece.cell], np.int32(-1))
+        fresh = np.flatnonzero(at < 0)
+        stop = self._count + len(fresh)
+        at[fresh] = np.arange(self._count, stop, dtype=np.int32)
+        self.record[piece.cell[inner]] = at[inner]
         for name in _Records.__slots__:
             part = getattr(piece, name)
             room = self._room.setdefault(name, np.empty((0, *part.shape[1:]), part.dtype))
             if stop > len(room):
                 room.resize((stop + len(room) // 2, *part.shape[1:]), refcheck=False)
-            room[self._count : stop] = part
+            room[at] = part
         self._count = stop
-
-    def keep(self, chosen: Int) -> None:
-        """Drop all but some, given in order."""
-        for room in self._room.values():
-            room[: len(chosen)] = room[chosen]
-            room.resize((len(chosen), *room.shape[1:]), refcheck=False)
-        self._count = len(chosen)
 
 
 class _LastWins(Gridder):
@@ -82,7 +85,7 @@ class _LastWins(Gridder):
 
     def __init__(self, wanted: Wanted) -> None:
         super().__init__(wanted)
-        # For each cell the number of the last sample that reached it.
+        # Room for a number per cell: of the last sample that reached it.
         self._last = np.full(self._size, -1, np.int32)
         # Sums over the passes.
         self._total: Real = np.zeros((0, self._size))
@@ -104,16 +107,13 @@ class _LastWins(Gridder):
             counts = (self._last[cell] == number) & inner
             counts[self._last_of_kind(cell, lines, special)] = True
             kept = np.flatnonzero(counts)
-        records = _Records(
+        columns = [*at[:, kept], *self._as_columns(pick(kept))]
+        return _Records(
             cell[kept],
             np.arange(first_number, first_number + len(kept), dtype=np.int32),
             lines[kept],
-            np.ascontiguousarray(at[:, kept].T),
-            np.stack(self._as_columns(pick(kept)), axis=1).astype(np.float64, copy=False),
+            np.stack(columns, axis=1).astype(np.float64, copy=False),
         )
-        inner = records.lines == 0
-        self._last[records.cell[inner]] = records.number[inner]
-        return records
 
     @staticmethod
     def _last_of_kind(cell: NDArray[np.int32], lines: NDArray[np.uint8], special: Int) -> Int:
@@ -126,15 +126,14 @@ class _LastWins(Gridder):
     def _deposit(self, records: _Records) -> None:
         """Run the passes over records."""
         if not self._weight.size:
-            self._total = np.zeros((records.values.shape[1], self._size))
+            self._total = np.zeros((records.rows.shape[1] - len(self.axes.axes), self._size))
             self._weight = np.zeros(self._size)
         lower, _, spacing, top, strides = self._box
         deposit(
             records.cell,
             records.number,
             records.lines,
-            records.places,
-            records.values,
+            records.rows,
             lower,
             spacing,
             top,
@@ -178,57 +177,31 @@ class PerRun(_LastWins):
 
     def __init__(self, wanted: Wanted) -> None:
         super().__init__(wanted)
-        self._pile = _Pile()
+        self._pile = _Pile(self._size)
         self._number = 0
-        self._compact = 0
 
     def _take(self, places: list[Real], pick: Pick) -> None:
         piece = self._reduce(places, pick, self._number)
         self._number += len(piece)
         self._pile.add(piece)
-        # Replaced records are dropped whenever they may outweigh those that count.
-        if len(self._pile) > 2 * self._compact + _SPARE:
-            self._drop_replaced()
-
-    def _drop_replaced(self) -> None:
-        if len(self._pile):
-            records = self._pile.records()
-            counts = (self._last[records.cell] == records.number) | (records.lines != 0)
-            self._pile.keep(np.flatnonzero(counts))
-        self._compact = len(self._pile)
 
     def finish(self) -> dict[str, Samples]:
         if not len(self._pile):
             return super().finish()
-        if self._pile.records().lines.any():
-            self._drop_replaced()
+        if self.axes.z is None or self._pile.records().lines.any():
             self._deposit(self._pile.records())
             return super().finish()
-        self._collect(self._pile.records())
+        self._collect(self._pile.records().rows)
         grids = {name: self._finished(self._grid(self._total, name)) for name in self.names}
         return {**grids, "w": self._finished(self._weight)}
 
-    def _collect(self, records: _Records) -> None:
-        """Make the finished grids from records none of which lies on a grid line."""
-        # Of the records of a cell the last one stays.
-        self._last[records.cell] = np.arange(len(records), dtype=np.int32)
-        self._total = np.empty((records.values.shape[1], self._size), self._dtype)
+    def _collect(self, rows: Real) -> None:
+        """Make the finished grids, in space, from records none of which lies on a grid line."""
+        self._total = np.empty((rows.shape[1] - 3, self._size), self._dtype)
         self._weight = np.empty(self._size, self._dtype)
         divided = np.ones(len(self._total), np.bool_)
         for name in self.unnormalised:
             divided[self._rows[name]] = False
-        counts = np.ones(3, np.int64)
-        counts[: len(self.axes.axes)] = [len(axis) for axis in self.axes.axes]
-        _, _, spacing, _, strides = self._box
-        collect(
-            self._last,
-            records.places,
-            records.values,
-            spacing,
-            self._nodes,
-            counts,
-            strides,
-            divided,
-            self._total,
-            self._weight,
-        )
+        counts = np.array([len(axis) for axis in self.axes.axes])
+        spacing = self._box[2]
+        collect(self._pile.record, rows, spacing, self._nodes, counts, divided, self._total, self._weight)

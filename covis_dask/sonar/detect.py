@@ -24,7 +24,7 @@ def snr_db(amplitude: Real, floor: Real | float) -> Real:
     return ratio
 
 
-def percentile_hazen(values: Real, q: float, axis: int = 1) -> Real:
+def percentile_hazen(values: Real, q: float, axis: int = 1, *, overwrite_input: bool = False) -> Real:
     """Return Matlab's ``prctile``: the Hazen percentile, NaN left out.
 
     Parameters
@@ -35,6 +35,8 @@ def percentile_hazen(values: Real, q: float, axis: int = 1) -> Real:
         Percent.
     axis : int
         Axis that disappears.
+    overwrite_input : bool
+        The data may be put in another order, which saves a copy.
 
     Returns
     -------
@@ -44,14 +46,14 @@ def percentile_hazen(values: Real, q: float, axis: int = 1) -> Real:
     rows = np.moveaxis(values, axis, -1)
     gaps = np.isnan(rows).any(axis=-1)
     if not gaps.any():
-        return _whole_percentile(rows, q)
+        return _whole_percentile(rows, q, overwrite_input=overwrite_input)
     found = np.empty(gaps.shape)
     found[~gaps] = _whole_percentile(rows[~gaps], q)
     found[gaps] = [_whole_percentile(row[~np.isnan(row)], q) for row in rows[gaps]]
     return found
 
 
-def _whole_percentile(rows: Real, q: float) -> Real:
+def _whole_percentile(rows: Real, q: float, *, overwrite_input: bool = False) -> Real:
     """Percentile along the last axis of data without NaN."""
     n = rows.shape[-1]
     if n == 0:
@@ -60,7 +62,8 @@ def _whole_percentile(rows: Real, q: float) -> Real:
     position = min(max(q / 100 * n + 0.5, 1.0), float(n)) - 1
     low = int(position)
     # NumPy sorts whole short rows with vectors: faster than it, or a kernel, finds two places in them.
-    ordered = np.sort(rows, axis=-1)
+    ordered = rows if overwrite_input else rows.copy()
+    ordered.sort(axis=-1)
     below, above = ordered[..., low], ordered[..., min(low + 1, n - 1)]
     with np.errstate(invalid="ignore"):
         between = below + (above - below) * (position - low)
@@ -114,7 +117,7 @@ def oscfar_at(
     power : ndarray of float64, [n]
         Their powers.
     power_of_rows : callable
-        Returns the powers [k, B] of rows.
+        Returns the powers [k, B] of rows, in an array of their own.
     beams : int
         B.
     least : float
@@ -130,6 +133,6 @@ def oscfar_at(
     strong = np.flatnonzero(power >= least)
     if strong.size:
         rows, of_row = np.unique(places[strong] // beams, return_inverse=True)
-        clutter = percentile_hazen(power_of_rows(rows), percentile)
+        clutter = percentile_hazen(power_of_rows(rows), percentile, overwrite_input=True)
         detected[strong] = _stand_out(power[strong], clutter[of_row], threshold_db)
     return detected

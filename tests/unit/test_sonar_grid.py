@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from covis_dask.sonar._last_wins import _Pile, _Records
 from covis_dask.sonar.grid import GridAxes, make_gridder
 from tests.unit._sonar_reference import PlainGridder
 
@@ -207,20 +208,18 @@ def test_grid_equals_the_plain_passes(scheme: str, space: bool, seed: int, on_li
         np.testing.assert_allclose(got[name], want[name], rtol=1e-11, atol=1e-12)
 
 
-def test_grid_drops_replaced_records(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Dropping the records of earlier bursts on the way changes no bit, and bounds what is kept."""
-    rng = np.random.default_rng(3)
-    axes = GridAxes.from_bounds((-2, 1, 0.5), (0, 2, 0.5), (-1, 2, 0.75))
-    bursts = [_scatter(rng, axes, (60, 5), 0.02) for _ in range(12)]
-    results = []
-    for spare in (10**9, 0):
-        monkeypatch.setattr("covis_dask.sonar._last_wins._SPARE", spare)
-        gridder = make_gridder(axes, ("b",), "ashes")
-        for coords, values in bursts:
-            gridder.add(coords, values)
-        results.append(gridder.finish())
-    for name in ("b", "w"):
-        np.testing.assert_array_equal(results[0][name], results[1][name])
+def test_a_record_replaces_the_one_in_its_cell() -> None:
+    """However many bursts, one record per cell is kept, the last; those on grid lines stay beside it."""
+    pile = _Pile(10)
+    for burst in range(5):
+        numbers = np.arange(3 * burst, 3 * burst + 3, dtype=np.int32)
+        cells, lines = np.array([7, 3, 3], np.int32), np.array([0, 0, 1], np.uint8)
+        pile.add(_Records(cells, numbers, lines, np.outer(numbers, np.ones(4))))
+    found = pile.records()
+    assert sorted(found.number) == [2, 5, 8, 11, 12, 13, 14]
+    np.testing.assert_array_equal(found.rows[:, 0], found.number)
+    np.testing.assert_array_equal(found.number[pile.record[[7, 3]]], [12, 13])
+    assert np.count_nonzero(pile.record >= 0) == 2
 
 
 @settings(max_examples=25, deadline=None)

@@ -81,7 +81,7 @@ def test_first_peaks_are_the_medians(seed: int) -> None:
     """Short columns, odd windows, plateaus, equal peaks: the first maximum of the median filter."""
     rng = np.random.default_rng(seed)
     for nsamps, size in ((1, 20), (15, 20), (16, 5), (17, 2), (33, 1), (200, 20), (201, 7)):
-        values = rng.integers(0, 4, (nsamps, 11)) * rng.choice([0.0, 1.0, 1e6], (nsamps, 11))
+        values = rng.integers(0, 4, (nsamps, 11)) * rng.choice([-1.0, 0.0, 1.0, 1e6], (nsamps, 11))
         peaks = np.zeros(11, np.int64)
         first_peak_of_median(values, size, peaks)
         np.testing.assert_array_equal(peaks, np.argmax(median_filter(values, size), axis=0))
@@ -98,12 +98,13 @@ def test_single_precision_is_near() -> None:
 
 @pytest.mark.parametrize("q", [0.0, 12.5, 65.0, 100.0])
 def test_percentiles_are_numpys(q: float) -> None:
-    """A percentile is NumPy's Hazen percentile, also among negative and equal numbers."""
+    """A percentile is NumPy's Hazen percentile, also among negative and equal numbers, in place or not."""
     rng = np.random.default_rng(1)
     values = rng.normal(size=(40, 37)) * 10.0 ** rng.integers(-12, 12, (40, 1))
     values[3], values[4, ::2] = 1.0, -0.0
     wanted = np.percentile(values, q, axis=1, method="hazen")
     np.testing.assert_allclose(percentile_hazen(values, q), wanted, rtol=1e-12)
+    np.testing.assert_allclose(percentile_hazen(values, q, overwrite_input=True), wanted, rtol=1e-12)
 
 
 def _statistics(seed: int = 0) -> PingStatistics:

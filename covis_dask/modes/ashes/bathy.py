@@ -120,7 +120,7 @@ def bathy_peaks(
         return bathy_burst(mean, calibration, *settings).peak
     beams = mean.view(np.float64)
     powers(beams, room)
-    clutter = percentile_hazen(room, percentile)
+    clutter = percentile_hazen(room, percentile, overwrite_input=True)
     echo_strength(
         beams,
         clutter,

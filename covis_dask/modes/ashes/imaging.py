@@ -105,7 +105,7 @@ def imaging_samples(
 
     return _reduced(
         found,
-        calibration.gain.reshape(-1)[places],
+        calibration.gain_at(places),
         noise_floor,
         detected(np.abs(found.mean) ** 2, lambda rows: np.abs(pings.mean[rows]) ** 2),
         detected(found.fluctuation_power, lambda rows: pings.fluctuation_power_of(rows)),
