@@ -26,7 +26,7 @@ BeamBlock = tuple[slice, NDArray[np.complexfloating[Any, Any]]]
 """Rows of a ping, and their beams [n, B]; overwritten by the next block."""
 
 _ORDER = 4
-_ROWS = 192
+_ROWS = 400
 _FORGOTTEN = 1e-17
 _LINE = 64
 """Bytes of a line of the cache."""
