@@ -25,6 +25,7 @@ from threadpoolctl import threadpool_limits
 from catalog.hosts import preferred
 from catalog.model import RawFile, Run
 from covis_dask import __version__
+from covis_dask._allocator import reused_memory
 from covis_dask.ancillary import open_ancillary
 from covis_dask.config import Location, Settings, load_settings
 from covis_dask.engines import Engine, engine_named
@@ -131,7 +132,7 @@ def process_run(task: RunTask, settings: Settings | None = None) -> RunOutcome:
         Also when anything fails: no exception leaves this function.
     """
     reporter = Reporter(task)
-    with _turn, _one_thread():
+    with _turn, _one_thread(), reused_memory():
         outcome = _process(task, settings, _Stages(reporter))
     reporter.ended(outcome)
     return outcome
