@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from covis_dask.sonar._types import Complex, Int, Real
+from covis_dask.sonar._types import Complex, Real
 from covis_dask.sonar._window_kernels import calibrate
 
 __all__ = ["Calibration", "CalibrationUnavailable", "calibration"]
@@ -63,12 +63,6 @@ class Calibration:
     def gain(self) -> Real:
         """The gain of every sample, [N, B]."""
         return self.range_gain[:, None] * self.beam_gain
-
-    def gain_at(self, places: Int) -> Real:
-        """Return the gain of some samples, counted in the flat array [N, B]."""
-        along, beam = np.divmod(places, len(self.beam_gain))
-        gain: Real = self.range_gain[along] * self.beam_gain[beam]
-        return gain
 
     def of_rows(self, rows: int) -> "Calibration":
         """Return the gains of the first ranges."""

@@ -120,7 +120,7 @@ def test_imaging_looks_at_few_samples() -> None:
     pings, calibration = _statistics(), Calibration(np.linspace(0.1, 3, 600), np.linspace(1, 2, 256))
     whole = imaging_burst(pings, calibration, 0.197, 65.0, 20.0)
     places = np.random.default_rng(2).integers(0, 600 * 256, 5000)
-    some = imaging_samples(pings, calibration, 0.197, 65.0, 20.0, 50.0, places)
+    some = imaging_samples(pings, calibration.gain, 0.197, 65.0, 20.0, 50.0, places)
     wanted, found = whole.intensities.masked(50.0, 1e-9), some.intensities.masked(50.0, 1e-9)
     for name, values in wanted.items():
         np.testing.assert_array_equal(found[name], values.reshape(-1)[places])

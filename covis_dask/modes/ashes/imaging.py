@@ -79,7 +79,7 @@ def imaging_burst(
 
 def imaging_samples(
     pings: PingStatistics,
-    calibration: Calibration,
+    gain: Real,
     noise_floor: float,
     percentile: float,
     threshold: float,
@@ -90,7 +90,11 @@ def imaging_samples(
 
     Parameters
     ----------
-    pings, calibration, noise_floor, percentile, threshold
+    pings : PingStatistics
+        Of the beams [N, B], machine units.
+    gain : ndarray of float64, [N, B]
+        Calibration of each sample; it may have more rows.
+    noise_floor, percentile, threshold
         As for `imaging_burst`.
     snr_thresh : float
         dB; below it samples are masked, so that nobody asks whether they are detected.
@@ -105,7 +109,7 @@ def imaging_samples(
 
     return _reduced(
         found,
-        calibration.gain_at(places),
+        gain.reshape(-1)[places],
         noise_floor,
         detected(np.abs(found.mean) ** 2, lambda rows: np.abs(pings.mean[rows]) ** 2),
         detected(found.fluctuation_power, lambda rows: pings.fluctuation_power_of(rows)),
@@ -166,6 +170,7 @@ class ImagingProgram(BurstProgram):
         names = (*INTENSITIES, "Kp", *(VALID if parameters.corrected else ()))
         self.grid = make_gridder(self.axes, names, scheme_of(parameters), dtype=parameters.precision)
         self._pings = PingStatistics()
+        self._gain: Real = np.empty((0, 0))
         self._rows = 0
 
     def begin(self) -> None:
@@ -184,12 +189,13 @@ class ImagingProgram(BurstProgram):
         """Grid a burst."""
         parameters, scale = self.parameters, self.scale
         noise, detection = parameters.noise, parameters.oscfar
-        calibration = scale.calibration.of_rows(self._rows)
+        if not self._gain.size:
+            self._gain = scale.calibration.gain
 
         def pick(places: Int) -> dict[str, Real]:
             samples = imaging_samples(
                 self._pings,
-                calibration,
+                self._gain,
                 noise.noise_floor,
                 detection.percentile,
                 detection.threshold,
@@ -200,17 +206,15 @@ class ImagingProgram(BurstProgram):
                 samples, noise.snr_thresh, parameters.preset, corrected=parameters.corrected
             )
 
-        self.grid.add_fan(
-            self.setup.fan(attitude), scale.ranges[: self._rows], pick, self._select(calibration)
-        )
+        self.grid.add_fan(self.setup.fan(attitude), scale.ranges[: self._rows], pick, self._select())
         return None
 
-    def _select(self, calibration: Calibration) -> Bool | None:
+    def _select(self) -> Bool | None:
         """Say which samples have a value of Ia and of Id to grid; None means all."""
         parameters = self.parameters
         if parameters.corrected:  # every sample counts, so that the fractions are right
             return None
-        select = None if calibration.valid else np.isfinite(calibration.gain)
+        select = None if self.scale.calibration.valid else np.isfinite(self._gain[: self._rows])
         if parameters.preset == "PP2":
             return select
         high = np.minimum(np.abs(self._pings.mean), np.sqrt(self._pings.fluctuation_power))
