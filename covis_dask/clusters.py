@@ -1,11 +1,13 @@
 """Where tasks run: a local cluster, any scheduler by its address, or a cluster started for the batch."""
 
 import logging
+import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from typing import Any
 
 import dask.config
@@ -163,22 +165,41 @@ def check_versions(client: Client) -> None:
 
 
 @contextmanager
+def _kept_from_ctrl_c() -> Iterator[None]:
+    """Keep Ctrl-C from all processes and threads that begin meanwhile, and from those that these begin.
+
+    A terminal sends it to everybody. The batch alone is to take it, and to end its workers when it is ready;
+    one that comes meanwhile waits.
+    """
+    # Python starts it with the first process otherwise, and lets Ctrl-C through to that thread again.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
 def _started(spec: ClusterSpec) -> Iterator[Any]:
     """Start a cluster, with its workers, and end it."""
     if spec.where == "local":
-        # One run per process with one thread each beats threads (docs/performance.md).
-        with LocalCluster(
-            n_workers=spec.workers or CPU_COUNT,
-            threads_per_worker=1,
-            dashboard_address=_free(spec.dashboard),
-            silence_logs=logging.CRITICAL,
-            resources=dict(spec.resources),
-        ) as cluster:
-            yield cluster
+        with _kept_from_ctrl_c():
+            # One run per process with one thread each beats threads (docs/performance.md).
+            local = LocalCluster(
+                n_workers=spec.workers or CPU_COUNT,
+                threads_per_worker=1,
+                dashboard_address=_free(spec.dashboard),
+                silence_logs=logging.CRITICAL,
+                resources=dict(spec.resources),
+            )
+        with local:
+            yield local
         return
     arguments = dict(dask.config.get(f"covis.cluster.{spec.where}", None) or {})
     try:
-        cluster = KINDS[spec.where](arguments, spec)
+        with _kept_from_ctrl_c():
+            cluster = KINDS[spec.where](arguments, spec)
     except ImportError as error:
         raise ConfigurationError(
             f"--cluster {spec.where} needs a package that is not here ({error.name}): "

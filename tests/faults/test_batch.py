@@ -1,5 +1,6 @@
 """The batch command as a user meets it: good runs, bad runs, interruption, a store that refuses."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -10,6 +11,7 @@ import tarfile
 import time
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]  # comes with Dask
 import pytest
 import xarray as xr
 
@@ -135,6 +137,39 @@ def test_interrupted_batch_goes_on_where_it_stopped(place: Place) -> None:
     assert report["counts"]["done"] + report["counts"]["already"] == 8
     assert len(place.products()) == 8
     assert not list((place.path / "covis-data").rglob("*.part"))
+
+
+def test_interrupted_while_the_workers_start(place: Place) -> None:
+    """Ctrl-C that hits processes which are about to become workers ends the batch as at any other time."""
+    place.store(diffuse(1))
+    place.catalogue()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "covis_dask.batch", "--year", "2014", "--workers", "1"],
+        cwd=place.path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while not _becomes_a_worker(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "the same command goes on where this one stopped" in err
+    assert "EXPECTED          1" in out
+    assert "Traceback" not in err
+    assert not place.products()
+    place.report("--year", "2014", code=0)
+
+
+def _becomes_a_worker(pid: int) -> bool:
+    """Say whether a process has begun one of its workers."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        children = psutil.Process(pid).children(recursive=True)
+        return any("spawn_main" in " ".join(child.cmdline()) for child in children)
+    return False
 
 
 def test_damaged_first_copy_falls_back_to_the_next(place: Place) -> None:
