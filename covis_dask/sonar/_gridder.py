@@ -75,12 +75,16 @@ class Wanted:
         Those of `names` that are not divided by the weight at the end (Q29).
     dtype : dtype
         Of the finished grids, float64 or float32 (complex ones likewise); all sums are float64.
+    fractions : tuple of str
+        Those of `names` of which it also tells, as ``NAME_valid``, in which part of the samples (by weight)
+        they were numbers.
     """
 
     axes: GridAxes
     names: tuple[str, ...]
     unnormalised: frozenset[str]
     dtype: np.dtype[Any]
+    fractions: tuple[str, ...] = ()
 
 
 class Gridder(ABC):
@@ -97,6 +101,7 @@ class Gridder(ABC):
     def __init__(self, wanted: Wanted) -> None:
         axes = wanted.axes
         self.axes, self.names, self.unnormalised = axes, wanted.names, wanted.unnormalised
+        self._fractions = wanted.fractions
         self._dtype = wanted.dtype
         self._size = int(np.prod(axes.shape))
         # One step along x, y, z in the flat grid.
@@ -216,4 +221,5 @@ class Gridder(ABC):
     def _empty(self) -> dict[str, Samples]:
         """Return grids that no sample reached."""
         empty = np.full(self.axes.shape, np.nan)
-        return {**{name: empty.copy() for name in self.names}, "w": np.zeros(self.axes.shape)}
+        names = (*self.names, *(f"{name}_valid" for name in self._fractions))
+        return {**{name: empty.copy() for name in names}, "w": np.zeros(self.axes.shape)}

@@ -56,4 +56,7 @@ class Multilinear(Gridder):
         for number, name in enumerate(self.names):
             weight = self._own[number] if self._owned[number] else self._weight
             grids[name] = self._normalised(name, self._grid(self._total, name), weight)
+            if name in self._fractions:
+                with np.errstate(invalid="ignore"):
+                    grids[f"{name}_valid"] = self._finished(weight / self._weight)
         return {**grids, "w": self._finished(self._weight)}

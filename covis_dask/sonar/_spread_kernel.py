@@ -9,6 +9,9 @@ from covis_dask.sonar._types import Bool, Int, Real
 
 __all__ = ["spread"]
 
+_CORNERS = 8
+"""Of a cell in space; in a plane the last four have no weight. A number known beforehand makes vectors."""
+
 
 @kernel
 def spread(
@@ -47,26 +50,26 @@ def spread(
         Of the samples of a variable, where it keeps them.
     """
     axes, count = places.shape
-    corners, columns, variables = 2**axes, values.shape[0], owned.shape[0]
-    steps, shares = np.zeros(corners, np.int64), np.empty(corners)
-    for corner in range(corners):
+    columns, variables = values.shape[0], owned.shape[0]
+    steps, shares = np.zeros(_CORNERS, np.int64), np.empty(_CORNERS)
+    for corner in range(2**axes):
         for d in range(axes):
             if top[d] > 0:
                 steps[corner] += ((corner >> (axes - 1 - d)) & 1) * strides[d]
     finite = np.empty(variables, np.bool_)
-    sums, all_shares = np.zeros((columns, corners)), np.zeros(corners)
-    own_shares = np.zeros((variables, corners))
+    sums, all_shares = np.zeros((columns, _CORNERS)), np.zeros(_CORNERS)
+    own_shares = np.zeros((variables, _CORNERS))
     open_cell = -1
     for n in range(count + 1):
         cell = -1
-        shares[:] = 1.0
+        shares[:], shares[2**axes :] = 1.0, 0.0
         if n < count:
             cell = 0
             for d in range(axes):
                 node = int(min((places[d, n] - lower[d]) / spacing[d], max(top[d] - 1, 0.0)))
                 part = min(max((places[d, n] - nodes[d, node]) / spacing[d], 0.0), 1.0)
                 cell += node * strides[d]
-                for corner in range(corners):
+                for corner in range(_CORNERS):
                     shares[corner] *= part if (corner >> (axes - 1 - d)) & 1 else 1 - part
         if cell != open_cell:
             if open_cell >= 0:
@@ -79,15 +82,15 @@ def spread(
         for v in range(columns):
             if not math.isfinite(values[v, n]):
                 finite[variable[v]] = False
-        for corner in range(corners):
+        for corner in range(_CORNERS):
             all_shares[corner] += shares[corner]
         for k in range(variables):
             if owned[k] and finite[k]:
-                for corner in range(corners):
+                for corner in range(_CORNERS):
                     own_shares[k, corner] += shares[corner]
         for v in range(columns):
             if finite[variable[v]]:
-                for corner in range(corners):
+                for corner in range(_CORNERS):
                     sums[v, corner] += shares[corner] * values[v, n]
 
 

@@ -24,6 +24,7 @@ def make_gridder(
     scheme: str,
     unnormalised: Collection[str] = (),
     dtype: DTypeLike = np.float64,
+    fractions: Collection[str] = (),
 ) -> Gridder:
     """Return a gridder for variables that share samples and weight (science.md 3.11).
 
@@ -39,12 +40,19 @@ def make_gridder(
         Variables that are not divided by the weight at the end (Q29).
     dtype : dtype
         Of the finished grids, float64 or float32 (complex ones likewise); all sums are float64.
+    fractions : collection of str
+        With ``corrected``: variables of which it also tells, as ``NAME_valid``, in which part of the samples
+        (by weight) they were numbers.
 
     Raises
     ------
     ValueError
-        No such scheme.
+        No such scheme, or one that has no fractions.
     """
     if scheme not in _SCHEMES:
         raise ValueError(f"gridding scheme {scheme!r}: {', '.join(_SCHEMES)} are possible")
-    return _SCHEMES[scheme](Wanted(axes, tuple(names), frozenset(unnormalised), np.dtype(dtype)))
+    if fractions and scheme != "corrected":
+        raise ValueError(f"gridding scheme {scheme!r} does not tell which part of the samples was valid")
+    return _SCHEMES[scheme](
+        Wanted(axes, tuple(names), frozenset(unnormalised), np.dtype(dtype), tuple(fractions))
+    )

@@ -256,6 +256,26 @@ def test_grid_corrected_equals_add_at(seed: int, space: bool) -> None:
         )
 
 
+@pytest.mark.parametrize("space", [False, True])
+def test_fractions_are_those_of_ones_and_zeros(space: bool) -> None:
+    """The part in which a variable is a number is what gridding 1 there and 0 elsewhere gives."""
+    rng = np.random.default_rng(5)
+    axes = GridAxes.from_bounds((-2, 1, 0.5), (0, 2, 0.5), (-1, 2, 0.75) if space else None)
+    with_parts = make_gridder(axes, ("a", "c"), "corrected", fractions=("a", "c"))
+    plain = make_gridder(axes, ("ones",), "corrected")
+    for gaps in (0.0, 0.6):
+        coords, _ = _scatter(rng, axes, (30, 4), 0.1)
+        a = np.where(rng.random((30, 4)) < gaps, np.nan, 1.0)
+        everything = np.ones(a.shape, np.bool_)
+        with_parts.add(coords, {"a": a, "c": np.ones(a.shape)}, everything)
+        plain.add(coords, {"ones": np.isfinite(a).astype(float)}, everything)
+    found = with_parts.finish()
+    np.testing.assert_array_equal(found["a_valid"], plain.finish()["ones"])
+    assert set(np.unique(found["c_valid"][found["w"] > 0])) == {1.0}
+    with pytest.raises(ValueError, match="ashes"):
+        make_gridder(axes, ("a",), "ashes", fractions=("a",))
+
+
 def test_grid_selection_default_and_given() -> None:
     """Without a selection every value must be finite; with one, a NaN elsewhere spoils its cells."""
     coords = (np.array([[0.5], [1.5]]), np.array([[0.5], [0.5]]))

@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 from covis_dask.modes._dataset import Field
 from covis_dask.sonar._types import Bool, Real
 
-__all__ = ["INTENSITIES", "MASKED", "VALID", "Intensities", "blanked", "intensity_fields", "with_fractions"]
+__all__ = ["INTENSITIES", "MASKED", "Intensities", "blanked", "intensity_fields"]
 
 MASKED: Final = 1e-9
 """What the original stores instead of an intensity below a threshold (1/m), and grids like data (Q42)."""
 
 INTENSITIES: Final = ("Ia", "Id", "Ia_filt", "Id_filt")
-VALID: Final = tuple(f"{name}_valid" for name in INTENSITIES)
 """Gridded in `corrected` only: the part of the samples that passed each mask."""
 
 _WORDS: Final = {
@@ -84,14 +83,6 @@ def blanked(values: Mapping[str, Real]) -> dict[str, Real]:
     return {
         name: np.where(value == MASKED, np.nan, value) if name in {"Ia", "Id"} else value
         for name, value in values.items()
-    }
-
-
-def with_fractions(values: Mapping[str, Real]) -> dict[str, Real]:
-    """Return NaN-masked intensities with, for each, 1 where a sample passed its mask and 0 elsewhere."""
-    return {
-        **values,
-        **{f"{name}_valid": np.isfinite(values[name]).astype(np.float64) for name in INTENSITIES},
     }
 
 

@@ -4,16 +4,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
+import xarray as xr
 
 from covis_dask.modes._dataset import Field, Product
+from covis_dask.modes.ashes._bursts import BurstProgram, sweeps_in_yaw
 from covis_dask.modes.ashes._setup import Scale, Setup
 from covis_dask.modes.parameters import GridSpec, Parameters
-from covis_dask.raw.sweep import PingTable
+from covis_dask.raw.sweep import PingTable, RawSweep
 from covis_dask.sonar._types import Bool
 from covis_dask.sonar.bursts import Burst
 from covis_dask.sonar.grid import GridAxes
 
-__all__ = ["add_beams", "add_bursts", "axes_of", "facts_of", "scheme_of"]
+__all__ = ["add_beams", "add_bursts", "axes_of", "facts_of", "finished", "scheme_of"]
 
 _TURNED: Final = (
     "The head was turned in yaw. The original puts all pings of such a run into one burst with one attitude; "
@@ -96,3 +98,12 @@ def facts_of(setup: Setup, scale: Scale, *, turned: bool) -> Mapping[str, Any]:
     if turned:
         facts["comparable_comment"] = _TURNED
     return facts
+
+
+def finished(product: Product, program: BurstProgram, sweep: RawSweep) -> xr.Dataset:
+    """Complete the product of a program that was alone with its run: all but its own variables."""
+    add_bursts(product, program.bursts, sweep.table, program.used)
+    product.pings(sweep.table)
+    add_beams(product, program.setup, program.scale)
+    facts = facts_of(program.setup, program.scale, turned=sweeps_in_yaw(sweep.table))
+    return product.dataset(program.account, facts)

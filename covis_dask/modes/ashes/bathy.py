@@ -6,8 +6,8 @@ import numpy as np
 import xarray as xr
 
 from covis_dask.modes._dataset import Field, Product
-from covis_dask.modes.ashes._bursts import BurstProgram, run_bursts, sweeps_in_yaw
-from covis_dask.modes.ashes._product import add_beams, add_bursts, axes_of, facts_of, scheme_of
+from covis_dask.modes.ashes._bursts import BurstProgram, run_bursts
+from covis_dask.modes.ashes._product import axes_of, finished, scheme_of
 from covis_dask.modes.ashes._setup import Attitude, Signal
 from covis_dask.modes.context import Context
 from covis_dask.modes.parameters import Parameters
@@ -222,8 +222,4 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
             Field(f"point_{name}", f"{name}b_out", f"{what} of the seafloor point picked", "m", points),
             ("beam", "burst"),
         )
-    add_bursts(product, program.bursts, sweep.table, program.used)
-    product.pings(sweep.table)
-    add_beams(product, program.setup, program.scale)
-    facts = facts_of(program.setup, program.scale, turned=sweeps_in_yaw(sweep.table))
-    return product.dataset(program.account, facts)
+    return finished(product, program, sweep)

@@ -9,17 +9,15 @@ from numpy.typing import NDArray
 
 from covis_dask.errors import NoValidPings
 from covis_dask.modes._dataset import Field, Product
-from covis_dask.modes.ashes._bursts import BurstProgram, run_bursts, sweeps_in_yaw
+from covis_dask.modes.ashes._bursts import BurstProgram, run_bursts
 from covis_dask.modes.ashes._masks import (
     INTENSITIES,
     MASKED,
-    VALID,
     Intensities,
     blanked,
     intensity_fields,
-    with_fractions,
 )
-from covis_dask.modes.ashes._product import add_beams, add_bursts, axes_of, facts_of, scheme_of
+from covis_dask.modes.ashes._product import axes_of, finished, scheme_of
 from covis_dask.modes.ashes._setup import Attitude, Signal
 from covis_dask.modes.ashes._velocity import DopplerBurst, DopplerSettings, Velocities, VelocityStatistics
 from covis_dask.modes.context import Context
@@ -129,14 +127,14 @@ class DopplerProgram(BurstProgram):
         self._offset_scale = velocity_scale(header.xmit_freq, header.sample_rate, c, correlation.nlag)
         self._offset_samples = monitor_samples(_MONITOR_PULSES, header.sample_rate, header.pulse_width)
         self.offsets = _Offsets(len(self.bursts), corrected=parameters.corrected)
-        scheme, names = scheme_of(parameters), (*INTENSITIES, *(VALID if parameters.corrected else ()))
+        scheme, fractions = scheme_of(parameters), INTENSITIES if parameters.corrected else ()
         self.axes = {
             name: axes_of(parameters.grid(name))
             for name in ("doppler velocity", "intensity", "intensity_win")
         }
         self._velocity = make_gridder(self.axes["doppler velocity"], [*_VELOCITIES], scheme)
-        self._samples = make_gridder(self.axes["intensity"], names, scheme)
-        self._windows = make_gridder(self.axes["intensity_win"], names, scheme)
+        self._samples = make_gridder(self.axes["intensity"], INTENSITIES, scheme, fractions=fractions)
+        self._windows = make_gridder(self.axes["intensity_win"], INTENSITIES, scheme, fractions=fractions)
         self._taken, self._rows = 0, 0
         self._statistics = VelocityStatistics(self.settings)
         self._room: Complex = np.empty((0, 0), np.complex128)
@@ -207,7 +205,7 @@ class DopplerProgram(BurstProgram):
     def _add(self, grid: Gridder, coordinates: tuple[Real, Real, Real], intensities: Intensities) -> None:
         thresh = self.parameters.noise.snr_thresh
         if self.parameters.corrected:
-            values = with_fractions(intensities.masked(thresh, np.nan))
+            values = intensities.masked(thresh, np.nan)
             grid.add(coordinates, values, np.ones(intensities.Ia.shape, dtype=np.bool_))
             return
         values = blanked(intensities.masked(thresh, MASKED))
@@ -296,8 +294,4 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
     program.account.require_pings()
     product = Product(sweep, parameters)
     program.add_to(product)
-    add_bursts(product, program.bursts, sweep.table, program.used)
-    product.pings(sweep.table)
-    add_beams(product, program.setup, program.scale)
-    facts = facts_of(program.setup, program.scale, turned=sweeps_in_yaw(sweep.table))
-    return product.dataset(program.account, facts)
+    return finished(product, program, sweep)

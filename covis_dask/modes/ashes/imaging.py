@@ -7,17 +7,15 @@ import numpy as np
 import xarray as xr
 
 from covis_dask.modes._dataset import Field, Product
-from covis_dask.modes.ashes._bursts import BurstProgram, run_bursts, sweeps_in_yaw
+from covis_dask.modes.ashes._bursts import BurstProgram, run_bursts
 from covis_dask.modes.ashes._masks import (
     INTENSITIES,
     MASKED,
-    VALID,
     Intensities,
     blanked,
     intensity_fields,
-    with_fractions,
 )
-from covis_dask.modes.ashes._product import add_beams, add_bursts, axes_of, facts_of, scheme_of
+from covis_dask.modes.ashes._product import axes_of, finished, scheme_of
 from covis_dask.modes.ashes._setup import Attitude, Signal
 from covis_dask.modes.context import Context
 from covis_dask.modes.parameters import Parameters
@@ -152,8 +150,7 @@ def gridded_values(
     """
     low = burst.intensities.snr_d < snr_thresh
     if corrected:
-        values = burst.intensities.masked(snr_thresh, np.nan)
-        return {**with_fractions(values), "Kp": np.where(low, np.nan, burst.Kp)}
+        return {**burst.intensities.masked(snr_thresh, np.nan), "Kp": np.where(low, np.nan, burst.Kp)}
     # The mask of Kp is that of the fluctuating part, its filling a Kp of a steady target (Q43).
     values = {**burst.intensities.masked(snr_thresh, MASKED), "Kp": np.where(low, 0.0, burst.Kp)}
     if preset != "PP2":
@@ -167,8 +164,13 @@ class ImagingProgram(BurstProgram):
     def __init__(self, sweep: RawSweep, parameters: Parameters, context: Context) -> None:
         super().__init__(sweep, parameters, context)
         self.axes = axes_of(parameters.grids[0])
-        names = (*INTENSITIES, "Kp", *(VALID if parameters.corrected else ()))
-        self.grid = make_gridder(self.axes, names, scheme_of(parameters), dtype=parameters.precision)
+        self.grid = make_gridder(
+            self.axes,
+            (*INTENSITIES, "Kp"),
+            scheme_of(parameters),
+            dtype=parameters.precision,
+            fractions=INTENSITIES if parameters.corrected else (),
+        )
         self._pings = PingStatistics()
         self._gain: Real = np.empty((0, 0))
         self._rows = 0
@@ -260,8 +262,4 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
     program.account.require_pings()
     product = Product(sweep, parameters)
     program.add_to(product)
-    add_bursts(product, program.bursts, sweep.table, program.used)
-    product.pings(sweep.table)
-    add_beams(product, program.setup, program.scale)
-    facts = facts_of(program.setup, program.scale, turned=sweeps_in_yaw(sweep.table))
-    return product.dataset(program.account, facts)
+    return finished(product, program, sweep)
