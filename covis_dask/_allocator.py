@@ -5,7 +5,6 @@ Each ping of some MB is then fetched from the system anew, page by page: 2.5 s o
 """
 
 import ctypes
-import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -36,5 +35,4 @@ def reused_memory() -> Iterator[None]:
     try:
         yield
     finally:
-        gc.collect()
         library.malloc_trim(0)

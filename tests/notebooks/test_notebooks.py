@@ -29,6 +29,7 @@ def test_notebook_runs(path: Path, desk: Path, monkeypatch: pytest.MonkeyPatch) 
         notebook, timeout=240, kernel_name="python3", resources={"metadata": {"path": str(desk)}}
     ).execute()
     if _KEPT:
+        Path(_KEPT).mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook, Path(_KEPT) / path.name)
 
 
