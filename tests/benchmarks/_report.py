@@ -140,7 +140,14 @@ def _draw_stages(axes: Any, bars: list[tuple[str, dict[str, float], float]]) -> 
         left = [a + b for a, b in zip(left, widths, strict=True)]
     axes.axvline(1.0, color="black", label="floor")
     for row, (_, stages, _) in enumerate(bars):
-        axes.text(left[row] + 0.03, row, f"{sum(stages.values()):.1f} s", va="center", fontsize="small")
+        axes.text(
+            left[row] + 0.03,
+            row,
+            f"{sum(stages.values()):.1f} s",
+            va="center",
+            fontsize="small",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+        )
     axes.set_xlim(0, max(left) * 1.12)
     axes.set_yticks(range(len(bars)), [name for name, _, _ in bars])
     axes.invert_yaxis()
