@@ -48,7 +48,7 @@ def percentile_hazen(values: Real, q: float, axis: int = 1, *, overwrite_input: 
     if not gaps.any():
         return _whole_percentile(rows, q, overwrite_input=overwrite_input)
     found = np.empty(gaps.shape)
-    found[~gaps] = _whole_percentile(rows[~gaps], q)
+    found[~gaps] = _whole_percentile(rows[~gaps], q, overwrite_input=True)
     found[gaps] = [_whole_percentile(row[~np.isnan(row)], q) for row in rows[gaps]]
     return found
 

@@ -2,8 +2,8 @@
 
 A few pings per elevation are simulated in full, for some of the elevations; all others repeat those of the
 nearest one. Decompressor, filter and detector see the statistics of real pings, and no repetition is near
-enough for the compression to notice. Archives are packed as gzip packs them, and noise makes them as large as
-those in the archive of the instrument (science.md section 2.1).
+enough for the compression to notice. Archives are packed as gzip packs them, and noise makes those of
+imaging, Doppler and bathymetry about as large as the instrument's (science.md section 2.1).
 """
 
 import datetime as dt

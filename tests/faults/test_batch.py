@@ -115,14 +115,7 @@ def test_interrupted_batch_goes_on_where_it_stopped(place: Place) -> None:
     for hour in range(1, 9):
         place.store(diffuse(hour))
     place.catalogue()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "covis_dask.batch", "--year", "2014", "--workers", "1"],
-        cwd=place.path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    process = _begun(place)
     deadline = time.monotonic() + 120
     while not place.products() and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -143,14 +136,7 @@ def test_interrupted_while_the_workers_start(place: Place) -> None:
     """Ctrl-C that hits processes which are about to become workers ends the batch as at any other time."""
     place.store(diffuse(1))
     place.catalogue()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "covis_dask.batch", "--year", "2014", "--workers", "1"],
-        cwd=place.path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    process = _begun(place)
     deadline = time.monotonic() + 60
     while not _becomes_a_worker(process.pid) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -162,6 +148,18 @@ def test_interrupted_while_the_workers_start(place: Place) -> None:
     assert "Traceback" not in err
     assert not place.products()
     place.report("--year", "2014", code=0)
+
+
+def _begun(place: Place) -> subprocess.Popen[str]:
+    """Begin a batch with one worker, in a process group of its own as a terminal's foreground is."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "covis_dask.batch", "--year", "2014", "--workers", "1"],
+        cwd=place.path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
 
 
 def _becomes_a_worker(pid: int) -> bool:

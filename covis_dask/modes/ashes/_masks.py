@@ -19,7 +19,6 @@ MASKED: Final = 1e-9
 """What the original stores instead of an intensity below a threshold (1/m), and grids like data (Q42)."""
 
 INTENSITIES: Final = ("Ia", "Id", "Ia_filt", "Id_filt")
-"""Gridded in `corrected` only: the part of the samples that passed each mask."""
 
 _WORDS: Final = {
     "Ia": ("backscatter_mean", "volume backscattering coefficient of the average of the pings"),
