@@ -267,8 +267,8 @@ def collect(
             if record[cell] >= 0:
                 used[column] = True
                 break
-    # A record reaches the node above it too, so there is one more.
-    sums, full = np.empty((height + 1, total.shape[0])), np.empty(height + 1)
+    # The topmost nodes have no cell above them, so that no record reaches beyond.
+    sums, full = np.empty((height, total.shape[0])), np.empty(height)
     for y in range(counts[1]):
         for x in range(width):
             sums[:], full[:] = 0.0, 0.0
