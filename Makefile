@@ -42,8 +42,8 @@ lint: install  ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-check: lint  ## lint and the unit tests: under two minutes
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit
+check: lint  ## lint, the unit tests and the frozen faces: under three minutes
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/faces
 
 bench: install  ## measure runs of real size against the limits of this machine: minutes, and GB of cache
 	$(BIN)/python -m tests.benchmarks
