@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from catalog.ingest import walk_store
-from covis_dask import batch
+from covis_dask.cli import batch
 from covis_dask.config import load_settings
 from covis_dask.errors import CovisError
 from covis_dask.simulate.archive import write_demo_archive

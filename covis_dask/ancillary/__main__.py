@@ -13,9 +13,9 @@ import xarray as xr
 from covis_dask import __version__
 from covis_dask.ancillary._folder import open_ancillary, open_netcdf
 from covis_dask.ancillary._register import register
+from covis_dask.cli.exits import Exit
 from covis_dask.config import Location, load_settings
 from covis_dask.errors import ConfigurationError, CovisError
-from covis_dask.exits import Exit
 from covis_dask.storage import open_location, storage_errors
 
 __all__ = ["main", "parser"]
@@ -61,7 +61,7 @@ def _date(text: str) -> dt.datetime:
 
 
 def main(argv: Sequence[str] | None = None, *, prog: str = _PROG) -> int:
-    """Run the command; the exit codes are in `covis_dask.exits`."""
+    """Run the command; the exit codes are in `covis_dask.cli.exits`."""
     arguments = parser(prog).parse_args(argv)
     try:
         location = load_settings().ancillary if arguments.ancillary is None else Location(arguments.ancillary)

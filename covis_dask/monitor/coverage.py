@@ -12,7 +12,7 @@ from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from covis_dask.monitor.calendar import STATES, Calendar, Cell
+from covis_dask.batches.calendar import STATES, Calendar, Cell
 from covis_dask.monitor.palette import COLORS, EDGE, INK, WAITING, parts
 
 __all__ = ["Coverage"]

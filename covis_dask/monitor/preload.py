@@ -2,7 +2,7 @@
 
 from distributed import Scheduler
 
-from covis_dask.monitor.plugin import StatusPlugin
+from covis_dask.monitor.scheduler.plugin import StatusPlugin
 
 __all__ = ["dask_setup"]
 

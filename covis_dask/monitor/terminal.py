@@ -12,8 +12,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from covis_dask.monitor.status import STATES, BatchStatus
-from covis_dask.task import RunOutcome
+from covis_dask.batches.status import STATES, BatchStatus
+from covis_dask.runs.task import RunOutcome
 
 __all__ = ["Display", "show"]
 

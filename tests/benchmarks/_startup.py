@@ -12,7 +12,7 @@ from pathlib import Path
 
 from distributed import Client, LocalCluster
 
-from covis_dask.ready import ReadyPlugin
+from covis_dask.runs.warmup import ReadyPlugin
 
 __all__ = ["main", "timed_run"]
 
@@ -22,8 +22,8 @@ _LATER = 3
 def timed_run(archive: str, folder: str) -> dict[str, float]:
     """Process the run, on the worker, as the batch would."""
     wall, cpu = time.perf_counter(), time.process_time()
-    from covis_dask._process import run
-    from covis_dask.process import parser
+    from covis_dask.cli._process import run
+    from covis_dask.cli.process import parser
 
     if code := run(parser().parse_args([archive, "--output", folder])):
         raise RuntimeError(f"the run failed with code {code}")

@@ -25,12 +25,12 @@ import psutil  # type: ignore[import-untyped]  # comes with Dask
 from catalog.model import RawFile, Run
 from catalog.query import RunQuery
 from catalog.store import Catalog, open_catalog
-from covis_dask._batch import carry_out, prepare
-from covis_dask.batch import parser
+from covis_dask.cli.batch import parser
+from covis_dask.batches.driver import Driver
+from covis_dask.batches.service import carry_out, prepare
+from covis_dask.batches.status import BatchStatus
 from covis_dask.config import Settings, load_settings
-from covis_dask.driver import Driver
-from covis_dask.monitor.status import BatchStatus
-from covis_dask.task import RunOutcome, RunTask
+from covis_dask.runs.task import RunOutcome, RunTask
 
 __all__ = ["main", "nothing"]
 

@@ -11,15 +11,15 @@ from catalog.ingest import ListingError, walk_store
 from catalog.model import RawFile, Run
 from catalog.names import parse_basename
 from cluster.servers import S3Server
+from covis_dask.batches.plan import PlanOptions, make_plan
 from covis_dask.config import Location, load_settings
 from covis_dask.engines import engine_named
 from covis_dask.errors import CovisError, RawMissing, StorageRefused, StorageUnavailable
-from covis_dask.plan import PlanOptions, make_plan
 from covis_dask.raw._store import open_sequential
 from covis_dask.raw.archive import iter_members
 from covis_dask.raw.source import ArchiveSource
+from covis_dask.runs.worker import process_run
 from covis_dask.storage import open_location, storage_errors
-from covis_dask.worker import process_run
 from tests._place import Place, diffuse
 from tests.services._onc import TOKEN, OncService, onc_service
 from tests.services._s3 import location
@@ -180,7 +180,7 @@ def test_copies_are_tried_in_order_of_preference(
         patience=0.0,
     )
     quick = {"connect_timeout": 1, "read_timeout": 1, "retries": {"max_attempts": 1}}
-    monkeypatch.setattr("covis_dask.storage._TIMEOUTS", quick)
+    monkeypatch.setattr("covis_dask.storage.locations._TIMEOUTS", quick)
     monkeypatch.setattr("s3fs.S3FileSystem.retries", 1)
 
     def used(prefix: str, *order: str) -> tuple[str, str]:

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.service
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the client give up in a second rather than in a minute."""
     quick = {"connect_timeout": 1, "read_timeout": 1, "retries": {"max_attempts": 1}}
-    monkeypatch.setattr("covis_dask.storage._TIMEOUTS", quick)
+    monkeypatch.setattr("covis_dask.storage.locations._TIMEOUTS", quick)
     monkeypatch.setattr("s3fs.S3FileSystem.retries", 1)
 
 

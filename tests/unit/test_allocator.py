@@ -10,7 +10,7 @@ import pytest
 
 _PROGRAM = """
 import json, resource
-from covis_dask._allocator import reused_memory
+from covis_dask.runs.memory import reused_memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from covis_dask.cli import main
+from covis_dask.cli.config import settings_in_force, write_default_file
 from covis_dask.config import load_settings
-from covis_dask.config_command import settings_in_force, write_default_file
 from covis_dask.errors import ConfigurationError
 from tests._place import Place
 

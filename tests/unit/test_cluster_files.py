@@ -15,9 +15,9 @@ import yaml
 from catalog.settings import CatalogLocation
 from cluster import programs
 from covis_dask import __version__
-from covis_dask.clusters import ClusterSpec, check_versions, open_client
+from covis_dask.batches.clusters import ClusterSpec, check_versions, open_client
 from covis_dask.errors import ConfigurationError
-from covis_dask.versions import require, versions_here
+from covis_dask.runs.versions import require, versions_here
 
 _ROOT = Path(__file__).resolve().parents[2]
 _LOCKED = re.compile(r"([A-Za-z0-9._-]+)==(\S+)")

@@ -16,14 +16,14 @@ from catalog.errors import CatalogUnavailable
 from catalog.model import RawFile, Run
 from catalog.query import RunQuery
 from catalog.store import Catalog, open_catalog
+from covis_dask.batches.driver import Driver
+from covis_dask.batches.plan import Plan, PlanOptions, make_plan
+from covis_dask.batches.status import BatchStatus
 from covis_dask.config import load_settings
-from covis_dask.driver import Driver
 from covis_dask.engines import engine_named
 from covis_dask.errors import ConfigurationError, StorageUnavailable, SweepIncomplete
-from covis_dask.monitor.status import BatchStatus
 from covis_dask.monitor.terminal import show
-from covis_dask.plan import Plan, PlanOptions, make_plan
-from covis_dask.task import RunOutcome, RunTask
+from covis_dask.runs.task import RunOutcome, RunTask
 
 _NOW = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
 

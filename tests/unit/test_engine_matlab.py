@@ -373,7 +373,7 @@ def test_a_batch_of_both_engines_sums_up_their_differences(
     again = place.report("--year", "2014", "--engine", "both", code=0, **environ)
     assert again["counts"]["already"] == 1
     assert again["comparison"] == report["comparison"]
-    made_again = place.run("covis_dask.commands.report", report["batch"], "--json")
+    made_again = place.run("covis_dask.cli.report", report["batch"], "--json")
     assert json.loads(made_again.stdout)["comparison"] == report["comparison"]
     (folder,) = (tmp_path / "covis-data" / "products").rglob(report["batch"])
     assert f"of the largest value, in {name}" in (folder / "report.txt").read_text()

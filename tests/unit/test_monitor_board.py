@@ -5,15 +5,15 @@ import pickle
 
 import pytest
 
-from covis_dask.monitor._rates import Series
-from covis_dask.monitor.board import Board
-from covis_dask.monitor.calendar import Calendar, place_of
+from covis_dask.batches._rates import Series
+from covis_dask.batches.announce import outcome_from_event, outcome_to_event
+from covis_dask.batches.calendar import Calendar, place_of
+from covis_dask.batches.status import BatchStatus
 from covis_dask.monitor.coverage import Coverage
-from covis_dask.monitor.events import outcome_from_event, outcome_to_event
-from covis_dask.monitor.metrics import metrics
-from covis_dask.monitor.sections import section
-from covis_dask.monitor.status import BatchStatus
-from covis_dask.task import RunOutcome
+from covis_dask.monitor.page.sections import section
+from covis_dask.monitor.scheduler.metrics import metrics
+from covis_dask.monitor.scheduler.state import Board
+from covis_dask.runs.task import RunOutcome
 
 
 def _name(day: int, mode: str = "IMAGING", year: int = 2014) -> str:

@@ -18,15 +18,15 @@ from distributed import Client, LocalCluster, Scheduler
 
 from catalog.model import Batch
 from catalog.store import open_catalog
-from covis_dask.history import History
-from covis_dask.monitor.asking import ask_scheduler
-from covis_dask.monitor.events import Announcer
-from covis_dask.monitor.page import covis_page
-from covis_dask.monitor.plugin import StatusPlugin
+from covis_dask.batches.announce import Announcer
+from covis_dask.batches.history import History
+from covis_dask.batches.status import BatchStatus
+from covis_dask.monitor.page.document import covis_page
 from covis_dask.monitor.preload import dask_setup
-from covis_dask.monitor.status import BatchStatus
-from covis_dask.reporter import Reporter
-from covis_dask.task import RunOutcome, RunTask
+from covis_dask.monitor.scheduler.client import ask_scheduler
+from covis_dask.monitor.scheduler.plugin import StatusPlugin
+from covis_dask.runs.events import Reporter
+from covis_dask.runs.task import RunOutcome, RunTask
 
 _RUN = "APLUWCOVISMBSONAR001_20140101T030000.000Z-IMAGING"
 _BATCH = Batch(

@@ -9,14 +9,14 @@ import pytest
 from bokeh.document import Document
 
 from catalog.model import Batch
+from covis_dask.batches.calendar import Calendar
+from covis_dask.batches.history import History
+from covis_dask.batches.status import BatchStatus
 from covis_dask.config import load_settings
-from covis_dask.history import History
-from covis_dask.monitor._calendar_view import CalendarView
-from covis_dask.monitor._rates_view import even
-from covis_dask.monitor.calendar import Calendar
-from covis_dask.monitor.sections import section
-from covis_dask.monitor.shared import Shared
-from covis_dask.monitor.status import BatchStatus
+from covis_dask.monitor.page._calendar import CalendarView
+from covis_dask.monitor.page._rates import even
+from covis_dask.monitor.page.sections import section
+from covis_dask.monitor.page.shared import Shared
 
 _BATCH = Batch(
     id="20260101T000000-abcdef",

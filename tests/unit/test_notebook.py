@@ -10,9 +10,9 @@ import pytest
 
 from catalog.errors import CatalogError
 from covis_dask import notebook as covis
-from covis_dask._notebook_words import arguments_of, query_of_words
 from covis_dask.cli import main as covis_command
 from covis_dask.errors import ConfigurationError, CovisError
+from covis_dask.notebook._keywords import arguments_of, query_of_words
 from tests._place import Place, diffuse
 
 _GOOD, _CUT = diffuse(1).basename, diffuse(2).basename

@@ -10,10 +10,10 @@ import pytest
 import xarray as xr
 
 from catalog.model import ProductRecord, RawFile, Run
+from covis_dask.batches.plan import Plan, PlanOptions, make_plan
 from covis_dask.engines import Engine
 from covis_dask.errors import ConfigurationError
 from covis_dask.modes.parameters import Parameters, valid_keys
-from covis_dask.plan import Plan, PlanOptions, make_plan
 
 _NOW = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
 _OPTIONS = PlanOptions(

@@ -4,7 +4,7 @@ import sys
 
 from distributed import Client, LocalCluster
 
-from covis_dask.ready import ReadyPlugin
+from covis_dask.runs.warmup import ReadyPlugin
 
 
 def _loaded() -> bool:

@@ -7,8 +7,8 @@ from typing import Any
 import dask.config
 import pytest
 
-from covis_dask import _process
-from covis_dask.process import parser
+from covis_dask.cli import _process
+from covis_dask.cli.process import parser
 from covis_dask.simulate.pack import write_archive
 from tests._place import diffuse, members
 

@@ -16,15 +16,15 @@ from catalog.model import RawFile, Run
 from catalog.names import parse_basename
 from catalog.settings import locate
 from catalog.store import open_catalog
+from covis_dask.batches.plan import PlanOptions, make_plan
+from covis_dask.cli.config import settings_in_force
+from covis_dask.cli.doctor import examine
 from covis_dask.config import load_settings
-from covis_dask.config_command import settings_in_force
-from covis_dask.doctor import examine
 from covis_dask.engines import engine_named
 from covis_dask.errors import ConfigurationError
-from covis_dask.plan import PlanOptions, make_plan
+from covis_dask.runs.task import RunOutcome
+from covis_dask.runs.worker import process_run
 from covis_dask.storage import open_location
-from covis_dask.task import RunOutcome
-from covis_dask.worker import process_run
 
 CANARIES = {
     "NAS_ACCESS_KEY": "canary-access-11",
@@ -42,7 +42,7 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name, value in {**CANARIES, "NAS_URL": "127.0.0.1:9"}.items():
         monkeypatch.setenv(name, value)
     quick = {"connect_timeout": 1, "read_timeout": 1, "retries": {"max_attempts": 1}}
-    monkeypatch.setattr("covis_dask.storage._TIMEOUTS", quick)
+    monkeypatch.setattr("covis_dask.storage.locations._TIMEOUTS", quick)
     monkeypatch.setattr("s3fs.S3FileSystem.retries", 1)
     hosts = {
         "SHIP": {"url": "sftp://ship@127.0.0.1:9/raw", "secret": "${SHIP_PASSWORD}"},

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from covis_dask.batch import CLUSTERS
-from covis_dask.clusters import KINDS
+from covis_dask.batches.clusters import KINDS
+from covis_dask.cli.batch import CLUSTERS
 
 _HEAVY = ("numba", "numpy", "scipy", "xarray", "dask", "distributed", "matplotlib", "netCDF4")
 
@@ -27,10 +27,11 @@ def test_command_lines_import_nothing_heavy(module: str) -> None:
 def test_the_driver_compiles_nothing() -> None:
     """Kernels belong to workers: what plans and drives a batch does without numba."""
     assert "numba" not in _imported(
-        "import covis_dask._batch; from covis_dask.engines import engine_named; engine_named('native')"
+        "import covis_dask.batches.service; from covis_dask.engines import engine_named;"
+        "engine_named('native')"
     )
 
 
 def test_cluster_words_are_those_that_can_be_started() -> None:
-    """``--cluster`` offers what `covis_dask.clusters` can start."""
+    """``--cluster`` offers what `covis_dask.batches.clusters` can start."""
     assert set(CLUSTERS) == set(KINDS)

@@ -9,8 +9,8 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from covis_dask.config import Location
 from covis_dask.errors import ConfigurationError, RawMissing, StorageRefused, StorageUnavailable
-from covis_dask.outages import ride_out
 from covis_dask.storage import ProductStore, open_location, storage_errors
+from covis_dask.storage.retry import retry_while_unavailable
 
 
 @pytest.fixture
@@ -126,8 +126,8 @@ def test_short_outages_are_ridden_out() -> None:
             raise faults.pop()
         return "there"
 
-    assert ride_out(call, 10.0, 0.01, said.append) == "there"
+    assert retry_while_unavailable(call, 10.0, 0.01, said.append) == "there"
     assert len(said) == 2
     faults.append(StorageUnavailable("away"))
     with pytest.raises(StorageUnavailable):
-        ride_out(call, 0.0, 0.01, said.append)
+        retry_while_unavailable(call, 0.0, 0.01, said.append)

@@ -23,11 +23,11 @@ def _threads() -> list[int]:
 
 def _watched(archive: str, folder: str) -> dict[str, Any]:
     """Process a run, and look at the libraries before, while it computes, while it writes, and after."""
-    from covis_dask import worker
-    from covis_dask._process import run
+    from covis_dask.cli._process import run
+    from covis_dask.cli.process import parser
     from covis_dask.engines.native import NativeEngine
-    from covis_dask.process import parser
     from covis_dask.products.writers import write_product
+    from covis_dask.runs import worker
 
     found: dict[str, Any] = {"before": _threads()}
     process, write = NativeEngine.process, write_product

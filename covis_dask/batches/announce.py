@@ -1,0 +1,140 @@
+"""What drivers tell the scheduler of their batches, as plain values; workers' own words are in `reporter`.
+
+============ =========================================================================
+``batch``    a batch begins: identifier, number of runs, what was asked for
+``plan``     its runs, some thousands at a time
+``ended``    runs that have ended, as they do, and what ``tick`` says
+``tick``     runs handed to the cluster, and runs that wait for another try
+``over``     the batch has ended, its report
+``work``     (worker) a stage begins, or pings done of total
+``rest``     (worker) a run has left the worker
+============ =========================================================================
+"""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, fields
+from typing import Any
+
+from distributed import Client
+from distributed.comm.core import CommClosedError
+
+from covis_dask.batches.status import BatchStatus
+from covis_dask.runs.events import TOPIC
+from covis_dask.runs.task import RunOutcome
+
+__all__ = ["Announcer", "outcome_from_event", "outcome_to_event"]
+
+logger = logging.getLogger(__name__)
+
+_CHUNK = 2000
+_EVERY = 1.0
+_PATIENCE = 5
+_DEFAULTS = {field.name: field.default for field in fields(RunOutcome) if field.default is not MISSING}
+
+
+def outcome_to_event(outcome: RunOutcome) -> dict[str, Any]:
+    """Write an outcome as plain values; what is as usual is left out."""
+    values = {field.name: getattr(outcome, field.name) for field in fields(outcome)}
+    values["timings"] = dict(outcome.timings)
+    return {name: value for name, value in values.items() if value and value != _DEFAULTS.get(name)}
+
+
+def outcome_from_event(event: Mapping[str, Any]) -> RunOutcome:
+    """Read what `outcome_to_event` wrote; words of a later version are passed over."""
+    known = {field.name for field in fields(RunOutcome)}
+    return RunOutcome(**{"path": "", **{name: value for name, value in event.items() if name in known}})
+
+
+class Announcer:
+    """Keeps the scheduler's page informed of one batch; a scheduler without one does not mind.
+
+    Parameters
+    ----------
+    client : Client
+    status : BatchStatus
+        The driver's own; its calendar knows the runs.
+    """
+
+    def __init__(self, client: Client, status: BatchStatus) -> None:
+        self._client = client
+        self._status = status
+        self._told_runs = 0
+        self._told_to: object = None
+        self._queue: deque[dict[str, Any]] = deque()
+        self._told = 0.0
+        self._told_work: dict[str, int] = {}
+
+    def tell(self, outcomes: list[RunOutcome], *, now: bool = False) -> None:
+        """Tell what is new, at most once a second: each word costs the scheduler more than what it says.
+
+        Parameters
+        ----------
+        outcomes : list of RunOutcome
+            All so far.
+        now : bool
+            At once.
+        """
+        if not now and time.monotonic() - self._told < _EVERY:
+            return
+        self._told = time.monotonic()
+        again = False
+        scheduler = getattr(self._client, "_scheduler_identity", {}).get("id")
+        if scheduler != self._told_to:
+            # A scheduler we have not met, or one that was started again: it knows nothing.
+            if self._told_to is not None:
+                self._bring_page()
+            self._told_to, self._told_runs, self._told_work = scheduler, 0, {}
+            self._queue = deque(self._introduction())
+            again = bool(outcomes)
+        fresh, self._told_runs = outcomes[self._told_runs :], len(outcomes)
+        work = {"running": self._status.running, "retrying": self._status.retrying}
+        for first in range(0, len(fresh), _CHUNK):
+            chunk = [outcome_to_event(outcome) for outcome in fresh[first : first + _CHUNK]]
+            self._queue.append({"op": "ended", "outcomes": chunk, "just_now": not again, **work})
+        if not fresh and work != self._told_work:
+            self._queue.append({"op": "tick", **work})
+        self._told_work = work
+        self._flush()
+
+    def over(self, outcomes: list[RunOutcome], ending: str) -> None:
+        """Tell that the batch has ended."""
+        self.tell(outcomes, now=True)
+        self._queue.append({"op": "over", "ending": ending})
+        self._flush()
+
+    def _bring_page(self) -> None:
+        """Register the plugin with a scheduler that was started again; one that has it keeps its own."""
+        from covis_dask.monitor.scheduler.plugin import StatusPlugin  # which needs this module
+
+        try:
+            self._client.register_plugin(StatusPlugin())
+        except Exception as error:  # whatever is raised there comes here: a batch does not fail for a page
+            logger.info("the scheduler does not take the COVIS page: %s", error)
+
+    def _introduction(self) -> Iterator[dict[str, Any]]:
+        status = self._status
+        yield {
+            "op": "batch",
+            "client": self._client.id,
+            "expected": status.expected,
+            "start": status.start.isoformat(),
+            "seconds": status.seconds,
+            "facts": status.facts,
+        }
+        names = list(status.calendar)
+        for first in range(0, len(names), _CHUNK):
+            yield {"op": "plan", "runs": names[first : first + _CHUNK]}
+
+    def _flush(self) -> None:
+        """Send what waits; when nobody takes it, it waits for the next time."""
+        while self._queue:
+            scheduler: Any = self._client.scheduler
+            event = {"batch": self._status.batch, **self._queue[0]}
+            try:
+                self._client.sync(scheduler.log_event, topic=TOPIC, msg=event, callback_timeout=_PATIENCE)
+            except (OSError, CommClosedError, TimeoutError, RuntimeError, AttributeError):
+                return
+            self._queue.popleft()

@@ -1,0 +1,277 @@
+"""Where tasks run: a local cluster, any scheduler by its address, or a cluster started for the batch."""
+
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
+from typing import Any
+
+import dask.config
+from dask.system import CPU_COUNT
+from distributed import Client, LocalCluster
+
+from covis_dask.errors import ConfigurationError
+from covis_dask.monitor.scheduler.plugin import StatusPlugin
+from covis_dask.runs.versions import differences, disagreement, versions_in
+from covis_dask.runs.warmup import ReadyPlugin
+
+__all__ = ["KINDS", "ClusterSpec", "check_versions", "open_client"]
+
+logger = logging.getLogger(__name__)
+
+_ARRIVAL = 60.0
+_RETURN = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSpec:
+    """Which cluster, and how many workers.
+
+    Parameters
+    ----------
+    where : str
+        ``local`` for processes on this machine, an address (``tcp://host:8786``, ``tls://host:8786``), or one
+        of `KINDS` for a cluster that is started for the batch, with the arguments in ``covis.cluster``.
+    workers : int, optional
+        Number of workers to start; one per core, or as configured, when not given.
+    adapt : tuple of int, optional
+        Fewest and most workers, started and ended as the work demands.
+    resources : mapping
+        What every worker that is started offers, and one at least must offer, by Dask's names.
+    dashboard : str
+        Where a local cluster serves its dashboard.
+    """
+
+    where: str = "local"
+    workers: int | None = None
+    adapt: tuple[int, int] | None = None
+    resources: Mapping[str, float] = field(default_factory=dict)
+    dashboard: str = ":8787"
+
+
+def _free(address: str) -> str:
+    """Return the address of a dashboard, or any free port where another program has taken that one."""
+    host, _, port = address.rpartition(":")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, int(port)))
+        except OSError:
+            return f"{host}:0"
+    return address
+
+
+@contextmanager
+def open_client(spec: ClusterSpec) -> Iterator[Client]:
+    """Connect to a cluster, started if need be, and leave it as it was.
+
+    Raises
+    ------
+    ConfigurationError
+        When no scheduler answers, it has no workers, none that offers the resources, or other versions of
+        what must agree; when the package that starts such clusters is not installed.
+    """
+    # A run that kills its worker is ours to judge, so the scheduler must not try it again by itself.
+    with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+        if "://" in spec.where:
+            with _connected(spec.where) as client:
+                _await_worker(client, spec)
+                check_versions(client)
+                _check_resources(client, spec.resources)
+                _show_status(client)
+                client.register_plugin(ReadyPlugin())
+                yield client
+            return
+        with _started(spec) as cluster, Client(cluster) as client:
+            check_versions(client)
+            _show_status(client)
+            client.register_plugin(ReadyPlugin())
+            yield client
+
+
+def _show_status(client: Client) -> None:
+    """Bring our page to the scheduler's dashboard; a batch does not fail for want of it."""
+    try:
+        client.register_plugin(StatusPlugin())
+    except Exception as error:  # whatever is raised there comes here
+        logger.info("the scheduler does not take the COVIS page: %s", error)
+
+
+@contextmanager
+def _connected(address: str) -> Iterator[Client]:
+    try:
+        client = Client(address, timeout="15s")
+    except (OSError, TimeoutError, ValueError, TypeError) as error:
+        raise ConfigurationError(
+            f"no Dask scheduler answers at {address} ({error}); start one, or use --scheduler local"
+        ) from error
+    # A scheduler that is being started again is worth more patience than one that never was.
+    client._timeout = _RETURN
+    with client:
+        yield client
+
+
+def _await_worker(client: Client, spec: ClusterSpec) -> None:
+    try:
+        client.wait_for_workers(1, timeout=_ARRIVAL)
+    except TimeoutError as error:
+        raise ConfigurationError(f"the scheduler at {spec.where} has no workers; start some") from error
+
+
+def _check_resources(client: Client, resources: Mapping[str, float]) -> None:
+    """Refuse a cluster on which our tasks would wait for ever."""
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    for name, amount in resources.items():
+        if not any(worker.get("resources", {}).get(name, 0) >= amount for worker in workers):
+            raise ConfigurationError(
+                f"none of the {len(workers)} workers offers {name}={amount:g}: start workers from the Matlab "
+                f"image with `dask worker --resources {name}={amount:g}` (docker compose --profile matlab up)"
+            )
+
+
+def check_versions(client: Client) -> None:
+    """Compare what must agree between this process, the scheduler and the workers that are there.
+
+    The scheduler counts as well: Dask unpacks tasks there too. Workers that come later
+    find out for themselves, with the first run they are given (`versions.require`).
+
+    Raises
+    ------
+    ConfigurationError
+        With who has which version of what, and what to do.
+    """
+    found: Any = client.get_versions(packages=["covis-dask"])
+    ours = versions_in(found["client"]["packages"])
+    others = {"the scheduler": found["scheduler"]}
+    others |= {f"worker {address}": known for address, known in found["workers"].items()}
+    differing: dict[tuple[str, str], list[str]] = {}
+    for who, known in others.items():
+        if not isinstance(known, Mapping):
+            continue  # a worker that has just left
+        for package, version in differences(ours, versions_in(known["packages"])).items():
+            differing.setdefault((package, version), []).append(who)
+    if differing:
+        raise disagreement(
+            [
+                f"{package} is {ours[package]} here and {version} on {who[0]}"
+                + (f" and {len(who) - 1} others" if len(who) > 1 else "")
+                for (package, version), who in differing.items()
+            ]
+        )
+
+
+@contextmanager
+def _kept_from_ctrl_c() -> Iterator[None]:
+    """Keep Ctrl-C from all processes and threads that begin meanwhile, and from those that these begin.
+
+    A terminal sends it to everybody. The batch alone is to take it, and to end its workers when it is ready;
+    one that comes meanwhile waits.
+    """
+    # Python starts it with the first process otherwise, and lets Ctrl-C through to that thread again.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _started(spec: ClusterSpec) -> Iterator[Any]:
+    """Start a cluster, with its workers, and end it."""
+    if spec.where == "local":
+        with _kept_from_ctrl_c():
+            # One run per process with one thread each beats threads (docs/performance.md).
+            local = LocalCluster(
+                n_workers=spec.workers or CPU_COUNT,
+                threads_per_worker=1,
+                dashboard_address=_free(spec.dashboard),
+                silence_logs=logging.CRITICAL,
+                resources=dict(spec.resources),
+            )
+        with local:
+            yield local
+        return
+    arguments = dict(dask.config.get(f"covis.cluster.{spec.where}", None) or {})
+    try:
+        with _kept_from_ctrl_c():
+            cluster = KINDS[spec.where](arguments, spec)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"--cluster {spec.where} needs a package that is not here ({error.name}): "
+            f"pip install 'covis-dask[{spec.where}]'"
+        ) from error
+    except (TypeError, ValueError, OSError, RuntimeError) as error:
+        raise ConfigurationError(
+            f"the {spec.where} cluster does not start ({error}); its arguments are in "
+            f"covis.cluster.{spec.where}"
+        ) from error
+    with cluster:
+        if spec.adapt is not None:
+            cluster.adapt(minimum=spec.adapt[0], maximum=spec.adapt[1])
+        elif spec.workers is not None and spec.where != "ssh":
+            cluster.scale(spec.workers)
+        yield cluster
+
+
+def _slurm(arguments: dict[str, Any], spec: ClusterSpec) -> Any:
+    from dask_jobqueue.slurm import SLURMCluster
+
+    extra = [*arguments.pop("worker_extra_args", []), *_offers(spec.resources)]
+    return SLURMCluster(**{"python": sys.executable, **arguments, "worker_extra_args": extra})
+
+
+def _ssh(arguments: dict[str, Any], spec: ClusterSpec) -> Any:
+    from distributed import SSHCluster
+
+    hosts = arguments.pop("hosts", None)
+    if not hosts or len(hosts) < 2:
+        raise ValueError("give hosts: the scheduler's, then one for each worker")
+    if spec.adapt is not None:
+        raise ValueError("an SSH cluster has the workers that its hosts list; --adapt is not for it")
+    options: dict[str, Any] = {"nthreads": 1, **arguments.pop("worker_options", {})}
+    if spec.resources:
+        options["resources"] = dict(spec.resources)
+    if spec.workers is not None:
+        options["n_workers"] = spec.workers
+    return SSHCluster(hosts, **{"remote_python": sys.executable, **arguments, "worker_options": options})
+
+
+def _kubernetes(arguments: dict[str, Any], spec: ClusterSpec) -> Any:
+    from dask_kubernetes.operator import KubeCluster
+
+    if spec.resources:
+        extra = [*arguments.pop("worker_command", ["dask", "worker"]), *_offers(spec.resources)]
+        arguments["worker_command"] = extra
+    return KubeCluster(**{"name": "covis", "n_workers": spec.workers or 1, **arguments})
+
+
+def _gateway(arguments: dict[str, Any], spec: ClusterSpec) -> Any:
+    from dask_gateway import Gateway
+
+    if spec.resources:
+        raise ValueError(
+            f"its administrator sets what workers offer; {', '.join(spec.resources)} cannot be asked"
+        )
+    options = arguments.pop("options", {})
+    return Gateway(**arguments).new_cluster(**options)
+
+
+def _offers(resources: Mapping[str, float]) -> list[str]:
+    """Return the words of `dask worker` for resources."""
+    if not resources:
+        return []
+    return ["--resources", ",".join(f"{name}={amount:g}" for name, amount in resources.items())]
+
+
+KINDS: Mapping[str, Callable[[dict[str, Any], ClusterSpec], Any]] = {
+    "slurm": _slurm,
+    "ssh": _ssh,
+    "kubernetes": _kubernetes,
+    "gateway": _gateway,
+}
+"""Clusters that can be started for a batch, by the word of ``--cluster``."""

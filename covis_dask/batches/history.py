@@ -1,0 +1,255 @@
+"""Batches that are over, and runs that are done: what catalogue and store still say of them. Reads only."""
+
+import datetime as dt
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import netCDF4
+import xarray as xr
+from xarray.backends import NetCDF4DataStore
+
+from catalog.errors import CatalogError
+from catalog.model import Batch, Run, utc
+from catalog.query import RunQuery, describe
+from catalog.store import Catalog
+from covis_dask.batches.announce import outcome_from_event
+from covis_dask.batches.status import BatchStatus
+from covis_dask.config import Settings, load_settings
+from covis_dask.errors import CovisError
+from covis_dask.runs.task import LOG, MANIFEST, RunOutcome
+from covis_dask.storage import ProductStore, storage_errors
+
+__all__ = ["History", "ProductMissing", "facts_of", "open_for_reading", "query_of", "report_folder"]
+
+
+class ProductMissing(CovisError):
+    """The run has no product, or not the part of it that was asked for."""
+
+
+def open_for_reading(settings: Settings) -> Catalog:
+    """Open the catalogue, unless that would make a new one.
+
+    Raises
+    ------
+    CatalogError
+        When there is none.
+    """
+    scheme, _, rest = settings.catalog.url.partition("://")
+    if scheme == "sqlite" and not Path(rest.removeprefix("/")).exists():
+        raise CatalogError(f"there is no catalogue at {rest.removeprefix('/')}")
+    return settings.catalog.open()
+
+
+def query_of(batch: Batch) -> RunQuery:
+    """Return the selection of a batch.
+
+    Raises
+    ------
+    ValueError
+        When a later version has written words we do not know.
+    """
+    words: dict[str, Any] = dict(batch.selection)
+    for name in ("start", "stop"):
+        if name in words:
+            words[name] = utc(words[name])
+    try:
+        return RunQuery(**words)
+    except TypeError as error:
+        raise ValueError(f"the selection of batch {batch.id} cannot be read: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Reads catalogue and product store by this process's own configuration.
+
+    Parameters
+    ----------
+    settings : Settings
+    """
+
+    settings: Settings
+
+    @classmethod
+    def here(cls) -> "History":
+        """Read by the configuration of this process."""
+        return cls(load_settings())
+
+    def store(self) -> ProductStore:
+        """Open the product store."""
+        return ProductStore.open(self.settings.products)
+
+    def check_store(self) -> None:
+        """Make sure that the product store is there and can be read.
+
+        Raises
+        ------
+        CovisError
+            When it cannot.
+        """
+        store = self.store()
+        with storage_errors(f"looking into {store.url}"):
+            store.fs.ls(store.root)
+
+    def batches(self, limit: int = 20) -> tuple[Batch, ...]:
+        """Return the newest batches, newest first."""
+        with open_for_reading(self.settings) as catalog:
+            return tuple(catalog.batches(limit))
+
+    def batch(self, batch_id: str) -> Batch:
+        """Return one batch by its identifier, or by the beginning of it.
+
+        Raises
+        ------
+        CatalogError
+            When there is none, or more than one.
+        """
+        with open_for_reading(self.settings) as catalog:
+            exact = catalog.get_batch(batch_id)
+            if exact is not None:
+                return exact
+            found = [batch for batch in catalog.batches(1000) if batch.id.startswith(batch_id)]
+        if len(found) != 1:
+            many = f"{len(found)} batches begin with" if found else "the catalogue knows no batch"
+            raise CatalogError(f"{many} {batch_id}: `covis status` lists them")
+        return found[0]
+
+    def run(self, basename: str) -> Run:
+        """Return one run by its name.
+
+        Raises
+        ------
+        CatalogError
+            When the catalogue does not know it.
+        """
+        with open_for_reading(self.settings) as catalog:
+            run = catalog.get(basename)
+        if run is None:
+            raise CatalogError(f"the catalogue knows no run {basename}: `covis catalog select` lists them")
+        return run
+
+    def newest_path(self, basename: str) -> str:
+        """Return the folder of a run's newest outcome, below the store.
+
+        Raises
+        ------
+        ProductMissing
+            When nothing has been made of it yet; `CatalogError` when the catalogue does not know it.
+        """
+        record = self.run(basename).product
+        if record is None or not record.path:
+            raise ProductMissing(f"nothing has been made of {basename} yet")
+        return record.path
+
+    def manifest(self, basename: str, path: str) -> dict[str, Any]:
+        """Return the manifest of a run; see `log`."""
+        found: dict[str, Any] | None = self.store().read_json(f"{path}/{MANIFEST}")
+        if found is None:
+            raise ProductMissing(f"{basename} is not done: it has no product")
+        return found
+
+    def log(self, basename: str, path: str) -> str:
+        """Return the log of a run, whose folder below the store is `path`.
+
+        Raises
+        ------
+        ProductMissing
+            When there is none.
+        """
+        return self._read(
+            f"{path}/{LOG}", f"no worker has finished with {basename}: it has left no log"
+        ).decode()
+
+    def picture(self, basename: str, path: str) -> bytes:
+        """Return the quick look of a run as PNG; see `log`."""
+        return self._read(f"{path}/{basename}.png", f"{basename} is not done: it has no picture")
+
+    def open(self, basename: str, path: str) -> xr.Dataset:
+        """Return the product of a run, in memory; see `log`."""
+        store = self.store()
+        self.manifest(basename, path)
+        data = store.read_bytes(f"{path}/{basename}.nc")
+        if data is not None:
+            opened: Any = NetCDF4DataStore
+            with xr.open_dataset(opened(netCDF4.Dataset(basename, memory=data))) as dataset:
+                return dataset.load()
+        with storage_errors(f"reading {store.url}/{path}", missing=ProductMissing):
+            mapper = store.fs.get_mapper(store.full(f"{path}/{basename}.zarr"))
+            whole: xr.Dataset = xr.open_zarr(mapper).load()
+            return whole
+
+    def _read(self, path: str, missing: str) -> bytes:
+        data = self.store().read_bytes(path)
+        if data is None:
+            raise ProductMissing(missing)
+        return data
+
+    def outcomes(self, batch: Batch) -> tuple[RunOutcome, ...]:
+        """Return how the runs of a batch ended: by the stored report, or else by the catalogue.
+
+        The catalogue keeps the newest outcome of a run only, so what a later batch did again is counted as
+        that batch left it. Runs of a batch that is going on and has not come to them yet are left out.
+        """
+        return self._outcomes(batch)[1]
+
+    def _outcomes(self, batch: Batch) -> tuple[tuple[str, ...], tuple[RunOutcome, ...]]:
+        """Return the names of all runs of a batch, and the outcomes."""
+        document = None
+        if batch.end is not None:
+            try:
+                document = self.store().read_json(f"{report_folder(batch)}/report.json")
+            except CovisError:
+                document = None  # the catalogue has to do
+        if document:
+            found = tuple(outcome_from_event(run) for run in document["runs"])
+            return tuple(outcome.basename for outcome in found), found
+        with open_for_reading(self.settings) as catalog:
+            runs = list(catalog.select(query_of(batch)))
+        recorded = (_recorded(run, batch) for run in runs)
+        return (
+            tuple(run.basename for run in runs),
+            tuple(outcome for outcome in recorded if outcome is not None),
+        )
+
+    def status(self, batch: Batch) -> BatchStatus:
+        """Return the status of a batch that is over, or that another process carries out."""
+        names, outcomes = self._outcomes(batch)
+        status = BatchStatus(batch.id, len(names), facts=facts_of(batch), start=batch.start)
+        status.expect(names)
+        for outcome in outcomes:
+            status.add(outcome, just_now=False)
+        status.start_earlier(((batch.end or dt.datetime.now(dt.UTC)) - batch.start).total_seconds())
+        if batch.end is not None:
+            status.finish(report=batch.report)
+            status.end = batch.end
+        return status
+
+
+def _recorded(run: Run, batch: Batch) -> RunOutcome | None:
+    """Make of a catalogue's record what is known of a run in a batch; None while it may still be coming."""
+    record = run.product
+    of_another = record is None or record.batch != batch.id
+    if of_another and batch.end is None and (batch.settings.get("force") or record is None):
+        return None
+    if record is None:
+        reason = "nothing is recorded of it"
+        return RunOutcome(run.basename, "not-run", "", kind="cancelled", reason=reason)
+    if of_another and record.state != "done" and batch.end is None:
+        return None
+    state = "already" if record.state == "done" and of_another else record.state
+    return RunOutcome(run.basename, state, record.path, kind=record.kind, reason=record.reason)
+
+
+def report_folder(batch: Batch) -> str:
+    """Return where the report of a batch lies below the product store."""
+    return f"{batch.settings.get('prefix', '')}/batches/{batch.id}"
+
+
+def facts_of(batch: Batch) -> dict[str, Any]:
+    """Return what was asked for, as every view shows it."""
+    settings = batch.settings
+    named = {name: settings.get(name) for name in ("engine", "profile", "prefix", "store")}
+    try:
+        return {"selection": describe(query_of(batch)), **named}
+    except ValueError:
+        return {"selection": "", **named}

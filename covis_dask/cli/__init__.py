@@ -1,0 +1,8 @@
+"""The command lines: words are read here, and nowhere else; what they ask for is done below.
+
+`main` is ``covis``; each sub-command is a module, imported only when it is asked for.
+"""
+
+from covis_dask.cli.commands import main
+
+__all__ = ["main"]

@@ -1,0 +1,116 @@
+"""``covis``: every command under one name. A sub-command is imported only when it is asked for."""
+
+import argparse
+import difflib
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+__all__ = ["main"]
+
+_COMMANDS = {
+    "batch": ("covis_dask.cli.batch", "process the runs that selection words choose, on a cluster"),
+    "process": ("covis_dask.cli.process", "process single archives, without catalogue or cluster"),
+    "status": ("covis_dask.cli.status", "list batches, and what each worker does since when"),
+    "log": ("covis_dask.cli.log", "show the log of a run"),
+    "open": ("covis_dask.cli.open", "show what the product of a run holds, and where it lies"),
+    "report": ("covis_dask.cli.report", "make the report of a batch again"),
+    "catalog": ("catalog.__main__", "import, select, count and copy the catalogue of runs"),
+    "ancillary": ("covis_dask.ancillary.__main__", "list seafloor grids, or make bathymetry products one"),
+    "config": ("covis_dask.cli.config", "show the settings in force, or write a file to change them in"),
+    "doctor": ("covis_dask.cli.doctor", "check database, hosts, scheduler, workers, scratch space and clock"),
+}
+_SHELLS = ("bash", "zsh", "tcsh")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a sub-command; its exit codes are those of ``python -m`` with the same module."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    name = words[0] if words else "--help"
+    if name == "completion":
+        return _complete(words[1:])
+    if name not in _COMMANDS:
+        return _without_command(name)
+    module = importlib.import_module(_COMMANDS[name][0])
+    further = {"open_host": _open_host} if name == "catalog" else {}
+    code: int = module.main(words[1:], prog=f"covis {name}", **further)
+    return code
+
+
+def _without_command(word: str) -> int:
+    """Answer what is no sub-command: help, version, or a slip of the pen."""
+    if word in ("-h", "--help"):
+        print(_outline().format_help(), end="")  # noqa: T201 (a command line talks)
+        return 0
+    if word == "--version":
+        from covis_dask import __version__
+
+        print(f"covis-dask {__version__}")  # noqa: T201
+        return 0
+    near = difflib.get_close_matches(word, [*_COMMANDS, "completion"], 1)
+    hint = f"did you mean {near[0]}?" if near else "covis --help lists the commands"
+    print(f"covis: there is no command {word!r}; {hint}", file=sys.stderr)  # noqa: T201
+    return 2
+
+
+def _outline() -> argparse.ArgumentParser:
+    """Describe the command line without what each sub-command takes."""
+    commands = [*((name, text) for name, (_, text) in _COMMANDS.items())]
+    commands.append(("completion", f"print completions for a shell: {', '.join(_SHELLS)}"))
+    return argparse.ArgumentParser(
+        prog="covis",
+        usage="covis COMMAND [...]",
+        description="Batch processing of COVIS sonar runs.",
+        epilog="commands:\n"
+        + "\n".join(f"  {name:<11} {text}" for name, text in commands)
+        + "\n\ncovis COMMAND --help says what it takes. python -m covis_dask.batch and so on do the same.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def _open_host(name: str) -> tuple[Any, str]:
+    """Open a raw host by its name in the catalogue, as it is configured.
+
+    Raises
+    ------
+    ValueError
+        When it is not configured, or cannot be opened.
+    """
+    from covis_dask.config import load_settings
+    from covis_dask.errors import CovisError
+    from covis_dask.storage import open_location
+
+    try:
+        hosts = load_settings().hosts
+        if name.upper() not in hosts:
+            raise ValueError(
+                f"host {name.upper()} is not configured (covis.hosts); there are {', '.join(sorted(hosts))}"
+            )
+        return open_location(hosts[name.upper()])
+    except CovisError as error:
+        raise ValueError(str(error)) from error
+
+
+def _complete(words: Sequence[str]) -> int:
+    """Print a completion script: ``eval "$(covis completion bash)"``."""
+    parser = argparse.ArgumentParser(
+        prog="covis completion",
+        description='Print completions for a shell. In ~/.bashrc: eval "$(covis completion bash)"',
+    )
+    parser.add_argument("shell", choices=_SHELLS)
+    shell = parser.parse_args(words).shell
+    import shtab
+
+    whole = argparse.ArgumentParser(prog="covis")
+    commands = whole.add_subparsers()
+    for name, (module, text) in _COMMANDS.items():
+        theirs = importlib.import_module(module).parser()
+        commands.add_parser(name, parents=[theirs], add_help=False, help=text)
+    commands.add_parser("completion", parents=[parser], add_help=False, help="print completions")
+    print(shtab.complete(whole, shell))  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,312 @@
+"""``covis doctor``: one line for each thing a batch needs, and what to do where it is red."""
+
+import argparse
+import datetime as dt
+import email.utils
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dask.system import CPU_COUNT
+from dask.utils import format_bytes
+
+from catalog.errors import CatalogError
+from covis_dask import __version__
+from covis_dask.cli.exits import Exit
+from covis_dask.config import Location, Settings, expand, load_settings
+from covis_dask.errors import ConfigurationError, CovisError
+from covis_dask.storage import ProductStore, open_location, storage_errors
+
+__all__ = ["Finding", "examine", "main"]
+
+_QUICK = {"connect_timeout": 5, "read_timeout": 10, "retries": {"max_attempts": 1}}
+_SCHEDULER_SECONDS = 5
+_SCRATCH_RED = 2 * 2**30
+_SCRATCH_ENOUGH = 20 * 2**30
+_CLOCK_RED = 300.0
+_CLOCK_ENOUGH = 10.0
+_SHARED = ("dask", "distributed", "numpy")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found.
+
+    Parameters
+    ----------
+    name : str
+        What was checked.
+    state : {"ok", "warn", "RED"}
+    text : str
+        What was found.
+    advice : str
+        What to do, unless all is well.
+    """
+
+    name: str
+    state: str
+    text: str
+    advice: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.state:<5} {self.name:<22} {self.text}" + (f" -> {self.advice}" if self.advice else "")
+
+
+def parser(prog: str = "covis doctor") -> argparse.ArgumentParser:
+    """Describe the command line."""
+    it = argparse.ArgumentParser(
+        prog=prog,
+        description="Check what a batch needs: one line each. Exit code 1 when a line is RED.",
+    )
+    it.add_argument(
+        "--scheduler", default="local", metavar="ADDRESS", help="tcp://host:8786, or local (local)"
+    )
+    return it
+
+
+def main(argv: Sequence[str] | None = None, *, prog: str = "covis doctor") -> int:
+    """Run the checks."""
+    arguments = parser(prog).parse_args(argv)
+    try:
+        settings = load_settings()
+    except (ConfigurationError, CatalogError) as error:
+        print(Finding("configuration", "RED", str(error), "covis config show"))  # noqa: T201
+        return Exit.CONFIGURATION
+    red = False
+    for finding in examine(settings, arguments.scheduler):
+        red = red or finding.state == "RED"
+        print(finding, flush=True)  # noqa: T201 (a command line talks)
+    return Exit.SOME_FAILED if red else Exit.DONE
+
+
+def examine(settings: Settings, scheduler: str = "local") -> Iterator[Finding]:
+    """Check everything, at the same time; yield findings in a fixed order.
+
+    Parameters
+    ----------
+    settings : Settings
+    scheduler : str
+        Address, or ``local``.
+    """
+    checks: list[Callable[[], list[Finding]]] = [
+        lambda: [Finding("versions", "ok", f"covis-dask {__version__}, Python {platform.python_version()}")],
+        lambda: [_catalogue(settings)],
+    ]
+    seen: list[Location] = []
+    for name, location in settings.hosts.items():
+        if location not in seen:  # a host may be there under two spellings of its name
+            seen.append(location)
+            checks.append(lambda name=name, location=location: [_host(name, location)])  # type: ignore[misc]
+    checks += [
+        lambda: [_products(settings.products)],
+        lambda: [_scratch("scratch here", *_scratch_facts(settings))],
+        lambda: [_clock(location) for location in _with_clock(settings)],
+        lambda: _scheduler(scheduler, settings),
+    ]
+    with ThreadPoolExecutor(8, thread_name_prefix="covis-doctor") as pool:
+        for future in [pool.submit(check) for check in checks]:
+            yield from future.result()
+
+
+def _catalogue(settings: Settings) -> Finding:
+    start = time.perf_counter()
+    try:
+        with settings.catalog.open() as catalog:
+            runs = sum(catalog.years().values())
+    except CatalogError as error:
+        return Finding("catalogue", "RED", str(error), "start it, or correct covis.catalog.url")
+    took = f"{1000 * (time.perf_counter() - start):.0f} ms"
+    if not runs:
+        return Finding("catalogue", "warn", f"it holds no runs ({took})", "covis catalog import --help")
+    return Finding("catalogue", "ok", f"{runs:,} runs ({took})")
+
+
+def _quick(location: Location) -> Location:
+    """Give up on a server that is away in seconds rather than in minutes."""
+    if not location.url.startswith(("s3://", "s3a://")):
+        return location
+    return replace(location, options={"config_kwargs": _QUICK, **location.options})
+
+
+def _host(name: str, location: Location) -> Finding:
+    title = f"host {name}"
+    where = location.url + (f" at {location.endpoint}" if location.endpoint else "")
+    try:
+        fs, root = open_location(_quick(location))
+        with storage_errors(where):
+            _look(fs, root)
+    except CovisError as error:
+        return Finding(title, "RED", str(error), f"correct covis.hosts.{name}, or take it out with null")
+    return Finding(title, "ok", where)
+
+
+def _look(fs: Any, root: str) -> None:
+    """Ask for as little as shows that the place is there and opens to us."""
+    if hasattr(fs, "call_s3"):
+        bucket, _, prefix = root.partition("/")
+        fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=1)
+    elif fs.protocol == "onc":
+        try:
+            fs.info("covis-dask-looks-whether-the-token-is-good")
+        except FileNotFoundError:
+            return  # it answers, and takes the token
+    else:
+        fs.info(root)
+
+
+def _products(location: Location) -> Finding:
+    where = location.url + (f" at {location.endpoint}" if location.endpoint else "")
+    try:
+        store = ProductStore.open(_quick(location)).probed()
+    except CovisError as error:
+        return Finding("products", "RED", str(error), "correct covis.products")
+    if not store.conditional:
+        return Finding(
+            "products",
+            "warn",
+            f"{where} takes writes but ignores If-None-Match",
+            "it works, kept safe by the catalogue's claims; use one catalogue for all batches",
+        )
+    return Finding("products", "ok", f"{where} takes writes, conditional ones too")
+
+
+def _scratch_facts(settings: Settings) -> tuple[str, int]:
+    folder = settings.scratch or tempfile.gettempdir()
+    try:
+        return folder, shutil.disk_usage(folder).free
+    except OSError:
+        return folder, -1
+
+
+def _scratch(name: str, folder: str, free: int) -> Finding:
+    if free < 0:
+        return Finding(name, "RED", f"there is no folder {folder}", "make it, or correct covis.scratch")
+    text = f"{format_bytes(free)} free in {folder}"
+    if free < _SCRATCH_ENOUGH:
+        state = "RED" if free < _SCRATCH_RED else "warn"
+        return Finding(name, state, text, "make room, or let covis.scratch name a larger disk")
+    return Finding(name, "ok", text)
+
+
+def _with_clock(settings: Settings) -> Iterator[str]:
+    """Choose the web addresses whose clock matters: signatures of S3 depend on it."""
+    seen = set()
+    for location in (settings.products, *settings.hosts.values()):
+        if location.endpoint and location.endpoint not in seen:
+            seen.add(location.endpoint)
+            yield location.endpoint
+
+
+def _clock(endpoint: str) -> Finding:
+    name = "clock"
+    try:
+        request = urllib.request.Request(expand(endpoint), method="HEAD")  # noqa: S310 (an S3 server's)
+        try:
+            with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
+                said = answer.headers.get("Date")
+        except urllib.error.HTTPError as error:
+            with error:
+                said = error.headers.get("Date")
+    except (OSError, ValueError, ConfigurationError):
+        return Finding(name, "warn", f"{endpoint} does not say what time it is")
+    if not said:
+        return Finding(name, "warn", f"{endpoint} does not say what time it is")
+    there = email.utils.parsedate_to_datetime(said)
+    # The header has whole seconds.
+    return _skew(name, endpoint, (dt.datetime.now(dt.UTC) - there).total_seconds() - 0.5)
+
+
+def _skew(name: str, other: str, seconds: float) -> Finding:
+    text = f"{abs(seconds):.0f} s {'ahead of' if seconds > 0 else 'behind'} {other}"
+    if abs(seconds) > _CLOCK_ENOUGH:
+        state = "RED" if abs(seconds) > _CLOCK_RED else "warn"
+        return Finding(name, state, text, "set the clock (chrony, timesyncd): signatures depend on it")
+    return Finding(name, "ok", f"agrees with {other}")
+
+
+def _worker_facts() -> dict[str, Any]:
+    """Say what a worker is; runs there."""
+    facts: dict[str, Any] = {
+        "covis-dask": __version__,
+        "python": platform.python_version(),
+        "time": time.time(),
+        **{name: importlib.metadata.version(name) for name in _SHARED},
+    }
+    try:
+        settings = load_settings()
+    except (ConfigurationError, CatalogError) as error:
+        return {**facts, "fault": str(error)}
+    return {**facts, "products": settings.products.url, "scratch": _scratch_facts(settings)}
+
+
+def _scheduler(address: str, settings: Settings) -> list[Finding]:
+    if address == "local":
+        cores = f"{CPU_COUNT} cores of {os.uname().nodename}"
+        return [Finding("scheduler", "ok", f"local: a batch makes its own cluster on {cores}")]
+    from distributed import Client
+
+    try:
+        with Client(address, timeout=_SCHEDULER_SECONDS, set_as_default=False) as client:
+            workers = client.scheduler_info(n_workers=-1)["workers"]
+            if not workers:
+                return [Finding("scheduler", "RED", f"{address} has no workers", "start some: dask worker")]
+            found = Finding("scheduler", "ok", f"{address}: {len(workers)} workers, {client.dashboard_link}")
+            before = time.time()
+            facts = client.run(_worker_facts, on_error="return")
+            middle = (before + time.time()) / 2
+            names = {key: str(worker["name"]) for key, worker in workers.items()}
+            return [found, *_workers(facts, names, settings, middle)]
+    except (OSError, TimeoutError, ValueError) as error:
+        return [
+            Finding("scheduler", "RED", f"{address} does not answer ({error})", "start it: dask scheduler")
+        ]
+
+
+def _workers(
+    facts: dict[str, Any], names: dict[str, str], settings: Settings, now: float
+) -> Iterator[Finding]:
+    ours = {"covis-dask": __version__, "python": platform.python_version()}
+    ours |= {name: importlib.metadata.version(name) for name in _SHARED}
+    for address, theirs in facts.items():
+        title = f"worker {names.get(address, address)}"
+        if isinstance(theirs, Exception):
+            what = f"it cannot run our code ({type(theirs).__name__}: {theirs})"
+            yield Finding(title, "RED", what, f"install covis-dask {__version__} there")
+            continue
+        other = [
+            f"{name} {theirs[name]} not {wanted}" for name, wanted in ours.items() if theirs[name] != wanted
+        ]
+        if "fault" in theirs:
+            yield Finding(title, "RED", theirs["fault"], "give the worker the configuration of this machine")
+        elif theirs["products"] != settings.products.url:
+            yield Finding(
+                title,
+                "RED",
+                f"it writes products to {theirs['products']}, not to {settings.products.url}",
+                "give the worker the configuration of this machine",
+            )
+        elif other:
+            state = "RED" if theirs["covis-dask"] != __version__ else "warn"
+            yield Finding(title, state, ", ".join(other), "install the same versions on workers and here")
+        else:
+            yield Finding(title, "ok", f"covis-dask {theirs['covis-dask']}, the same versions as here")
+        for finding in (
+            _scratch(f"{title}: scratch", *theirs["scratch"]) if "scratch" in theirs else None,
+            _skew(f"{title}: clock", "this machine", theirs["time"] - now),
+        ):
+            if finding is not None and finding.state != "ok":
+                yield finding
+
+
+if __name__ == "__main__":
+    sys.exit(main())

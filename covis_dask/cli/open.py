@@ -1,0 +1,51 @@
+"""``covis open RUN``: what the product of a run holds, and where it lies."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+
+from catalog.names import basename_of
+from covis_dask.batches.history import History
+from covis_dask.batches.plan import product_path
+from covis_dask.cli._answer import answered, put
+
+__all__ = ["main", "parser"]
+
+
+def parser(prog: str = "python -m covis_dask.cli.open") -> argparse.ArgumentParser:
+    """Describe the command line."""
+    it = argparse.ArgumentParser(
+        prog=prog, description="Show what the product of a run holds, where it lies, and how to open it."
+    )
+    it.add_argument("run", help="name of the run; that of its archive will do")
+    it.add_argument("--prefix", help="folder below the product store, for a product that is not the newest")
+    it.add_argument("--json", action="store_true", help="the product's manifest")
+    return it
+
+
+def main(argv: Sequence[str] | None = None, *, prog: str = "python -m covis_dask.cli.open") -> int:
+    """Run the command."""
+    arguments = parser(prog).parse_args(argv)
+
+    def work() -> int:
+        history, run = History.here(), basename_of(arguments.run)
+        path = product_path(arguments.prefix, run) if arguments.prefix else history.newest_path(run)
+        manifest = history.manifest(run, path)
+        if arguments.json:
+            put(json.dumps(manifest, indent=1))
+            return 0
+        dataset = history.open(run, path)
+        put(repr(dataset))
+        where = f"{history.settings.products.url}/{path}"
+        put(f"\nmade by   {manifest['engine']} {manifest['version']}, profile {manifest['profile']}")
+        put(f"folder    {where}")
+        for entry in manifest["files"]:
+            put(f"          {entry['name']}  {entry['size']} bytes")
+        return 0
+
+    return answered(work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

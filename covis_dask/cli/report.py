@@ -1,0 +1,56 @@
+"""``covis report BATCH``: make the report of a batch again, from catalogue and store."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+
+from covis_dask.batches.completion import remember
+from covis_dask.batches.history import History, open_for_reading
+from covis_dask.batches.report import Report, compared, final_table, write_report
+from covis_dask.cli._answer import answered, put
+
+__all__ = ["main", "parser"]
+
+
+def parser(prog: str = "python -m covis_dask.cli.report") -> argparse.ArgumentParser:
+    """Describe the command line."""
+    it = argparse.ArgumentParser(
+        prog=prog, description="Make the report of a batch again (text, JSON, HTML), and store it."
+    )
+    it.add_argument("batch", help="its name, or the beginning of it; `covis status` lists them")
+    it.add_argument("--json", action="store_true", help="print the report as JSON")
+    return it
+
+
+def main(argv: Sequence[str] | None = None, *, prog: str = "python -m covis_dask.cli.report") -> int:
+    """Run the command."""
+    arguments = parser(prog).parse_args(argv)
+
+    def work() -> int:
+        history = History.here()
+        batch = history.batch(arguments.batch)
+        status, store = history.status(batch), history.store()
+        report = Report(
+            batch,
+            str(batch.settings["prefix"]),
+            remember(history.outcomes(batch), store, batch.id),
+            status.end or batch.start,
+            status.seconds,
+        )
+        report = compared(report, store)
+        place = write_report(report, store)
+        if batch.end is not None and batch.report != place:
+            with open_for_reading(history.settings) as catalog:
+                catalog.put_batch(replace(batch, report=place))
+        put(json.dumps(report.to_document(), indent=1) if arguments.json else final_table(report))
+        if not arguments.json:
+            put(f"report    {history.settings.products.url}/{place}")
+        return 0
+
+    return answered(work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

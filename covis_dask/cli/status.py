@@ -1,0 +1,150 @@
+"""``covis status``: batches and their states by the catalogue, and what runs where since when."""
+
+import argparse
+import datetime as dt
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from catalog.model import Batch
+from covis_dask.batches.history import History, facts_of
+from covis_dask.batches.status import STATES
+from covis_dask.cli._answer import answered, put
+from covis_dask.monitor.scheduler.client import ask_scheduler
+from covis_dask.monitor.terminal import duration, panel
+
+__all__ = ["main", "parser"]
+
+
+def parser(prog: str = "python -m covis_dask.cli.status") -> argparse.ArgumentParser:
+    """Describe the command line."""
+    it = argparse.ArgumentParser(
+        prog=prog, description="List batches by the catalogue, and what their workers do since when."
+    )
+    it.add_argument("batch", nargs="?", help="show this one only; the beginning of its name will do")
+    it.add_argument("--limit", type=int, default=10, metavar="N", help="so many batches, the newest (10)")
+    it.add_argument("--scheduler", metavar="ADDRESS", help="ask this one too: tcp://host:8786")
+    it.add_argument("--json", action="store_true", help="the same as JSON")
+    return it
+
+
+def main(argv: Sequence[str] | None = None, *, prog: str = "python -m covis_dask.cli.status") -> int:
+    """Run the command."""
+    arguments = parser(prog).parse_args(argv)
+    return answered(lambda: _one(arguments) if arguments.batch else _all(arguments))
+
+
+def _one(arguments: argparse.Namespace) -> int:
+    history = History.here()
+    batch = history.batch(arguments.batch)
+    address = arguments.scheduler or batch.settings.get("scheduler")
+    live = (
+        ask_scheduler(str(address), "covis_snapshot", batch=batch.id) if address and not batch.end else None
+    )
+    status = live or history.status(batch)
+    if arguments.json:
+        put(json.dumps(status.to_document(), indent=1))
+    else:
+        console = Console()
+        console.print(panel(status))
+        if batch.report:
+            console.print(f"report    {batch.settings.get('store')}/{batch.report}", soft_wrap=True)
+    return 0
+
+
+def _all(arguments: argparse.Namespace) -> int:
+    batches = History.here().batches(arguments.limit)
+    going_on = [batch for batch in batches if batch.end is None]
+    known = [str(batch.settings["scheduler"]) for batch in going_on if batch.settings.get("scheduler")]
+    addresses = dict.fromkeys([*([arguments.scheduler] if arguments.scheduler else []), *known])
+    boards = {address: ask_scheduler(address, "covis_status") for address in addresses}
+    live = {
+        entry["batch"]: entry for board in boards.values() if board is not None for entry in board["batches"]
+    }
+    workers = [worker for board in boards.values() if board is not None for worker in board["workers"]]
+    if arguments.json:
+        document = {
+            "batches": [_document(batch, live.get(batch.id)) for batch in batches],
+            "workers": workers,
+        }
+        put(json.dumps(document, indent=1))
+        return 0
+    if not batches:
+        put("the catalogue knows no batch yet")
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    if batches:
+        console.print(_table(batches, live))
+    if workers:
+        console.print(_work(workers))
+    silent = [address for address, board in boards.items() if board is None]
+    for address in silent:
+        put(f"no scheduler with the COVIS plugin answers at {address}")
+    return 0
+
+
+def _document(batch: Batch, live: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {
+        "batch": batch.id,
+        "state": _state(batch, live),
+        "start": batch.start.isoformat(),
+        "end": batch.end.isoformat() if batch.end else None,
+        "counts": dict(live["counts"] if live else batch.counts),
+        "selection": facts_of(batch)["selection"],
+        "report": batch.report,
+    }
+
+
+def _state(batch: Batch, live: Mapping[str, Any] | None) -> str:
+    if live is not None:
+        return str(live["state"])
+    # A batch that was killed could not say so; whether it lives, only its scheduler knows.
+    return "finished" if batch.end else "no end recorded"
+
+
+def _table(batches: Iterable[Batch], live: Mapping[str, Mapping[str, Any]]) -> Table:
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for name in ("batch", "started (UTC)", "state"):
+        table.add_column(name, no_wrap=True)
+    for name in ("took", "runs", *STATES):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("selection")
+    for batch in batches:
+        entry = live.get(batch.id)
+        counts = entry["counts"] if entry else batch.counts
+        took = (batch.end - batch.start).total_seconds() if batch.end else (entry or {}).get("seconds")
+        expected = entry["expected"] if entry else sum(batch.counts.values())
+        table.add_row(
+            batch.id,
+            f"{batch.start.astimezone(dt.UTC):%Y-%m-%d %H:%M}",
+            _state(batch, entry),
+            duration(took) if took is not None else "",
+            str(expected or ""),
+            *(str(counts.get(state, 0) or "") for state in STATES),
+            str(facts_of(batch)["selection"]),
+        )
+    return table
+
+
+def _work(workers: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(box=None, header_style="dim", pad_edge=False, title_justify="left")
+    for name in ("worker", "host", "run", "stage", "pings", "for"):
+        table.add_column(name, no_wrap=True)
+    for worker in workers:
+        pings = f"{worker['pings_done']}/{worker['pings_total']}" if worker["pings_total"] else ""
+        table.add_row(
+            worker["name"],
+            worker["host"],
+            worker["run"] or "waits for work",
+            worker["stage"] or "",
+            pings,
+            duration(worker["seconds"]),
+        )
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main())

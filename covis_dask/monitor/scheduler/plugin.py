@@ -1,0 +1,108 @@
+"""The scheduler's part: listens to drivers and workers, and serves the COVIS page beside Dask's own."""
+
+import asyncio
+import logging
+from typing import Any
+
+from distributed import Scheduler
+from distributed.diagnostics.plugin import SchedulerPlugin
+from distributed.protocol.serialize import to_serialize
+from tornado.ioloop import PeriodicCallback
+
+from catalog.errors import CatalogError
+from covis_dask.batches.history import History
+from covis_dask.errors import CovisError
+from covis_dask.monitor.page.shared import Shared
+from covis_dask.monitor.scheduler.state import Board
+from covis_dask.runs.events import TOPIC
+
+__all__ = ["StatusPlugin"]
+
+logger = logging.getLogger("distributed.covis")
+
+_HISTORY_EVERY = 60.0
+
+
+class StatusPlugin(SchedulerPlugin):
+    """Keeps the board, and the routes ``/covis``, ``/covis/status.json``, ``/covis/metrics``.
+
+    A driver registers it with the scheduler it uses; ``dask scheduler --preload covis_dask.monitor.preload``
+    has it from the start.
+    """
+
+    name = "covis-status"
+    idempotent = True
+
+    async def start(self, scheduler: Scheduler) -> None:
+        """Begin to listen, and add our routes to the dashboard."""
+        from covis_dask.monitor.scheduler.routes import add_routes
+
+        self.board = Board()
+        self.shared = Shared(self.board.clock)
+        self.history: History | None = None
+        self.store_note: str | None = "it has not been asked yet"
+        self._tasks: set[asyncio.Task[None]] = set()
+        for address, worker in scheduler.workers.items():
+            self.board.add_worker(address, str(worker.name), worker.host)
+        scheduler.handlers |= {"covis_status": self.status, "covis_snapshot": self.snapshot}
+        add_routes(scheduler, self)
+        self._history_clock = PeriodicCallback(self._read_soon, _HISTORY_EVERY * 1000)
+        self._history_clock.start()
+        self._read_soon()
+
+    async def close(self) -> None:
+        """Stop reading the history."""
+        self._history_clock.stop()
+        for task in self._tasks:
+            task.cancel()
+
+    async def status(self, **_: Any) -> dict[str, Any]:
+        """Answer a client that asks for the numbers (`covis status`)."""
+        return self.board.to_document()
+
+    async def snapshot(self, batch: str, **_: Any) -> Any:
+        """Answer a client that shows a batch itself (`notebook.attach`)."""
+        status = self.board.batches.get(batch)
+        return None if status is None else to_serialize(status.snapshot())
+
+    def log_event(self, topic: str, msg: Any) -> None:
+        """Take in an event of ours."""
+        if topic == TOPIC and isinstance(msg, dict):
+            self.board.take(msg)
+            came_to_be = msg.get("op") == "ended" and self.store_note is not None
+            if msg.get("op") == "over" or (came_to_be and not self._tasks):
+                self._read_soon()
+
+    def add_worker(self, scheduler: Scheduler, worker: str) -> None:
+        """Note a worker."""
+        state = scheduler.workers[worker]
+        self.board.add_worker(worker, str(state.name), state.host)
+
+    def remove_worker(self, scheduler: Scheduler, worker: str, **_: Any) -> None:  # noqa: ARG002
+        """Forget a worker."""
+        self.board.remove_worker(worker)
+
+    def remove_client(self, scheduler: Scheduler, client: str) -> None:  # noqa: ARG002
+        """Note that a driver has gone."""
+        self.board.remove_client(client)
+
+    def _read_soon(self) -> None:
+        task = asyncio.ensure_future(self._read_history())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _read_history(self) -> None:
+        """Ask the catalogue for the batches before, away from the event loop."""
+        try:
+            history = self.history = self.history or History.here()
+            self.board.past = await asyncio.to_thread(history.batches)
+            self.board.past_note = None
+        except (CatalogError, CovisError) as error:
+            self.board.past_note = f"the scheduler cannot read the catalogue: {error}"
+            logger.info("no history of batches: %s", error)
+        try:
+            history = self.history = self.history or History.here()
+            await asyncio.to_thread(history.check_store)
+            self.store_note = None
+        except CovisError as error:
+            self.store_note = str(error)

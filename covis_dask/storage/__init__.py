@@ -1,0 +1,6 @@
+"""Where files lie: locations as file systems, the product store, raw hosts of their own kinds, patience."""
+
+from covis_dask.storage.locations import open_location, storage_errors
+from covis_dask.storage.store import ProductStore
+
+__all__ = ["ProductStore", "open_location", "storage_errors"]

@@ -1,0 +1,129 @@
+"""Locations as fsspec file systems, and what their errors mean."""
+
+import errno
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import fsspec
+
+from covis_dask.config import Location, expand, expand_options
+from covis_dask.errors import ConfigurationError, StorageRefused, StorageUnavailable
+
+__all__ = ["open_location", "storage_errors"]
+
+_TIMEOUTS = {"connect_timeout": 10, "read_timeout": 60, "retries": {"max_attempts": 4, "mode": "standard"}}
+_REFUSALS = frozenset({
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR,
+    errno.EEXIST,
+})  # fmt: skip
+
+
+def open_location(location: Location) -> tuple[Any, str]:
+    """Open the file system of a location.
+
+    Returns
+    -------
+    tuple
+        fsspec file system, and the root path on it.
+
+    Raises
+    ------
+    ConfigurationError
+        When the URL has an unknown protocol, or a secret is not in the environment; `StorageRefused` when
+        an SSH server is not the one it should be.
+    StorageUnavailable
+        When an SSH server does not answer. Other stores are not asked yet.
+    """
+    options = expand_options(location.options)
+    url = expand(location.url)
+    scheme, _, rest = url.partition("://")
+    said = {
+        word: expand(value)
+        for word, value in (
+            ("endpoint", location.endpoint),
+            ("key", location.key),
+            ("secret", location.secret),
+        )
+        if value
+    }
+    try:
+        if scheme == "onc":
+            return _open_onc(rest, said, options), ""
+        if scheme in ("sftp", "ssh"):
+            return _open_sftp(url, said, options)
+        if scheme in ("s3", "s3a"):
+            options.setdefault("config_kwargs", _TIMEOUTS)
+            options.setdefault("use_listings_cache", False)  # other workers write to the same store
+            options |= {_S3_WORDS[word]: value for word, value in said.items()}
+        fs, root = fsspec.core.url_to_fs(url, **options)
+    except (ImportError, TypeError, ValueError) as error:
+        raise ConfigurationError(f"{location.url} cannot be opened: {error}") from error
+    return fs, str(root).rstrip("/")
+
+
+_S3_WORDS = {"endpoint": "endpoint_url", "key": "key", "secret": "secret"}
+
+
+def _open_onc(host: str, said: Mapping[str, str], options: Mapping[str, Any]) -> Any:
+    from covis_dask.storage.onc import OncFileSystem
+
+    if "key" not in said:
+        raise ConfigurationError("the archive of Ocean Networks Canada needs a token: key: ${DMAS_API_KEY}")
+    return OncFileSystem(said.get("endpoint") or f"https://{host}", said["key"], **options)
+
+
+def _open_sftp(url: str, said: Mapping[str, str], options: dict[str, Any]) -> tuple[Any, str]:
+    from covis_dask.storage.sftp import VerifiedSftp  # paramiko is an optional package
+
+    where = {**VerifiedSftp._get_kwargs_from_urls(url), **options}
+    where |= {{"key": "username", "secret": "password"}[word]: value for word, value in said.items()}
+    with storage_errors(f"connecting to sftp://{where.get('host')}"):
+        return VerifiedSftp(**where), str(VerifiedSftp._strip_protocol(url)).rstrip("/")
+
+
+def _is_transport(error: BaseException) -> bool:
+    """Tell the errors that say 'no answer' among libraries that share no base class."""
+    return type(error).__module__.split(".")[0] in {
+        "aiohttp",
+        "aiobotocore",
+        "botocore",
+        "paramiko",
+        "urllib3",
+    }
+
+
+@contextmanager
+def storage_errors(what: str, *, missing: type[Exception] | None = None) -> Iterator[None]:
+    """Turn a store's errors into ours: refused (stop the batch) or unavailable (try again).
+
+    Parameters
+    ----------
+    what : str
+        What was being done to which place, for the sentence.
+    missing : type, optional
+        Error for a file that is not there; without it that is a refusal (no such bucket or folder).
+
+    Raises
+    ------
+    StorageRefused, StorageUnavailable
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        if missing is not None:
+            raise missing(f"{what}: not there") from error
+        raise StorageRefused(
+            f"{what}: the store has no such bucket or folder ({error}); create it, or correct the url"
+        ) from error
+    except OSError as error:
+        if isinstance(error, PermissionError) or error.errno in _REFUSALS:
+            reason = error.strerror or str(error)
+            raise StorageRefused(
+                f"{what}: the store refuses ({reason}); check its permissions, credentials and free space"
+            ) from error
+        raise StorageUnavailable(f"{what}: {error or type(error).__name__}") from error
+    except Exception as error:
+        if _is_transport(error) or isinstance(error, EOFError):
+            raise StorageUnavailable(f"{what}: {error or type(error).__name__}") from error
+        raise
