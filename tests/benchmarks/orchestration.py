@@ -25,10 +25,10 @@ import psutil  # type: ignore[import-untyped]  # comes with Dask
 from catalog.model import RawFile, Run
 from catalog.query import RunQuery
 from catalog.store import Catalog, open_catalog
-from covis_dask.cli.batch import parser
 from covis_dask.batches.driver import Driver
 from covis_dask.batches.service import carry_out, prepare
 from covis_dask.batches.status import BatchStatus
+from covis_dask.cli.batch import parser
 from covis_dask.config import Settings, load_settings
 from covis_dask.runs.task import RunOutcome, RunTask
 
