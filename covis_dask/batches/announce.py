@@ -11,11 +11,9 @@
 ============ =========================================================================
 """
 
-import logging
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, fields
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from distributed import Client
@@ -23,32 +21,16 @@ from distributed.comm.core import CommClosedError
 
 from covis_dask.batches.status import BatchStatus
 from covis_dask.runs.events import TOPIC
-from covis_dask.runs.task import RunOutcome
+from covis_dask.runs.outcome import RunOutcome
 
-__all__ = ["Announcer", "outcome_from_event", "outcome_to_event"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["BatchAnnouncer"]
 
 _CHUNK = 2000
 _EVERY = 1.0
 _PATIENCE = 5
-_DEFAULTS = {field.name: field.default for field in fields(RunOutcome) if field.default is not MISSING}
 
 
-def outcome_to_event(outcome: RunOutcome) -> dict[str, Any]:
-    """Write an outcome as plain values; what is as usual is left out."""
-    values = {field.name: getattr(outcome, field.name) for field in fields(outcome)}
-    values["timings"] = dict(outcome.timings)
-    return {name: value for name, value in values.items() if value and value != _DEFAULTS.get(name)}
-
-
-def outcome_from_event(event: Mapping[str, Any]) -> RunOutcome:
-    """Read what `outcome_to_event` wrote; words of a later version are passed over."""
-    known = {field.name for field in fields(RunOutcome)}
-    return RunOutcome(**{"path": "", **{name: value for name, value in event.items() if name in known}})
-
-
-class Announcer:
+class BatchAnnouncer:
     """Keeps the scheduler's page informed of one batch; a scheduler without one does not mind.
 
     Parameters
@@ -56,11 +38,16 @@ class Announcer:
     client : Client
     status : BatchStatus
         The driver's own; its calendar knows the runs.
+    bring_page : callable, optional
+        Gives a scheduler that was started again its page back.
     """
 
-    def __init__(self, client: Client, status: BatchStatus) -> None:
+    def __init__(
+        self, client: Client, status: BatchStatus, bring_page: Callable[[Client], None] | None = None
+    ) -> None:
         self._client = client
         self._status = status
+        self._bring_page = bring_page
         self._told_runs = 0
         self._told_to: object = None
         self._queue: deque[dict[str, Any]] = deque()
@@ -84,15 +71,15 @@ class Announcer:
         scheduler = getattr(self._client, "_scheduler_identity", {}).get("id")
         if scheduler != self._told_to:
             # A scheduler we have not met, or one that was started again: it knows nothing.
-            if self._told_to is not None:
-                self._bring_page()
+            if self._told_to is not None and self._bring_page is not None:
+                self._bring_page(self._client)
             self._told_to, self._told_runs, self._told_work = scheduler, 0, {}
             self._queue = deque(self._introduction())
             again = bool(outcomes)
         fresh, self._told_runs = outcomes[self._told_runs :], len(outcomes)
         work = {"running": self._status.running, "retrying": self._status.retrying}
         for first in range(0, len(fresh), _CHUNK):
-            chunk = [outcome_to_event(outcome) for outcome in fresh[first : first + _CHUNK]]
+            chunk = [outcome.to_plain() for outcome in fresh[first : first + _CHUNK]]
             self._queue.append({"op": "ended", "outcomes": chunk, "just_now": not again, **work})
         if not fresh and work != self._told_work:
             self._queue.append({"op": "tick", **work})
@@ -104,15 +91,6 @@ class Announcer:
         self.tell(outcomes, now=True)
         self._queue.append({"op": "over", "ending": ending})
         self._flush()
-
-    def _bring_page(self) -> None:
-        """Register the plugin with a scheduler that was started again; one that has it keeps its own."""
-        from covis_dask.monitor.scheduler.plugin import StatusPlugin  # which needs this module
-
-        try:
-            self._client.register_plugin(StatusPlugin())
-        except Exception as error:  # whatever is raised there comes here: a batch does not fail for a page
-            logger.info("the scheduler does not take the COVIS page: %s", error)
 
     def _introduction(self) -> Iterator[dict[str, Any]]:
         status = self._status

@@ -6,7 +6,6 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from typing import Any
 
@@ -14,43 +13,17 @@ import dask.config
 from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster
 
+from covis_dask.batches.request import LOCAL, ClusterSpec
 from covis_dask.errors import ConfigurationError
-from covis_dask.monitor.scheduler.plugin import StatusPlugin
 from covis_dask.runs.versions import differences, disagreement, versions_in
 from covis_dask.runs.warmup import ReadyPlugin
 
-__all__ = ["KINDS", "ClusterSpec", "check_versions", "open_client"]
+__all__ = ["KINDS", "check_versions", "open_client"]
 
 logger = logging.getLogger(__name__)
 
 _ARRIVAL = 60.0
 _RETURN = 300.0
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterSpec:
-    """Which cluster, and how many workers.
-
-    Parameters
-    ----------
-    where : str
-        ``local`` for processes on this machine, an address (``tcp://host:8786``, ``tls://host:8786``), or one
-        of `KINDS` for a cluster that is started for the batch, with the arguments in ``covis.cluster``.
-    workers : int, optional
-        Number of workers to start; one per core, or as configured, when not given.
-    adapt : tuple of int, optional
-        Fewest and most workers, started and ended as the work demands.
-    resources : mapping
-        What every worker that is started offers, and one at least must offer, by Dask's names.
-    dashboard : str
-        Where a local cluster serves its dashboard.
-    """
-
-    where: str = "local"
-    workers: int | None = None
-    adapt: tuple[int, int] | None = None
-    resources: Mapping[str, float] = field(default_factory=dict)
-    dashboard: str = ":8787"
 
 
 def _free(address: str) -> str:
@@ -77,28 +50,18 @@ def open_client(spec: ClusterSpec) -> Iterator[Client]:
     """
     # A run that kills its worker is ours to judge, so the scheduler must not try it again by itself.
     with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
-        if "://" in spec.where:
+        if spec.is_there:
             with _connected(spec.where) as client:
                 _await_worker(client, spec)
                 check_versions(client)
                 _check_resources(client, spec.resources)
-                _show_status(client)
                 client.register_plugin(ReadyPlugin())
                 yield client
             return
         with _started(spec) as cluster, Client(cluster) as client:
             check_versions(client)
-            _show_status(client)
             client.register_plugin(ReadyPlugin())
             yield client
-
-
-def _show_status(client: Client) -> None:
-    """Bring our page to the scheduler's dashboard; a batch does not fail for want of it."""
-    try:
-        client.register_plugin(StatusPlugin())
-    except Exception as error:  # whatever is raised there comes here
-        logger.info("the scheduler does not take the COVIS page: %s", error)
 
 
 @contextmanager
@@ -183,7 +146,7 @@ def _kept_from_ctrl_c() -> Iterator[None]:
 @contextmanager
 def _started(spec: ClusterSpec) -> Iterator[Any]:
     """Start a cluster, with its workers, and end it."""
-    if spec.where == "local":
+    if spec.where == LOCAL:
         with _kept_from_ctrl_c():
             # One run per process with one thread each beats threads (docs/performance.md).
             local = LocalCluster(

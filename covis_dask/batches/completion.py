@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from catalog.model import utc
-from covis_dask.runs.task import FAILURE, MANIFEST, RunOutcome
+from covis_dask.products.paths import FAILURE, MANIFEST
+from covis_dask.runs.outcome import RunOutcome
 from covis_dask.storage import ProductStore
 
 __all__ = ["remember"]

@@ -12,28 +12,25 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 from distributed import Client, Future, KilledWorker
 from distributed.client import FutureCancelledError, FuturesCancelledError
 
 from catalog.errors import CatalogError
-from catalog.model import ProductRecord
 from catalog.store import Catalog
-from covis_dask.batches.announce import Announcer
+from covis_dask.batches.announce import BatchAnnouncer
+from covis_dask.batches.job import Decision, Finished, Job, Task
 from covis_dask.batches.outages import Outages
-from covis_dask.batches.plan import Plan, PlanItem
+from covis_dask.batches.plan import Plan
 from covis_dask.batches.status import BatchStatus
 from covis_dask.config import Settings
-from covis_dask.engines import engine_named
 from covis_dask.errors import Cancelled, ConfigurationError, WorkerLost
-from covis_dask.monitor.terminal import Display
-from covis_dask.runs.task import RunOutcome, RunTask
-from covis_dask.runs.worker import process_run
+from covis_dask.runs.outcome import RunOutcome
 from covis_dask.storage.retry import LONGEST_PAUSE
 
-__all__ = ["Driver"]
+__all__ = ["Display", "Driver"]
 
 T = TypeVar("T")
 
@@ -46,6 +43,13 @@ def _utc_now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
+class Display(Protocol):
+    """Something that shows a status."""
+
+    def update(self, status: BatchStatus, outcome: RunOutcome | None = None) -> None:
+        """Show the status, and the run that has just ended."""
+
+
 @dataclass(slots=True)
 class Driver:
     """Runs one plan to its end.
@@ -54,32 +58,32 @@ class Driver:
     ----------
     catalog : Catalog
     settings : Settings
+    job : Job
+        What is done with each run, and recorded of it.
     status : BatchStatus
     display : Display
-    retries : int
-        Further tries of a run after a passing fault.
     stop : threading.Event
         Set from a signal handler: submit no more, cancel what waits, and return.
     log : callable
         Takes a line that belongs to no single run.
-    work : callable
-        RunTask -> RunOutcome, on the worker.
+    bring_page : callable, optional
+        Gives the page back to a scheduler that was started again.
     """
 
     catalog: Catalog
     settings: Settings
+    job: Job
     status: BatchStatus
     display: Display
-    retries: int
     stop: threading.Event
     log: Callable[[str], None] = print
-    work: Callable[[RunTask], RunOutcome] = process_run
+    bring_page: Callable[[Client], None] | None = None
     outcomes: list[RunOutcome] = field(default_factory=list)
-    _waiting: deque[RunTask] = field(default_factory=deque)
-    _later: list[tuple[float, str, RunTask]] = field(default_factory=list)
-    _flying: dict[Future[RunOutcome], RunTask] = field(default_factory=dict)
+    _waiting: deque[Task] = field(default_factory=deque)
+    _later: list[tuple[float, str, Task]] = field(default_factory=list)
+    _flying: dict[Future[RunOutcome], Task] = field(default_factory=dict)
     _ended: "queue.SimpleQueue[Future[RunOutcome]]" = field(default_factory=queue.SimpleQueue)
-    _unrecorded: dict[str, ProductRecord] = field(default_factory=dict)
+    _unrecorded: list[Finished] = field(default_factory=list)
     _recorded_at: float = 0.0
     _claimed_at: float = 0.0
     _fault: ConfigurationError | None = None
@@ -106,7 +110,7 @@ class Driver:
             batch adopts them.
         """
         self._waiting.extend(plan.tasks)
-        announcer = Announcer(client, self.status)
+        announcer = BatchAnnouncer(client, self.status, self.bring_page)
         try:
             while self._waiting or self._later or self._flying:
                 if self.stop.is_set() or self._fault:
@@ -129,18 +133,18 @@ class Driver:
         if self._fault:
             raise self._fault
 
-    def _end_without_task(self, item: PlanItem) -> None:
+    def _end_without_task(self, item: Decision) -> None:
         outcome = RunOutcome(item.run.basename, item.action, "", kind=item.kind, reason=item.reason)
         self._end(outcome, None)
 
-    def _end(self, outcome: RunOutcome, task: RunTask | None) -> None:
+    def _end(self, outcome: RunOutcome, task: Task | None) -> None:
         """Give a run its final state."""
         self.outcomes.append(outcome)
         self.status.add(outcome)
         # Runs that were settled by the plan alone are many and say nothing new one by one.
         self.display.update(self.status, outcome if outcome.path else None)
         if task is not None and outcome.state != "not-run":
-            self._unrecorded[outcome.basename] = outcome.record(task, _utc_now())
+            self._unrecorded.append(Finished(task, outcome, _utc_now()))
 
     def _wake(self) -> None:
         """Bring back the runs whose pause is over."""
@@ -169,20 +173,20 @@ class Driver:
         chosen = [self._waiting.popleft() for _ in range(min(room, len(self._waiting)))]
         if not chosen:
             return
-        ours = self._claim([task.run.basename for task in chosen])
+        ours = self._claim([task.basename for task in chosen])
         if ours is None:
             self._waiting.extendleft(reversed(chosen))
             return
         for task in chosen:
-            if task.run.basename not in ours:
+            if task.basename not in ours:
                 taken = Cancelled("another batch is at work on it; its outcome will be in the catalogue")
                 self._end(RunOutcome.of_error(task, taken), None)
                 continue
             # Dask keeps what it learns of tasks by the first word of their keys, for ever; so let that be the
             # mode, not the run.
-            key = f"{task.parameters.family}-{task.batch}-{task.run.basename}-{task.attempt}"
-            resources = dict(engine_named(task.engine).resources) or None
-            future = client.submit(self.work, task, key=key, pure=False, resources=resources)
+            key = f"{task.label}-{self.status.batch}-{task.basename}-{task.attempt}"
+            resources = dict(self.job.resources) or None
+            future = client.submit(self.job.work, task, key=key, pure=False, resources=resources)
             self._flying[future] = task
             future.add_done_callback(self._ended.put)
 
@@ -206,19 +210,18 @@ class Driver:
             self._judge(task, results[future] if future in results else _lost(task, future))
             future.release()
 
-    def _judge(self, task: RunTask, outcome: RunOutcome) -> None:
+    def _judge(self, task: Task, outcome: RunOutcome) -> None:
         """Decide what an outcome means: another try, the end of the run, or the end of the batch."""
         if outcome.state == "not-run" and outcome.kind != Cancelled.kind:
             self._fault = self._fault or ConfigurationError(outcome.reason)
             self._end(outcome, None)
         elif self._try_again(task, outcome):
             pause = min(self.settings.backoff * 2 ** (task.attempt - 1), LONGEST_PAUSE)
-            again = replace(task, attempt=task.attempt + 1)
-            heapq.heappush(self._later, (time.monotonic() + pause, task.run.basename, again))
+            heapq.heappush(self._later, (time.monotonic() + pause, task.basename, task.again()))
         else:
             self._end(outcome, task)
 
-    def _try_again(self, task: RunTask, outcome: RunOutcome) -> bool:
+    def _try_again(self, task: Task, outcome: RunOutcome) -> bool:
         """Say whether a run gets another try; while a store is away as a whole, tries are not counted."""
         if outcome.state in {"done", "already"}:
             for place in {"products", outcome.host} - {None}:
@@ -229,14 +232,14 @@ class Driver:
         away = None if outcome.place is None else self._outages.failed(outcome.place)
         if away == 0:
             self.log(f"{outcome.place} does not answer; its runs wait for it: {outcome.reason}")
-        return task.attempt <= self.retries or (away is not None and away < self.settings.patience)
+        return task.attempt <= self.settings.retries or (away is not None and away < self.settings.patience)
 
     def abandon(self, plan: Plan) -> None:
         """Account for every task that has not ended; what is committed stays, and the next batch finds it."""
         why = "an error of configuration stopped the batch" if self._fault else "the batch was stopped"
         ended = {outcome.basename for outcome in self.outcomes}
         for task in plan.tasks:
-            if task.run.basename not in ended:
+            if task.basename not in ended:
                 self._end(
                     RunOutcome.of_error(task, Cancelled(f"{why}; the same command goes on from here")), None
                 )
@@ -250,7 +253,7 @@ class Driver:
     def _keep_claims(self) -> None:
         """Extend our claims well before they run out."""
         if self._flying and time.monotonic() - self._claimed_at > self.settings.claim / 3:
-            claimed = self._claim([task.run.basename for task in self._flying.values()])
+            claimed = self._claim([task.basename for task in self._flying.values()])
             if claimed is not None:
                 self._claimed_at = time.monotonic()
 
@@ -262,8 +265,8 @@ class Driver:
 
     def _record_now(self) -> None:
         if self._unrecorded:
-            self.catalog.record(self._unrecorded)
-            self._unrecorded = {}
+            self.job.record(self.catalog, self._unrecorded)
+            self._unrecorded = []
 
     def _ask(self, call: Callable[[], T]) -> T | None:
         """Ask the catalogue, unless it has failed to answer a moment ago; None while it is away.
@@ -304,7 +307,7 @@ class Driver:
                 time.sleep(_TICK)
 
 
-def _lost(task: RunTask, future: Future[RunOutcome]) -> RunOutcome:
+def _lost(task: Task, future: Future[RunOutcome]) -> RunOutcome:
     """Make the outcome of a run whose worker, or whose scheduler, went away."""
     error = future.exception() if future.status == "error" else None
     if error is not None and not isinstance(error, KilledWorker):

@@ -13,11 +13,11 @@ from catalog.errors import CatalogError
 from catalog.model import Batch, Run, utc
 from catalog.query import RunQuery, describe
 from catalog.store import Catalog
-from covis_dask.batches.announce import outcome_from_event
 from covis_dask.batches.status import BatchStatus
 from covis_dask.config import Settings, load_settings
 from covis_dask.errors import CovisError
-from covis_dask.runs.task import LOG, MANIFEST, RunOutcome
+from covis_dask.products.paths import LOG, MANIFEST
+from covis_dask.runs.outcome import RunOutcome
 from covis_dask.storage import ProductStore, storage_errors
 
 __all__ = ["History", "ProductMissing", "facts_of", "open_for_reading", "query_of", "report_folder"]
@@ -201,7 +201,7 @@ class History:
             except CovisError:
                 document = None  # the catalogue has to do
         if document:
-            found = tuple(outcome_from_event(run) for run in document["runs"])
+            found = tuple(RunOutcome.from_plain(run) for run in document["runs"])
             return tuple(outcome.basename for outcome in found), found
         with open_for_reading(self.settings) as catalog:
             runs = list(catalog.select(query_of(batch)))

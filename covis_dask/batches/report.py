@@ -12,14 +12,15 @@ import jinja2
 from dask.utils import format_bytes
 
 from catalog.model import Batch
+from covis_dask.batches.durations import duration
 from covis_dask.batches.history import report_folder
-from covis_dask.batches.plan import Plan, product_path
+from covis_dask.batches.plan import Plan
 from covis_dask.batches.status import STATES
-from covis_dask.engines.summary import COMPARISON, Summary, summarise, summary_table
+from covis_dask.engines.summary import Summary, summarise, summary_table
 from covis_dask.errors import CovisError
-from covis_dask.monitor.terminal import duration
+from covis_dask.products.paths import ProductPaths
 from covis_dask.products.thumbnail import thumbnail
-from covis_dask.runs.task import RunOutcome
+from covis_dask.runs.outcome import RunOutcome
 from covis_dask.storage import ProductStore, storage_errors
 
 __all__ = ["PERFORMANCE", "Report", "compared", "final_table", "write_report"]
@@ -167,7 +168,8 @@ def compared(report: Report, store: ProductStore) -> Report:
         return report
     done = [outcome.basename for outcome in report.outcomes if outcome.state in {"done", "already"}]
     # Those that the plan found done have no path in their outcome.
-    documents = store.read_jsons(f"{product_path(report.prefix, basename)}/{COMPARISON}" for basename in done)
+    paths = ProductPaths(report.prefix)
+    documents = store.read_jsons(paths.comparison(paths.run(basename)) for basename in done)
     found = {basename: one for basename, one in zip(done, documents, strict=True) if one is not None}
     return replace(report, comparison=summarise(found))
 

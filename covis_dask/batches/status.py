@@ -9,7 +9,8 @@ from typing import Any
 
 from covis_dask.batches._rates import Recent, Series
 from covis_dask.batches.calendar import STATES, Calendar
-from covis_dask.runs.task import LOG, RunOutcome
+from covis_dask.products.paths import LOG
+from covis_dask.runs.outcome import RunOutcome
 
 __all__ = ["STATES", "BatchStatus", "FailureGroup", "ModeStatus"]
 

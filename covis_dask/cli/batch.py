@@ -1,4 +1,4 @@
-"""``python -m covis_dask.batch``: process the runs that the selection words choose.
+"""``covis batch``, ``python -m covis_dask.batch``: process the runs that the selection words choose.
 
 Here are the words; what they make happen is imported when they have been read, so that help comes at once.
 """
@@ -6,21 +6,16 @@ Here are the words; what they make happen is imported when they have been read, 
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import Final
 
 from catalog.errors import CatalogError
-from catalog.query import RunQuery
 from catalog.words import SelectionError, add_selection_arguments, query_from_arguments
 from covis_dask import __version__
-from covis_dask.batches.plan import ONLY
+from covis_dask.batches.request import CLUSTER_KINDS, LOCAL, ONLY, BatchRequest, ClusterSpec
 from covis_dask.cli.exits import EPILOG, Exit
-from covis_dask.cli.options import add_product_arguments
+from covis_dask.cli.options import add_product_arguments, chosen_formats, chosen_overrides
 from covis_dask.errors import ConfigurationError, CovisError
 
-__all__ = ["CLUSTERS", "adapt_of", "main", "parser", "refuse_contradictions", "say"]
-
-CLUSTERS: Final = ("gateway", "kubernetes", "slurm", "ssh")
-"""What ``--cluster`` may name; `covis_dask.batches.clusters.KINDS` starts them."""
+__all__ = ["main", "parser", "request_from_arguments"]
 
 
 def parser(prog: str = "python -m covis_dask.batch") -> argparse.ArgumentParser:
@@ -41,20 +36,25 @@ def parser(prog: str = "python -m covis_dask.batch") -> argparse.ArgumentParser:
         "--verify", action="store_true", help="believe the manifests in the store rather than the catalogue"
     )
     which.add_argument("--only", choices=ONLY, help="narrow the selection to runs in this state")
-    how = it.add_argument_group("how to run")
+    _add_cluster_arguments(it.add_argument_group("how to run"))
+    it.add_argument("--version", action="version", version=f"covis-dask {__version__}")
+    return it
+
+
+def _add_cluster_arguments(how: argparse._ArgumentGroup) -> None:
     how.add_argument(
         "--dry-run", action="store_true", help="show the plan, one reason per run, and do nothing"
     )
     how.add_argument("--retries", type=int, metavar="N", help="further tries after a passing fault (2)")
     how.add_argument(
         "--scheduler",
-        default="local",
+        default=LOCAL,
         metavar="ADDRESS",
         help="tcp://host:8786, tls://host:8786, or local for this machine (local)",
     )
     how.add_argument(
         "--cluster",
-        choices=CLUSTERS,
+        choices=CLUSTER_KINDS,
         help="start workers there for this batch, with the arguments in covis.cluster (docs/clusters.md)",
     )
     how.add_argument(
@@ -64,72 +64,64 @@ def parser(prog: str = "python -m covis_dask.batch") -> argparse.ArgumentParser:
         "--adapt", metavar="MIN:MAX", help="with --cluster: start and end workers as the work demands"
     )
     how.add_argument("--json", action="store_true", help="print plan or report as JSON on standard output")
-    it.add_argument("--version", action="version", version=f"covis-dask {__version__}")
-    return it
 
 
 def main(argv: Sequence[str] | None = None, *, prog: str = "python -m covis_dask.batch") -> int:
     """Run the command; the exit codes are in `covis_dask.cli.exits`."""
     arguments = parser(prog).parse_args(argv)
     try:
-        refuse_contradictions(arguments)
-        query = query_from_arguments(arguments, sys.stdin)
-        if query == RunQuery():
-            raise ConfigurationError(
-                "say which runs: --year 2014, --mode diffuse, --basename NAME ... (--regex . takes them all)"
-            )
-        from covis_dask.batches.service import run
+        request = request_from_arguments(arguments)
+        from covis_dask.cli._batch import run  # Dask and xarray come with it
 
-        return run(arguments, query)
+        return run(request, dry_run=arguments.dry_run, as_json=arguments.json)
     except (CovisError, SelectionError, CatalogError) as error:
-        say(f"error: {error}")
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201 (a command line talks)
         return Exit.CONFIGURATION
     except KeyboardInterrupt:
-        say("left at once; products already committed are safe, the same command goes on from there")
+        print(  # noqa: T201
+            "left at once; products already committed are safe, the same command goes on from there",
+            file=sys.stderr,
+        )
         return Exit.INTERRUPTED
 
 
-def say(line: str) -> None:
-    """Tell the user something on standard error."""
-    print(line, file=sys.stderr, flush=True)  # noqa: T201 (a command line talks)
-
-
-def refuse_contradictions(arguments: argparse.Namespace) -> None:
-    """Refuse words that make no sense together.
+def request_from_arguments(arguments: argparse.Namespace) -> BatchRequest:
+    """Turn the words into the request they make.
 
     Raises
     ------
-    ConfigurationError
-        With what to do about them.
+    ConfigurationError, SelectionError
+        For words that make no sense, alone or together.
     """
-    if arguments.force and arguments.verify:
-        raise ConfigurationError(
-            "--verify looks whether products are there, --force makes them anyway: choose one of the two"
-        )
-    if arguments.cluster is not None and arguments.scheduler != "local":
+    if arguments.cluster is not None and arguments.scheduler != LOCAL:
         raise ConfigurationError("--cluster starts a scheduler of its own: leave --scheduler away")
-    if arguments.workers is not None and arguments.scheduler != "local":
-        raise ConfigurationError("--workers starts workers; a scheduler that is there has the workers it has")
-    if arguments.adapt is not None and (arguments.cluster is None or arguments.workers is not None):
-        raise ConfigurationError("--adapt goes with --cluster, and without --workers")
-    adapt_of(arguments)
-    if arguments.workers is not None and arguments.workers < 1:
-        raise ConfigurationError("--workers must be at least 1")
-    if arguments.retries is not None and arguments.retries < 0:
-        raise ConfigurationError("--retries cannot be negative")
-    if arguments.scheduler != "local" and "://" not in arguments.scheduler:
-        raise ConfigurationError(
-            f"--scheduler {arguments.scheduler}: write local, or an address such as tcp://host:8786"
-        )
+    where = arguments.cluster or arguments.scheduler
+    if arguments.cluster is None and where in CLUSTER_KINDS:
+        raise ConfigurationError(f"--scheduler {where}: to start such a cluster, say --cluster {where}")
+    return BatchRequest(
+        query=query_from_arguments(arguments, sys.stdin),
+        engine=arguments.engine,
+        profile=arguments.profile,
+        preset=arguments.preset,
+        overrides=chosen_overrides(arguments),
+        formats=chosen_formats(arguments),
+        prefix=arguments.prefix,
+        ancillary=arguments.ancillary,
+        force=arguments.force,
+        verify=arguments.verify,
+        only=arguments.only,
+        retries=arguments.retries,
+        cluster=ClusterSpec(where, arguments.workers, _range(arguments.adapt)),
+    )
 
 
-def adapt_of(arguments: argparse.Namespace) -> tuple[int, int] | None:
+def _range(text: str | None) -> tuple[int, int] | None:
     """Read ``MIN:MAX``."""
-    if arguments.adapt is None:
+    if text is None:
         return None
-    fewest, _, most = arguments.adapt.partition(":")
-    if not (fewest.isdecimal() and most.isdecimal()) or not 0 <= int(fewest) <= int(most) or int(most) < 1:
-        raise ConfigurationError(f"--adapt {arguments.adapt}: write fewest and most workers, such as 0:40")
+    fewest, _, most = text.partition(":")
+    if not (fewest.isdecimal() and most.isdecimal()):
+        raise ConfigurationError(f"--adapt {text}: write fewest and most workers, such as 0:40")
     return int(fewest), int(most)
 
 

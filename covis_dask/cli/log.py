@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from catalog.names import basename_of
 from covis_dask.batches.history import History
-from covis_dask.batches.plan import product_path
 from covis_dask.cli._answer import answered, put
+from covis_dask.products.paths import ProductPaths
 
 __all__ = ["main", "parser"]
 
@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "python -m covis_dask
 
     def work() -> int:
         history, run = History.here(), basename_of(arguments.run)
-        path = product_path(arguments.prefix, run) if arguments.prefix else history.newest_path(run)
+        path = ProductPaths(arguments.prefix).run(run) if arguments.prefix else history.newest_path(run)
         put(history.log(run, path).rstrip("\n"))
         return 0
 

@@ -11,11 +11,12 @@ from rich.console import Console
 from rich.table import Table
 
 from catalog.model import Batch
+from covis_dask.batches.durations import duration
 from covis_dask.batches.history import History, facts_of
 from covis_dask.batches.status import STATES
 from covis_dask.cli._answer import answered, put
 from covis_dask.monitor.scheduler.client import ask_scheduler
-from covis_dask.monitor.terminal import duration, panel
+from covis_dask.monitor.terminal import panel
 
 __all__ = ["main", "parser"]
 

@@ -24,13 +24,15 @@ from covis_dask.modes._groups import (
     Water,
 )
 
-__all__ = ["DEFAULT_PRESET", "PRESETS", "PROGRAM_PRESETS", "Preset", "Profile", "defaults"]
+__all__ = ["DEFAULT_PRESET", "PRESETS", "PROFILES", "PROGRAM_PRESETS", "Preset", "Profile", "defaults"]
 
 Preset = Literal["END", "PP2", "PP3", "PPX"]
 Profile = Literal["matlab", "corrected"]
 
 PRESETS: tuple[Preset, ...] = get_args(Preset)
 """Names of the presets."""
+PROFILES: tuple[Profile, ...] = get_args(Profile)
+"""Names of the profiles."""
 
 DEFAULT_PRESET: Mapping[tuple[str, str], Preset] = MappingProxyType(
     {

@@ -10,11 +10,12 @@ from typing import Any
 
 from covis_dask.modes._groups import GridSpec, Parameters, Span
 from covis_dask.modes._overrides import apply, load, parse, valid_keys, values
-from covis_dask.modes._presets import DEFAULT_PRESET, PRESETS, PROGRAM_PRESETS, defaults
+from covis_dask.modes._presets import DEFAULT_PRESET, PRESETS, PROFILES, PROGRAM_PRESETS, defaults
 
 __all__ = [
     "DEFAULT_PRESET",
     "PRESETS",
+    "PROFILES",
     "PROGRAM_PRESETS",
     "GridSpec",
     "Parameters",

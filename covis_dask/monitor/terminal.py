@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol, TextIO
+from typing import TextIO
 
 from dask.utils import format_bytes
 from rich.console import Console, Group
@@ -12,10 +12,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from covis_dask.batches.driver import Display
+from covis_dask.batches.durations import duration
 from covis_dask.batches.status import STATES, BatchStatus
-from covis_dask.runs.task import RunOutcome
+from covis_dask.runs.outcome import RunOutcome
 
-__all__ = ["Display", "show"]
+__all__ = ["panel", "show", "to_go"]
 
 # Colours that stay apart for colour-blind eyes; the words carry the meaning all the same.
 _STYLES = {
@@ -26,25 +28,6 @@ _STYLES = {
     "unsupported": "blue",
     "not-run": "dim",
 }
-
-
-class Display(Protocol):
-    """Something that shows a status."""
-
-    def update(self, status: BatchStatus, outcome: RunOutcome | None = None) -> None:
-        """Show the status, and the run that has just ended."""
-
-
-def duration(seconds: float | None) -> str:
-    """Write a length of time the way a person would: 48 s, 3 min 20 s, 2 h 05 min."""
-    if seconds is None:
-        return "unknown"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
 def to_go(status: BatchStatus, seconds: float | None) -> str:

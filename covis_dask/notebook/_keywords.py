@@ -1,77 +1,101 @@
-"""Keywords of the notebook as words of the command line: one parser explains and refuses for both."""
+"""Keywords of the notebook as a request; spelled as on the command line, or as Python values."""
 
 import argparse
 import contextlib
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from catalog.query import RunQuery
 from catalog.words import SelectionError, add_selection_arguments, query_from_arguments
-from covis_dask.cli.batch import parser, refuse_contradictions
+from covis_dask.batches.request import LOCAL, BatchRequest, ClusterSpec
 from covis_dask.errors import ConfigurationError
+from covis_dask.modes.parameters import load_overrides, parse_set
 
-__all__ = ["arguments_of", "query_of_words"]
+__all__ = ["query_of", "request_of"]
 
-
-def _line(words: Mapping[str, Any]) -> list[str]:
-    """Spell keywords as a command line."""
-    line: list[str] = []
-    for name, value in words.items():
-        option = f"--{name.rstrip('_').replace('_', '-')}"
-        if value is None or value is False:
-            continue
-        if value is True:
-            line.append(option)
-        elif isinstance(value, Mapping):
-            line += [f"{option}={key}={item}" for key, item in value.items()]
-        elif isinstance(value, str | int | float):
-            line.append(f"{option}={value}")
-        else:
-            line += [f"{option}={item}" for item in value]
-    return line
+_SELECTION = frozenset(
+    {"year", "month", "from_", "to", "mode", "site", "basename", "regex", "sample", "limit"}
+)
+_PLAIN = frozenset(
+    {"job", "engine", "profile", "preset", "prefix", "ancillary", "force", "verify", "only", "retries"}
+)
+_OTHER = frozenset({"parameters", "set", "format", "scheduler", "cluster", "workers", "adapt"})
 
 
-def _parse(with_words: argparse.ArgumentParser, words: Mapping[str, Any]) -> argparse.Namespace:
+def query_of(keywords: Mapping[str, Any]) -> RunQuery:
+    """Turn selection keywords into a query.
+
+    Raises
+    ------
+    ConfigurationError
+        For keywords that make no sense.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    add_selection_arguments(parser)
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
-            return with_words.parse_args(_line(words))
+            return query_from_arguments(parser.parse_args(_spelled(keywords)))
     except SystemExit:
         reason = said.getvalue().strip().splitlines()[-1].partition("error: ")[2]
-        raise ConfigurationError(reason or "these words make no sense") from None
-
-
-def query_of_words(words: Mapping[str, Any]) -> RunQuery:
-    """Turn selection words into a query.
-
-    Raises
-    ------
-    ConfigurationError
-        For words that make no sense.
-    """
-    selecting = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    add_selection_arguments(selecting)
-    try:
-        return query_from_arguments(_parse(selecting, words))
+        raise ConfigurationError(reason or "these keywords make no sense") from None
     except SelectionError as error:
         raise ConfigurationError(str(error)) from error
 
 
-def arguments_of(words: Mapping[str, Any]) -> tuple[argparse.Namespace, RunQuery]:
-    """Turn words of the batch command into its arguments and the query.
+def _spelled(keywords: Mapping[str, Any]) -> list[str]:
+    line: list[str] = []
+    for name, value in keywords.items():
+        if value is not None:
+            several = [value] if isinstance(value, str | int) else value
+            line += [f"--{name.rstrip('_')}={item}" for item in several]
+    return line
+
+
+def request_of(keywords: Mapping[str, Any]) -> BatchRequest:
+    """Turn keywords into a request.
 
     Raises
     ------
     ConfigurationError
-        For words that make no sense, or contradict each other.
+        For keywords that there are not, that make no sense, or that contradict each other.
     """
-    arguments = _parse(parser(), words)
-    refuse_contradictions(arguments)
-    try:
-        query = query_from_arguments(arguments)
-    except SelectionError as error:
-        raise ConfigurationError(str(error)) from error
-    if query == RunQuery():
-        raise ConfigurationError('say which runs: year=2014, mode="diffuse" ... (regex="." takes them all)')
-    return arguments, query
+    unknown = keywords.keys() - _SELECTION - _PLAIN - _OTHER
+    if unknown:
+        raise ConfigurationError(f"there is no keyword {min(unknown)}")
+    given = {name: value for name, value in keywords.items() if value is not None}
+    plain: dict[str, Any] = {name: value for name, value in given.items() if name in _PLAIN}
+    if "format" in given:
+        plain["formats"] = tuple(dict.fromkeys(_several(given["format"])))
+    return BatchRequest(
+        query=query_of({name: value for name, value in given.items() if name in _SELECTION}),
+        overrides=_overrides(given),
+        cluster=_cluster(given),
+        **plain,
+    )
+
+
+def _several(value: str | Sequence[str]) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
+
+
+def _overrides(given: Mapping[str, Any]) -> dict[str, Any]:
+    overrides = load_overrides(given["parameters"]) if "parameters" in given else {}
+    changed = given.get("set", {})
+    if isinstance(changed, Mapping):
+        return overrides | dict(changed)
+    return overrides | dict(parse_set(text) for text in _several(changed))
+
+
+def _cluster(given: Mapping[str, Any]) -> ClusterSpec:
+    if "cluster" in given and given.get("scheduler", LOCAL) != LOCAL:
+        raise ConfigurationError("cluster starts a scheduler of its own: leave scheduler away")
+    adapt = given.get("adapt")
+    if isinstance(adapt, str):
+        fewest, _, most = adapt.partition(":")
+        if not (fewest.isdecimal() and most.isdecimal()):
+            raise ConfigurationError(f"adapt {adapt}: write fewest and most workers, such as 0:40")
+        adapt = int(fewest), int(most)
+    where = given.get("cluster") or given.get("scheduler") or LOCAL
+    return ClusterSpec(str(where), given.get("workers"), adapt)

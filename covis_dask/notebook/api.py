@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypedDict, Unpack, cast
+from typing import Any, TypedDict, Unpack
 
 import pandas as pd
 from fsspec.implementations.local import LocalFileSystem
@@ -15,7 +15,7 @@ from covis_dask.batches.history import History, open_for_reading
 from covis_dask.batches.service import prepare, settings_for
 from covis_dask.config import load_settings
 from covis_dask.monitor.coverage import Coverage
-from covis_dask.notebook._keywords import arguments_of, query_of_words
+from covis_dask.notebook._keywords import query_of, request_of
 from covis_dask.notebook.view import BatchView
 from covis_dask.simulate.archive import write_demo_archive
 
@@ -100,7 +100,7 @@ def submit(**words: Unpack[Words]) -> BatchView:
     CatalogError
         When there is no catalogue, or it does not answer.
     """
-    return BatchView.begin(arguments_of(dict(words)))
+    return BatchView.begin(request_of(words))
 
 
 def plan(**words: Unpack[Words]) -> pd.DataFrame:
@@ -111,10 +111,10 @@ def plan(**words: Unpack[Words]) -> pd.DataFrame:
     DataFrame
         ``run``, ``action`` (``run``, ``already``, ``quarantined``, ``unsupported``, ``failed``), ``reason``.
     """
-    arguments, query = arguments_of(dict(words))
-    settings = settings_for(arguments)
+    request = request_of(words)
+    settings = settings_for(request)
     with open_for_reading(settings) as catalog:
-        items = prepare(arguments, query, settings, catalog).plan.items
+        items = prepare(request, settings, catalog).plan.items
     return pd.DataFrame(
         [(item.run.basename, item.action, item.reason) for item in items], columns=["run", "action", "reason"]
     )
@@ -172,7 +172,7 @@ _COLUMNS = ["run", "time", "mode", "family", "site", "size", "hosts", "state", "
 
 
 def _select(selection: Selection) -> list[Run]:
-    query = query_of_words(cast(dict[str, Any], selection))
+    query = query_of(selection)
     with open_for_reading(load_settings()) as catalog:
         return list(catalog.select(query))
 

@@ -1,6 +1,5 @@
 """One batch in a notebook: a view that keeps up to date, and what one asks of a batch."""
 
-import argparse
 import importlib
 import threading
 import time
@@ -11,18 +10,18 @@ import pandas as pd
 import xarray as xr
 
 from catalog.model import Batch
-from catalog.query import RunQuery
 from covis_dask.batches.calendar import place_of
-from covis_dask.batches.driver import Driver
 from covis_dask.batches.history import History
-from covis_dask.batches.plan import product_path
-from covis_dask.batches.service import Ended, carry_out, prepare, settings_for
+from covis_dask.batches.request import BatchRequest
+from covis_dask.batches.service import PreparedBatch, Watchers, prepare, settings_for
 from covis_dask.batches.status import BatchStatus
 from covis_dask.errors import ConfigurationError
 from covis_dask.monitor.page.sections import css, section
 from covis_dask.monitor.scheduler.client import ask_scheduler
+from covis_dask.monitor.scheduler.plugin import bring_page
 from covis_dask.monitor.terminal import show
-from covis_dask.runs.task import RunOutcome
+from covis_dask.products.paths import ProductPaths
+from covis_dask.runs.outcome import RunOutcome
 
 __all__ = ["BatchView"]
 
@@ -62,36 +61,43 @@ class BatchView:
         self._fault: BaseException | None = None
 
     @classmethod
-    def begin(cls, words: tuple[argparse.Namespace, RunQuery]) -> "BatchView":
+    def begin(cls, request: BatchRequest) -> "BatchView":
         """Start a batch; see `notebook.submit`."""
-        arguments, query = words
-        settings = settings_for(arguments)
+        settings = settings_for(request)
         catalog = settings.catalog.open()
         try:
-            prepared = prepare(arguments, query, settings, catalog)
+            prepared = prepare(request, settings, catalog)
             catalog.put_batch(prepared.batch)  # so that it can be attached to as soon as it has a name
         except BaseException:
             catalog.close()
             raise
-        status, stop, notes = prepared.status(), threading.Event(), list[str]()
-        with show(quiet=True) as display:
-            driver = Driver(catalog, settings, status, display, settings.retries, stop, notes.append)
-        view = cls(prepared.batch, History(settings), lambda: status, lambda: tuple(driver.outcomes))
-        view._stop = stop
+        view = cls(
+            prepared.batch,
+            History(settings),
+            lambda: prepared.status,
+            lambda: tuple(prepared.outcomes),
+        )
+        view._start(prepared)
+        return view
+
+    def _start(self, prepared: PreparedBatch) -> None:
+        """Carry the batch out in a thread of its own."""
+        stop = self._stop = threading.Event()
 
         def work() -> None:
             try:
-                ended: Ended = carry_out(arguments, prepared, driver)
-                view._fault = ended.fault
+                with show(quiet=True) as display:
+                    notes: list[str] = []
+                    ended = prepared.run(Watchers(display, notes.append, bring_page), stop)
+                self._fault = ended.fault
             except Exception as error:  # it is for the caller of `wait`, who may come later
-                view._fault = error
-                status.finish("stopped")
+                self._fault = error
+                prepared.status.finish("stopped")
             finally:
-                catalog.close()
+                prepared.catalog.close()
 
-        view._thread = threading.Thread(target=work, name=f"covis-{prepared.batch.id}", daemon=True)
-        view._thread.start()
-        return view
+        self._thread = threading.Thread(target=work, name=f"covis-{prepared.batch.id}", daemon=True)
+        self._thread.start()
 
     @classmethod
     def follow(cls, history: History, batch: Batch, scheduler: str | None) -> "BatchView":
@@ -213,7 +219,7 @@ class BatchView:
         return display.Image(data=self._history.picture(run, self._path(run)), format="png", width=900)
 
     def _path(self, run: str) -> str:
-        return product_path(str(self._batch.settings["prefix"]), run)
+        return ProductPaths(str(self._batch.settings["prefix"])).run(run)
 
     def _repr_html_(self) -> str:
         status = self.status

@@ -8,7 +8,8 @@ import sys
 import time
 from typing import Any
 
-from covis_dask.runs.task import RunOutcome, RunTask
+from covis_dask.runs.outcome import RunOutcome
+from covis_dask.runs.task import RunTask
 
 __all__ = ["TOPIC", "Reporter"]
 

@@ -1,22 +1,17 @@
-"""What a worker is told of one run, and what it answers: small values that travel through Dask."""
+"""What a worker is told of one run: a small value that travels through Dask."""
 
 import datetime as dt
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from catalog.model import ProductRecord, Run
-from covis_dask.errors import CovisError, StorageUnavailable, TransientError
 from covis_dask.modes.parameters import Parameters
+from covis_dask.runs.outcome import RunOutcome
 from covis_dask.runs.versions import versions_here
 
-__all__ = ["FAILURE", "LOG", "MANIFEST", "RunOutcome", "RunTask"]
-
-MANIFEST = "metadata.json"
-"""The file whose presence means that a product is whole."""
-FAILURE = "failure.json"
-LOG = "output.txt"
+__all__ = ["RunTask"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,78 +69,39 @@ class RunTask:
     attempt: int = 1
     versions: Mapping[str, str] = field(default_factory=versions_here)
 
+    @property
+    def basename(self) -> str:
+        """Name of the run."""
+        return self.run.basename
 
-@dataclass(frozen=True, slots=True)
-class RunOutcome:
-    """How a run ended.
+    @property
+    def label(self) -> str:
+        """Family of modes: Dask keeps statistics by it."""
+        return self.parameters.family
 
-    Parameters
-    ----------
-    basename : str
-        The run.
-    state : str
-        ``done``, ``already``, ``failed``, ``quarantined``, ``unsupported`` or ``not-run``.
-    kind, reason : str, optional
-        The stable word and the sentence, unless all is well.
-    path : str
-        Product folder below the store.
-    host : str, optional
-        Host whose copy was used.
-    bytes_in, bytes_out : int
-        Size of the archive and of the product.
-    seconds : float
-        Time on the worker.
-    timings : mapping
-        Seconds by stage.
-    worker : str
-        Name of the worker's machine.
-    retry : bool
-        Whether the fault may pass.
-    place : str, optional
-        The store that did not answer: a raw host's name, or ``products``.
-    """
+    @property
+    def bytes_in(self) -> int:
+        """Size of the archive, 0 where the catalogue does not know it."""
+        sizes = (raw.filesize for raw in self.run.raw if raw.filesize)
+        return int(self.inputs.get("size") or next(sizes, 0))
 
-    basename: str
-    state: str
-    path: str
-    kind: str | None = None
-    reason: str | None = None
-    host: str | None = None
-    bytes_in: int = 0
-    bytes_out: int = 0
-    seconds: float = 0.0
-    timings: Mapping[str, float] = field(default_factory=dict)
-    worker: str = ""
-    retry: bool = False
-    place: str | None = None
+    def again(self) -> "RunTask":
+        """Return the task of the next attempt."""
+        return replace(self, attempt=self.attempt + 1)
 
-    @classmethod
-    def of_error(cls, task: RunTask, error: CovisError, **known: Any) -> "RunOutcome":
-        """Make the outcome of a run that an error ended."""
-        return cls(
-            basename=task.run.basename,
-            state=error.state,
-            path=task.path,
-            kind=error.kind,
-            reason=str(error),
-            retry=isinstance(error, TransientError),
-            place=error.place if isinstance(error, StorageUnavailable) else None,
-            **known,
-        )
-
-    def record(self, task: RunTask, at: dt.datetime) -> ProductRecord:
-        """Return what the catalogue keeps."""
+    def record(self, outcome: RunOutcome, at: dt.datetime) -> ProductRecord:
+        """Return what the catalogue keeps of an outcome of this task."""
         return ProductRecord(
-            state="done" if self.state == "already" else self.state,
-            engine=task.engine,
-            version=task.version,
-            fingerprint=task.fingerprint,
-            path=task.path,
-            attempts=task.attempt,
-            batch=task.batch,
+            state="done" if outcome.state == "already" else outcome.state,
+            engine=self.engine,
+            version=self.version,
+            fingerprint=self.fingerprint,
+            path=self.path,
+            attempts=self.attempt,
+            batch=self.batch,
             at=at,
-            kind=self.kind,
-            reason=self.reason,
-            inputs=json.dumps(dict(task.inputs), sort_keys=True),
-            formats=task.formats if self.state in {"done", "already"} else (),
+            kind=outcome.kind,
+            reason=outcome.reason,
+            inputs=json.dumps(dict(self.inputs), sort_keys=True),
+            formats=self.formats if outcome.state in {"done", "already"} else (),
         )

@@ -52,11 +52,13 @@ from covis_dask.products.manifest import (
     is_ours,
 )
 from covis_dask.products.metadata import ProductFacts, finish
+from covis_dask.products.paths import FAILURE, LOG, MANIFEST
 from covis_dask.products.writers import write_product
 from covis_dask.raw.source import ArchiveSource
 from covis_dask.runs.events import Reporter
 from covis_dask.runs.memory import reused_memory
-from covis_dask.runs.task import FAILURE, LOG, MANIFEST, RunOutcome, RunTask
+from covis_dask.runs.outcome import RunOutcome
+from covis_dask.runs.task import RunTask
 from covis_dask.runs.versions import require
 from covis_dask.storage import ProductStore, open_location, storage_errors
 from covis_dask.storage.retry import retry_while_unavailable

@@ -25,12 +25,14 @@ import psutil  # type: ignore[import-untyped]  # comes with Dask
 from catalog.model import RawFile, Run
 from catalog.query import RunQuery
 from catalog.store import Catalog, open_catalog
-from covis_dask.batches.driver import Driver
-from covis_dask.batches.service import carry_out, prepare
+from covis_dask.batches.job import Finished
+from covis_dask.batches.processing import PostProcessing
+from covis_dask.batches.request import BatchRequest, ClusterSpec
+from covis_dask.batches.service import PreparedBatch, Watchers, prepare
 from covis_dask.batches.status import BatchStatus
-from covis_dask.cli.batch import parser
 from covis_dask.config import Settings, load_settings
-from covis_dask.runs.task import RunOutcome, RunTask
+from covis_dask.runs.outcome import RunOutcome
+from covis_dask.runs.task import RunTask
 
 __all__ = ["main", "nothing"]
 
@@ -104,17 +106,14 @@ def _places(folder: Path) -> dict[str, Any]:
 
 
 def _carried_out(catalog: Catalog, count: int) -> dict[str, Any]:
-    arguments = parser().parse_args(["--year", "2014", "--workers", "2"])
-    settings = load_settings({})
+    request = BatchRequest(query=RunQuery(years=frozenset({2014, 2015})), cluster=ClusterSpec(workers=2))
+    settings = replace(load_settings({}), retries=0)
     start = time.process_time()
-    prepared = prepare(arguments, RunQuery(), settings, catalog)
+    prepared = _with_nothing_to_do(prepare(request, settings, catalog))
     planned = time.process_time() - start
     sampler = _Sampler(max(1, count // _SAMPLES))
-    driver = Driver(
-        catalog, settings, prepared.status(), sampler, 0, threading.Event(), lambda _: None, nothing
-    )
     start, wall = time.process_time(), time.perf_counter()
-    ended = carry_out(arguments, prepared, driver)
+    ended = prepared.run(Watchers(sampler, lambda _: None), threading.Event())
     spent, elapsed = time.process_time() - start, time.perf_counter() - wall
     if ended.report.counts["done"] != count:
         raise SystemExit(f"not all of the {count} runs were done: {ended.report.counts}")
@@ -128,16 +127,22 @@ def _carried_out(catalog: Catalog, count: int) -> dict[str, Any]:
     }
 
 
+def _with_nothing_to_do(prepared: PreparedBatch) -> PreparedBatch:
+    """Return the batch with runs that take no time."""
+    assert isinstance(prepared.job, PostProcessing)
+    return replace(prepared, job=replace(prepared.job, work=nothing))
+
+
 def _planned(catalog: Catalog, count: int) -> dict[str, Any]:
     """Time the plan of runs that are all done."""
     settings: Settings = replace(load_settings({}))
     catalog.add_raw(_runs(count))
-    arguments = parser().parse_args(["--year", "2014"])
-    first = prepare(arguments, RunQuery(), settings, catalog)
-    now = dt.datetime.now(dt.UTC)
-    catalog.record({task.run.basename: nothing(task).record(task, now) for task in first.plan.tasks})
+    request = BatchRequest(query=RunQuery(years=frozenset({2014, 2015})))
+    first, now = prepare(request, settings, catalog), dt.datetime.now(dt.UTC)
+    tasks = [task for task in first.plan.tasks if isinstance(task, RunTask)]
+    first.job.record(catalog, [Finished(task, nothing(task), now) for task in tasks])
     start = time.process_time()
-    again = prepare(arguments, RunQuery(), settings, catalog)
+    again = prepare(request, settings, catalog)
     return {
         "plan_done_s": time.process_time() - start,
         "plan_done_runs": count,

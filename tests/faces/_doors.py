@@ -9,9 +9,9 @@ from typing import Any
 import yaml
 
 import covis_dask
+from covis_dask.cli.exits import Exit
 from covis_dask.engines.native import VERSION as ENGINE_VERSION
 from covis_dask.errors import CovisError
-from covis_dask.exits import Exit
 from covis_dask.modes.parameters import PROGRAM_PRESETS, parameters_for
 from covis_dask.products.fingerprint import fingerprint
 from covis_dask.products.manifest import Failure, Manifest

@@ -11,13 +11,15 @@ from catalog.ingest import ListingError, walk_store
 from catalog.model import RawFile, Run
 from catalog.names import parse_basename
 from cluster.servers import S3Server
-from covis_dask.batches.plan import PlanOptions, make_plan
+from covis_dask.batches.plan import make_plan
+from covis_dask.batches.processing import PostProcessing, ProductSpec
 from covis_dask.config import Location, load_settings
 from covis_dask.engines import engine_named
 from covis_dask.errors import CovisError, RawMissing, StorageRefused, StorageUnavailable
 from covis_dask.raw._store import open_sequential
 from covis_dask.raw.archive import iter_members
 from covis_dask.raw.source import ArchiveSource
+from covis_dask.runs.task import RunTask
 from covis_dask.runs.worker import process_run
 from covis_dask.storage import open_location, storage_errors
 from tests._place import Place, diffuse
@@ -184,12 +186,13 @@ def test_copies_are_tried_in_order_of_preference(
     monkeypatch.setattr("s3fs.S3FileSystem.retries", 1)
 
     def used(prefix: str, *order: str) -> tuple[str, str]:
-        options = PlanOptions(
+        spec = ProductSpec(
             profile="matlab", prefix=prefix, store=settings.products.url, hosts=frozenset(settings.hosts),
             host_order=order,
         )  # fmt: skip
-        plan = make_plan([run], options, engine_named("native"), batch="b", created=run.datetime)
-        outcome = process_run(plan.tasks[0], replace(settings, host_order=order))
+        (task,) = make_plan([run], PostProcessing(spec, engine_named("native"), "b", run.datetime)).tasks
+        assert isinstance(task, RunTask)
+        outcome = process_run(task, replace(settings, host_order=order))
         assert outcome.state == "done", outcome.reason
         folder = tmp_path / "products" / outcome.path
         manifest = json.loads((folder / "metadata.json").read_text())

@@ -15,7 +15,8 @@ import yaml
 from catalog.settings import CatalogLocation
 from cluster import programs
 from covis_dask import __version__
-from covis_dask.batches.clusters import ClusterSpec, check_versions, open_client
+from covis_dask.batches.clusters import check_versions, open_client
+from covis_dask.batches.request import ClusterSpec
 from covis_dask.errors import ConfigurationError
 from covis_dask.runs.versions import require, versions_here
 

@@ -4,7 +4,7 @@ import datetime as dt
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -17,13 +17,15 @@ from catalog.model import RawFile, Run
 from catalog.query import RunQuery
 from catalog.store import Catalog, open_catalog
 from covis_dask.batches.driver import Driver
-from covis_dask.batches.plan import Plan, PlanOptions, make_plan
+from covis_dask.batches.plan import Plan, make_plan
+from covis_dask.batches.processing import PostProcessing, ProductSpec
 from covis_dask.batches.status import BatchStatus
 from covis_dask.config import load_settings
 from covis_dask.engines import engine_named
 from covis_dask.errors import ConfigurationError, StorageUnavailable, SweepIncomplete
 from covis_dask.monitor.terminal import show
-from covis_dask.runs.task import RunOutcome, RunTask
+from covis_dask.runs.outcome import RunOutcome
+from covis_dask.runs.task import RunTask
 
 _NOW = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
 
@@ -47,37 +49,48 @@ def catalog(tmp_path: Path) -> Iterator[Catalog]:
         yield catalog
 
 
-def _plan(catalog: Catalog, count: int) -> Plan:
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """A plan and the job it was made by."""
+
+    job: PostProcessing
+    plan: Plan
+
+    @property
+    def names(self) -> list[str]:
+        return [task.basename for task in self.plan.tasks]
+
+
+def _plan(catalog: Catalog, count: int) -> _Planned:
     runs = []
     for number in range(count):
         moment = dt.datetime(2014, 1, 1, tzinfo=dt.UTC) + dt.timedelta(hours=number)
         name = f"APLUWCOVISMBSONAR001_{moment:%Y%m%dT%H%M%S}.000Z-IMAGING"
         runs.append(Run(name, moment, "IMAGING", "Endeavour", (RawFile("COVIS-NAS", f"{name}.tar", 10),)))
     catalog.add_raw(runs)
-    options = PlanOptions(
+    spec = ProductSpec(
         profile="matlab",
         prefix="p",
         store="s",
         hosts=frozenset({"COVIS-NAS"}),
         host_order=(),
     )
-    return make_plan(
-        catalog.select(RunQuery()), options, engine_named("native"), batch=uuid.uuid4().hex, created=_NOW
-    )
+    job = PostProcessing(spec, engine_named("native"), uuid.uuid4().hex, _NOW)
+    return _Planned(job, make_plan(catalog.select(RunQuery()), job))
 
 
-def _driver(catalog: Catalog, plan: Plan, work: Callable[[RunTask], RunOutcome]) -> Driver:
-    settings = replace(load_settings({}), backoff=0.01, patience=0.0, window=2)
+def _driver(catalog: Catalog, planned: _Planned, work: Callable[[RunTask], RunOutcome]) -> Driver:
+    settings = replace(load_settings({}), backoff=0.01, patience=0.0, window=2, retries=2)
+    job = replace(planned.job, work=work)
     with show(quiet=True) as display:
         return Driver(
             catalog,
             settings,
-            BatchStatus(plan.tasks[0].batch, len(plan.items)),
+            job,
+            BatchStatus(job.batch, len(planned.plan.items)),
             display,
-            retries=2,
             stop=threading.Event(),
             log=lambda _: None,
-            work=work,
         )
 
 
@@ -118,7 +131,7 @@ def test_every_run_ends_once_and_is_recorded(
     """Passing faults are tried again as often as asked, bad data never; the catalogue knows how all ended."""
     plan = _plan(catalog, 5)
     driver = _driver(catalog, plan, work)
-    driver.run(client, plan)
+    driver.run(client, plan.plan)
     assert [outcome.state for outcome in driver.outcomes] == [state] * 5
     for run in catalog.select(RunQuery()):
         assert run.product is not None
@@ -133,7 +146,7 @@ def test_configuration_error_stops_the_batch(
     plan = _plan(catalog, 30)
     driver = _driver(catalog, plan, work)
     with pytest.raises(ConfigurationError, match=r"wrong store|install the same covis-dask"):
-        driver.run(client, plan)
+        driver.run(client, plan.plan)
     assert [outcome.state for outcome in driver.outcomes] == ["not-run"] * 30
     assert all(run.product is None for run in catalog.select(RunQuery()))
 
@@ -143,20 +156,20 @@ def test_stopped_batch_accounts_for_every_run(client: Client, catalog: Catalog) 
     plan = _plan(catalog, 12)
     driver = _driver(catalog, plan, _done)
     driver.stop.set()
-    driver.run(client, plan)
+    driver.run(client, plan.plan)
     assert {outcome.state for outcome in driver.outcomes} == {"not-run"}
     assert {outcome.kind for outcome in driver.outcomes} == {"cancelled"}
-    names = [task.run.basename for task in plan.tasks]
+    names = plan.names
     assert catalog.claim(names, "another", _NOW + dt.timedelta(days=9999)) == set(names)
 
 
 def test_two_batches_never_compute_the_same_run(client: Client, catalog: Catalog) -> None:
     """A run that another batch has claimed is left to it."""
     plan = _plan(catalog, 3)
-    first = plan.tasks[0].run.basename
+    first = plan.names[0]
     catalog.claim([first], "another", dt.datetime.now(dt.UTC) + dt.timedelta(hours=1))
     driver = _driver(catalog, plan, _done)
-    driver.run(client, plan)
+    driver.run(client, plan.plan)
     states = {outcome.basename: outcome.state for outcome in driver.outcomes}
     assert states.pop(first) == "not-run"
     assert set(states.values()) == {"done"}
@@ -189,7 +202,7 @@ def test_catalogue_that_goes_away_delays_the_batch(client: Client, catalog: Cata
     driver = _driver(leaky, plan, _done)
     driver.log = said.append
     driver.settings = replace(driver.settings, patience=60.0)
-    driver.run(client, plan)
+    driver.run(client, plan.plan)
     assert all(run.product is not None and run.product.state == "done" for run in catalog.select(RunQuery()))
     assert [line.partition(",")[0] for line in said] == [
         "the catalogue does not answer",
@@ -202,7 +215,7 @@ def test_catalogue_that_stays_away_ends_the_batch(client: Client, catalog: Catal
     plan = _plan(catalog, 5)
     driver = _driver(_Leaky(catalog, 10**9), plan, _done)
     with pytest.raises(CatalogUnavailable):
-        driver.run(client, plan)
+        driver.run(client, plan.plan)
     assert {outcome.state for outcome in driver.outcomes} == {"not-run"}
 
 
@@ -218,7 +231,7 @@ def test_store_that_goes_away_costs_no_run_its_tries(client: Client, catalog: Ca
     plan = _plan(catalog, 3)
     driver = _driver(catalog, plan, _until)
     driver.settings = replace(driver.settings, patience=60.0)
-    driver.run(client, plan)
+    driver.run(client, plan.plan)
     assert [outcome.state for outcome in driver.outcomes] == ["done"] * 3
 
 
@@ -235,9 +248,9 @@ def test_no_more_than_the_window_is_in_flight(client: Client, catalog: Catalog) 
         return submit(*arguments, **words)
 
     with patch.object(client, "submit", counting):
-        driver.run(client, plan)
+        driver.run(client, plan.plan)
     assert len(flying) == 40
     assert max(flying) == most < 40
     cluster: Any = client.cluster
     # What it learns of tasks it keeps by the first word of their keys: let that be the mode, not the run.
-    assert not [name for name in cluster.scheduler.task_prefixes if plan.tasks[0].run.basename[:30] in name]
+    assert not [name for name in cluster.scheduler.task_prefixes if plan.names[0][:30] in name]

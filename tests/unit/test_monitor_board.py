@@ -6,14 +6,13 @@ import pickle
 import pytest
 
 from covis_dask.batches._rates import Series
-from covis_dask.batches.announce import outcome_from_event, outcome_to_event
 from covis_dask.batches.calendar import Calendar, place_of
 from covis_dask.batches.status import BatchStatus
 from covis_dask.monitor.coverage import Coverage
 from covis_dask.monitor.page.sections import section
 from covis_dask.monitor.scheduler.metrics import metrics
-from covis_dask.monitor.scheduler.state import Board
-from covis_dask.runs.task import RunOutcome
+from covis_dask.monitor.scheduler.state import SchedulerState
+from covis_dask.runs.outcome import RunOutcome
 
 
 def _name(day: int, mode: str = "IMAGING", year: int = 2014) -> str:
@@ -26,10 +25,10 @@ def _done(name: str, seconds: float = 10.0) -> RunOutcome:
     )
 
 
-def _board(names: list[str]) -> tuple[Board, list[float]]:
+def _board(names: list[str]) -> tuple[SchedulerState, list[float]]:
     """Return a board that has heard of one batch, and the time by its clock."""
     now = [0.0]
-    board = Board(clock=lambda: now[0])
+    board = SchedulerState(clock=lambda: now[0])
     board.take({
         "op": "batch", "batch": "B", "client": "C", "expected": len(names),
         "start": "2026-01-01T00:00:00+00:00", "facts": {"selection": "year 2014", "prefix": "p"},
@@ -53,7 +52,7 @@ def test_scheduler_counts_as_the_driver_does() -> None:
     for outcome in outcomes:
         now[0] += 5.0
         own.add(outcome)
-        board.take({"op": "ended", "batch": "B", "outcomes": [outcome_to_event(outcome)]})
+        board.take({"op": "ended", "batch": "B", "outcomes": [outcome.to_plain()]})
     assert board.batches["B"].to_document() == own.to_document()
     document = own.to_document()
     assert document["ended"] == 6
@@ -61,7 +60,7 @@ def test_scheduler_counts_as_the_driver_does() -> None:
         "state": "quarantined", "kind": "archive-truncated", "count": 1, "reason": "cut short",
         "run": names[4], "log": "p/x/output.txt",
     }]  # fmt: skip
-    assert outcome_from_event(outcome_to_event(outcomes[0])) == outcomes[0]
+    assert RunOutcome.from_plain(outcomes[0].to_plain()) == outcomes[0]
 
 
 def test_time_to_go_knows_that_modes_differ() -> None:
@@ -107,7 +106,7 @@ def test_scheduler_that_was_started_again_catches_up_without_a_false_pace() -> N
     """Outcomes told again all at once count, but say nothing about the rate."""
     names = [_name(day) for day in range(1, 11)]
     board, _ = _board(names)
-    told = [outcome_to_event(_done(name)) for name in names[:5]]
+    told = [_done(name).to_plain() for name in names[:5]]
     board.take({"op": "ended", "batch": "B", "outcomes": told, "just_now": False})
     assert board.batches["B"].ended == 5
     assert board.batches["B"].rate is None
@@ -142,7 +141,7 @@ def test_snapshot_travels_and_stands_still() -> None:
     board, now = _board([_name(day) for day in range(1, 9)])
     for day in range(1, 4):
         now[0] += 10.0
-        board.take({"op": "ended", "batch": "B", "outcomes": [outcome_to_event(_done(_name(day)))]})
+        board.take({"op": "ended", "batch": "B", "outcomes": [_done(_name(day)).to_plain()]})
     copy = pickle.loads(pickle.dumps(board.batches["B"].snapshot()))
     before = board.batches["B"].to_document()
     now[0] += 1000.0
@@ -152,7 +151,7 @@ def test_snapshot_travels_and_stands_still() -> None:
 def test_metrics_are_what_prometheus_reads() -> None:
     """Runs by mode and state, workers, bytes, each with its batch."""
     board, _ = _board([_name(1), _name(2)])
-    board.take({"op": "ended", "batch": "B", "outcomes": [outcome_to_event(_done(_name(1)))]})
+    board.take({"op": "ended", "batch": "B", "outcomes": [_done(_name(1)).to_plain()]})
     text = metrics(board).decode()
     assert 'covis_runs{batch="B",mode="imaging",state="done"} 1.0' in text
     assert 'covis_read_bytes_total{batch="B"} 100.0' in text

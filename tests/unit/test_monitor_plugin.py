@@ -18,7 +18,7 @@ from distributed import Client, LocalCluster, Scheduler
 
 from catalog.model import Batch
 from catalog.store import open_catalog
-from covis_dask.batches.announce import Announcer
+from covis_dask.batches.announce import BatchAnnouncer
 from covis_dask.batches.history import History
 from covis_dask.batches.status import BatchStatus
 from covis_dask.monitor.page.document import covis_page
@@ -26,7 +26,8 @@ from covis_dask.monitor.preload import dask_setup
 from covis_dask.monitor.scheduler.client import ask_scheduler
 from covis_dask.monitor.scheduler.plugin import StatusPlugin
 from covis_dask.runs.events import Reporter
-from covis_dask.runs.task import RunOutcome, RunTask
+from covis_dask.runs.outcome import RunOutcome
+from covis_dask.runs.task import RunTask
 
 _RUN = "APLUWCOVISMBSONAR001_20140101T030000.000Z-IMAGING"
 _BATCH = Batch(
@@ -96,7 +97,7 @@ def test_scheduler_shows_what_driver_and_workers_tell(client: Client) -> None:
     """Counts, worker, stage, pings come through Dask to JSON, metrics and a client; the menu has the page."""
     status = BatchStatus("B", 2, facts={"selection": "year 2014", "prefix": "p"})
     status.expect([_RUN, _RUN.replace("IMAGING", "DIFFUSE")])
-    announcer = Announcer(client, status)
+    announcer = BatchAnnouncer(client, status)
     outcome = RunOutcome(_RUN, "done", "p/x", seconds=2.0)
     announcer.tell([outcome], now=True)
     assert client.submit(_work, _Task()).result()

@@ -12,7 +12,7 @@ from catalog.errors import CatalogError
 from covis_dask import notebook as covis
 from covis_dask.cli import main as covis_command
 from covis_dask.errors import ConfigurationError, CovisError
-from covis_dask.notebook._keywords import arguments_of, query_of_words
+from covis_dask.notebook._keywords import query_of, request_of
 from tests._place import Place, diffuse
 
 _GOOD, _CUT = diffuse(1).basename, diffuse(2).basename
@@ -130,19 +130,22 @@ def test_report_is_made_again_without_the_old_one(
     assert again["runs"][0]["timings"]["compute"] == before["runs"][0]["timings"]["compute"]
 
 
-def test_words_are_those_of_the_command_line() -> None:
-    """Keywords become words; what the command refuses is refused here with the same sentence."""
-    arguments, query = arguments_of(
-        {"year": [2013, 2014], "from_": "2013-05-01", "set": {"filter.bw": 2}, "force": True}
+def test_keywords_make_a_request() -> None:
+    """Keywords are those of the command line; what the command refuses is refused here with a sentence."""
+    request = request_of(
+        {"year": [2013, 2014], "from_": "2013-05-01", "set": {"filter.bw": 2}, "force": True, "workers": 2}
     )
-    assert query.years == {2013, 2014}
-    assert (arguments.settings, arguments.force) == (["filter.bw=2"], True)
-    assert query_of_words({"limit": 3}).limit == 3
+    assert request.query.years == {2013, 2014}
+    assert (dict(request.overrides), request.force, request.cluster.workers) == ({"filter.bw": 2}, True, 2)
+    assert request_of({"year": 2014, "set": ["filter.bw=2"], "format": "zarr"}).formats == ("zarr",)
+    assert query_of({"limit": 3}).limit == 3
     with pytest.raises(ConfigurationError, match="no mode"):
-        query_of_words({"mode": "gargle"})
-    with pytest.raises(ConfigurationError, match="invalid choice"):
-        arguments_of({"year": 2014, "profile": "better"})
-    with pytest.raises(ConfigurationError, match="say which runs"):
-        arguments_of({"workers": 2})
-    with pytest.raises(ConfigurationError, match="choose one of the two"):
-        arguments_of({"year": 2014, "force": True, "verify": True})
+        query_of({"mode": "gargle"})
+    for wrong, sentence in (
+        ({"year": 2014, "profile": "better"}, "choose one of matlab, corrected"),
+        ({"workers": 2}, "say which runs"),
+        ({"year": 2014, "force": True, "verify": True}, "choose one of the two"),
+        ({"yaer": 2014}, "no keyword yaer"),
+    ):
+        with pytest.raises(ConfigurationError, match=sentence):
+            request_of(wrong)

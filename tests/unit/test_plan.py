@@ -10,13 +10,15 @@ import pytest
 import xarray as xr
 
 from catalog.model import ProductRecord, RawFile, Run
-from covis_dask.batches.plan import Plan, PlanOptions, make_plan
+from covis_dask.batches.plan import Plan, make_plan
+from covis_dask.batches.processing import PostProcessing, ProductSpec
 from covis_dask.engines import Engine
 from covis_dask.errors import ConfigurationError
 from covis_dask.modes.parameters import Parameters, valid_keys
+from covis_dask.runs.task import RunTask
 
 _NOW = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
-_OPTIONS = PlanOptions(
+_SPEC = ProductSpec(
     profile="matlab",
     prefix="native-matlab",
     store="products",
@@ -48,13 +50,21 @@ def _run(mode: str = "IMAGING", host: str = "COVIS-NAS", size: int | None = 1000
     return Run(name, moment, mode, "Endeavour", (RawFile(host, f"2014/03/07/{name}.tar.gz", size),))
 
 
-def _plan(run: Run, options: PlanOptions = _OPTIONS, engine: Engine | None = None, **more: Any) -> Plan:
-    return make_plan([run], options, engine or _Engine(), batch="b", created=_NOW, **more)
+def _plan(
+    run: Run, spec: ProductSpec = _SPEC, engine: Engine | None = None, only: str | None = None, **more: Any
+) -> Plan:
+    return make_plan([run], PostProcessing(spec, engine or _Engine(), "b", _NOW, **more), only)
+
+
+def _task(run: Run, spec: ProductSpec = _SPEC, engine: Engine | None = None) -> RunTask:
+    (task,) = _plan(run, spec, engine).tasks
+    assert isinstance(task, RunTask)
+    return task
 
 
 def _recorded(run: Run, state: str, **more: Any) -> Run:
     """Return the run as the catalogue would have it after a batch ended it in `state`."""
-    (task,) = _plan(run).tasks
+    task = _task(run)
     record = ProductRecord(
         state=state,
         engine="native",
@@ -109,9 +119,9 @@ def test_quarantined_run_waits_for_its_file_to_change() -> None:
     assert (item.action, item.kind) == ("quarantined", "archive-truncated")
     mended = replace(bad, raw=(replace(bad.raw[0], filesize=2000),))
     for run, options in (
-        (mended, _OPTIONS),
-        (bad, replace(_OPTIONS, force=True)),
-        (bad, replace(_OPTIONS, only="quarantined")),
+        (mended, _SPEC),
+        (bad, replace(_SPEC, force=True)),
+        (bad, replace(_SPEC, retry_quarantined=True)),
     ):
         assert [item.action for item in _plan(run, options).items] == ["run"]
 
@@ -144,14 +154,14 @@ def test_only_narrows_the_selection(only: str, kept: str) -> None:
         "stale": _recorded(_run(), "done", fingerprint="x"),
         "quarantined": _recorded(_run(), "quarantined", kind="archive-truncated", reason="r"),
     }
-    options = replace(_OPTIONS, only=only)
-    assert [name for name, run in runs.items() if _plan(run, options).items] == [kept]
+    spec = replace(_SPEC, retry_quarantined=only == "quarantined")
+    assert [name for name, run in runs.items() if _plan(run, spec, only=only).items] == [kept]
 
 
 def test_product_under_another_prefix_is_not_this_one() -> None:
     """A product of another engine or profile does not count."""
     done = _recorded(_run(), "done")
-    (item,) = _plan(done, replace(_OPTIONS, prefix="elsewhere")).items
+    (item,) = _plan(done, replace(_SPEC, prefix="elsewhere")).items
     assert (item.action, item.reason) == ("run", "no product yet")
 
 
@@ -165,17 +175,17 @@ def test_verify_believes_the_store() -> None:
 def test_fingerprint_follows_what_matters() -> None:
     """Parameters, engine version, input size and seafloor change it; the host does not."""
 
-    def mark(run: Run = _run(), options: PlanOptions = _OPTIONS, engine: Engine | None = None) -> str:  # noqa: B008
-        return _plan(run, options, engine).tasks[0].fingerprint
+    def mark(run: Run = _run(), spec: ProductSpec = _SPEC, engine: Engine | None = None) -> str:  # noqa: B008
+        return _task(run, spec, engine).fingerprint
 
     newer = _Engine()
     newer.version = "2"
-    near = replace(_OPTIONS, hosts=frozenset({"COVIS-NAS", "MINE"}))
+    near = replace(_SPEC, hosts=frozenset({"COVIS-NAS", "MINE"}))
     assert mark(_run(host="MINE"), near) == mark()
     others = [
         mark(_run(size=1)),
-        mark(options=replace(_OPTIONS, overrides={"filter.bw": 4})),
-        mark(options=replace(_OPTIONS, profile="corrected")),
+        mark(spec=replace(_SPEC, overrides={"filter.bw": 4})),
+        mark(spec=replace(_SPEC, profile="corrected")),
         mark(engine=newer),
     ]
     assert len({mark(), *others}) == 5
@@ -184,13 +194,11 @@ def test_fingerprint_follows_what_matters() -> None:
 def test_wrong_parameter_stops_the_plan() -> None:
     """A parameter that does not exist is refused before anything runs."""
     with pytest.raises(ConfigurationError, match=r"filter\.bw"):
-        _plan(_run(), replace(_OPTIONS, overrides={"filter.bv": 4}))
+        _plan(_run(), replace(_SPEC, overrides={"filter.bv": 4}))
 
 
 def test_changed_parameter_without_effect_is_noted() -> None:
     """A key that the mode does not use is accepted, and the plan says that it changes nothing."""
-    unused = next(
-        key for key in valid_keys(_plan(_run()).tasks[0].parameters) if key.startswith("averaging.")
-    )
-    plan = _plan(_run(), replace(_OPTIONS, overrides={unused: 3.0, "filter.bw": 4}))
+    unused = next(key for key in valid_keys(_task(_run()).parameters) if key.startswith("averaging."))
+    plan = _plan(_run(), replace(_SPEC, overrides={unused: 3.0, "filter.bw": 4}))
     assert plan.notes == (f"{unused} has no effect on imaging runs of Endeavour (preset END)",)

@@ -16,13 +16,15 @@ from catalog.model import RawFile, Run
 from catalog.names import parse_basename
 from catalog.settings import locate
 from catalog.store import open_catalog
-from covis_dask.batches.plan import PlanOptions, make_plan
+from covis_dask.batches.plan import make_plan
+from covis_dask.batches.processing import PostProcessing, ProductSpec
 from covis_dask.cli.config import settings_in_force
 from covis_dask.cli.doctor import examine
 from covis_dask.config import load_settings
 from covis_dask.engines import engine_named
 from covis_dask.errors import ConfigurationError
-from covis_dask.runs.task import RunOutcome
+from covis_dask.runs.outcome import RunOutcome
+from covis_dask.runs.task import RunTask
 from covis_dask.runs.worker import process_run
 from covis_dask.storage import open_location
 
@@ -72,15 +74,16 @@ def test_secrets_stay_in_the_environment(tmp_path: Path, caplog: pytest.LogCaptu
 
     raw = tuple(RawFile(host, "x.tar") for host in ("COVIS-NAS", "SHIP", "DMAS"))
     run = Run(_NAME.basename, _NAME.datetime, _NAME.mode, _NAME.site, raw)
-    options = PlanOptions(
+    spec = ProductSpec(
         profile="matlab",
         prefix="p",
         store=settings.products.url,
         hosts=frozenset(settings.hosts),
         host_order=(),
     )
-    plan = make_plan([run], options, engine_named("native"), batch="b", created=_NAME.datetime)
+    plan = make_plan([run], PostProcessing(spec, engine_named("native"), "b", _NAME.datetime))
     (task,) = plan.tasks
+    assert isinstance(task, RunTask)
     _no_canary(pickle.dumps(task))
     _no_canary(repr(serialize((process_run, task))))
     _no_canary(repr(plan))

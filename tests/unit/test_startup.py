@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from covis_dask.batches.clusters import KINDS
-from covis_dask.cli.batch import CLUSTERS
+from covis_dask.batches.request import CLUSTER_KINDS
 
 _HEAVY = ("numba", "numpy", "scipy", "xarray", "dask", "distributed", "matplotlib", "netCDF4")
 
@@ -34,4 +34,4 @@ def test_the_driver_compiles_nothing() -> None:
 
 def test_cluster_words_are_those_that_can_be_started() -> None:
     """``--cluster`` offers what `covis_dask.batches.clusters` can start."""
-    assert set(CLUSTERS) == set(KINDS)
+    assert set(CLUSTER_KINDS) == set(KINDS)

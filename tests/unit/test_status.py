@@ -4,9 +4,10 @@ import io
 
 from rich.console import Console
 
+from covis_dask.batches.durations import duration
 from covis_dask.batches.status import BatchStatus
-from covis_dask.monitor.terminal import duration, panel, show
-from covis_dask.runs.task import RunOutcome
+from covis_dask.monitor.terminal import panel, show
+from covis_dask.runs.outcome import RunOutcome
 
 
 def _outcome(name: str, state: str, **more: object) -> RunOutcome:

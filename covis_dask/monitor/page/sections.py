@@ -8,8 +8,9 @@ from typing import Any
 import jinja2
 from dask.utils import format_bytes
 
+from covis_dask.batches.durations import duration
 from covis_dask.batches.status import STATES
-from covis_dask.monitor.terminal import duration, to_go
+from covis_dask.monitor.terminal import to_go
 
 __all__ = ["css", "section"]
 

@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from covis_dask.batches.status import STATES
-from covis_dask.monitor.scheduler.state import Board
+from covis_dask.monitor.scheduler.state import SchedulerState
 
 __all__ = ["metrics"]
 
@@ -16,7 +16,7 @@ _BATCH = ("batch",)
 class _Collector:
     """Reads the board whenever somebody scrapes."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: SchedulerState) -> None:
         self._board = board
 
     def collect(self) -> Iterator[Metric]:
@@ -58,7 +58,7 @@ class _Collector:
         yield from (runs, expected, stages, kinds, *simple.values(), workers)
 
 
-def metrics(board: Board) -> bytes:
+def metrics(board: SchedulerState) -> bytes:
     """Return the board in the text format of Prometheus."""
     registry = CollectorRegistry()
     registry.register(_Collector(board))

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from typing import Any
 
-from distributed import Scheduler
+from distributed import Client, Scheduler
 from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.protocol.serialize import to_serialize
 from tornado.ioloop import PeriodicCallback
@@ -13,10 +13,10 @@ from catalog.errors import CatalogError
 from covis_dask.batches.history import History
 from covis_dask.errors import CovisError
 from covis_dask.monitor.page.shared import Shared
-from covis_dask.monitor.scheduler.state import Board
+from covis_dask.monitor.scheduler.state import SchedulerState
 from covis_dask.runs.events import TOPIC
 
-__all__ = ["StatusPlugin"]
+__all__ = ["StatusPlugin", "bring_page"]
 
 logger = logging.getLogger("distributed.covis")
 
@@ -37,7 +37,7 @@ class StatusPlugin(SchedulerPlugin):
         """Begin to listen, and add our routes to the dashboard."""
         from covis_dask.monitor.scheduler.routes import add_routes
 
-        self.board = Board()
+        self.board = SchedulerState()
         self.shared = Shared(self.board.clock)
         self.history: History | None = None
         self.store_note: str | None = "it has not been asked yet"
@@ -106,3 +106,11 @@ class StatusPlugin(SchedulerPlugin):
             self.store_note = None
         except CovisError as error:
             self.store_note = str(error)
+
+
+def bring_page(client: Client) -> None:
+    """Bring the page to a scheduler; one that has it keeps its own, and no batch fails for want of it."""
+    try:
+        client.register_plugin(StatusPlugin())
+    except Exception as error:  # whatever is raised on the scheduler comes here
+        logger.info("the scheduler does not take the COVIS page: %s", error)

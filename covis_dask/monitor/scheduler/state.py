@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from catalog.model import Batch, utc
-from covis_dask.batches.announce import outcome_from_event
 from covis_dask.batches.calendar import place_of
 from covis_dask.batches.status import BatchStatus
+from covis_dask.runs.outcome import RunOutcome
 
-__all__ = ["Board", "WorkerNow"]
+__all__ = ["SchedulerState", "WorkerNow"]
 
 _KEPT = 20
 
@@ -32,7 +32,7 @@ class WorkerNow:
         Pings; a total of 0 when it is not known.
     attempt : int
     since : float
-        When the run began, by the board's clock.
+        When the run began, by this clock.
     """
 
     address: str
@@ -49,7 +49,7 @@ class WorkerNow:
 
 
 @dataclass(slots=True)
-class Board:
+class SchedulerState:
     """Takes in events and keeps what views need of them.
 
     Parameters
@@ -104,7 +104,7 @@ class Board:
             status.expect(event["runs"])
         elif op == "ended":
             for outcome in event["outcomes"]:
-                status.add(outcome_from_event(outcome), just_now=bool(event.get("just_now", True)))
+                status.add(RunOutcome.from_plain(outcome), just_now=bool(event.get("just_now", True)))
         elif op == "over":
             status.finish(str(event.get("ending", "finished")), event.get("report"))
         if not status.over and "running" in event:

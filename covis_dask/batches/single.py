@@ -1,0 +1,120 @@
+"""One archive, without catalogue or cluster: planned and processed in this process."""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+from typing import Any
+
+import fsspec
+
+from catalog.model import RawFile, Run
+from catalog.names import BadName, basename_of, parse_basename
+from covis_dask.ancillary import open_ancillary
+from covis_dask.batches.plan import make_plan
+from covis_dask.batches.processing import PostProcessing, ProductSpec
+from covis_dask.config import Location, Settings, load_settings
+from covis_dask.engines import engine_named
+from covis_dask.errors import ConfigurationError
+from covis_dask.runs.outcome import RunOutcome
+from covis_dask.runs.task import RunTask
+from covis_dask.runs.worker import process_run
+from covis_dask.storage import open_location
+
+__all__ = ["ArchiveRequest", "process_one", "run_of_archive"]
+
+_HOST = "LOCAL"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveRequest:
+    """What is to be made of single archives.
+
+    Parameters
+    ----------
+    output : str
+        Folder or URL; each run gets a folder in it.
+    engine, profile, preset, overrides, formats, force, ancillary
+        As in `covis_dask.batches.request.BatchRequest`.
+    """
+
+    output: str
+    engine: str = "native"
+    profile: str = "matlab"
+    preset: str | None = None
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    formats: tuple[str, ...] = ("nc",)
+    force: bool = False
+    ancillary: str | None = None
+
+
+def process_one(archive: str, request: ArchiveRequest) -> tuple[RunOutcome, tuple[str, ...]]:
+    """Process one archive.
+
+    Parameters
+    ----------
+    archive : str
+        Path or fsspec URL of an archive, or of an unpacked folder, that has its run's name.
+    request : ArchiveRequest
+
+    Returns
+    -------
+    tuple
+        The outcome, and what the user may not have meant.
+
+    Raises
+    ------
+    ConfigurationError
+        When the name is not that of a run, or the request makes no sense.
+    """
+    run = run_of_archive(archive)
+    parent = fsspec.core.url_to_fs(archive)[0]._parent(archive.rstrip("/")) or "."
+    settings = replace(load_settings(), products=Location(request.output), hosts={_HOST: Location(parent)})
+    plan = make_plan([run], _job(request, settings))
+    (item,) = plan.items
+    if isinstance(item.task, RunTask):
+        return process_run(item.task, settings), plan.notes
+    return RunOutcome(run.basename, item.action, "", kind=item.kind, reason=item.reason), plan.notes
+
+
+def run_of_archive(archive: str) -> Run:
+    """Make the run of an archive from its name; an unpacked folder has the run's own name.
+
+    Raises
+    ------
+    ConfigurationError
+        When it has not.
+    """
+    path = PurePosixPath(archive.rstrip("/"))
+    for text in (path.name, basename_of(path.name)):
+        try:
+            name = parse_basename(text)
+        except BadName as error:
+            fault = error
+        else:
+            raw = (RawFile(_HOST, path.name),)
+            return Run(name.basename, name.datetime, name.mode, name.site, raw)
+    raise ConfigurationError(f"{archive}: {fault}; an archive must keep its run's name")
+
+
+def _job(request: ArchiveRequest, settings: Settings) -> PostProcessing:
+    ancillary = settings.ancillary if request.ancillary is None else Location(request.ancillary)
+    spec = ProductSpec(
+        profile=request.profile,
+        preset=request.preset,
+        overrides=request.overrides,
+        formats=request.formats,
+        prefix="",
+        store=request.output,
+        hosts=frozenset(settings.hosts),
+        host_order=(_HOST,),
+        force=request.force,
+        ancillary=request.ancillary,
+    )
+    return PostProcessing(
+        spec,
+        engine_named(request.engine),
+        batch="single",
+        created=dt.datetime.now(dt.UTC).replace(microsecond=0),
+        bathymetry=open_ancillary(*open_location(ancillary)).identities(),
+    )

@@ -1,0 +1,99 @@
+"""How a run ended: what a worker answers, and every report, page and catalogue is told."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, Protocol, Self
+
+from covis_dask.errors import CovisError, StorageUnavailable, TransientError
+
+__all__ = ["RunOutcome"]
+
+
+class _Named(Protocol):
+    @property
+    def basename(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """How a run ended.
+
+    Parameters
+    ----------
+    basename : str
+        The run.
+    state : str
+        ``done``, ``already``, ``failed``, ``quarantined``, ``unsupported`` or ``not-run``.
+    kind, reason : str, optional
+        The stable word and the sentence, unless all is well.
+    path : str
+        Product folder below the store.
+    host : str, optional
+        Host whose copy was used.
+    bytes_in, bytes_out : int
+        Size of the archive and of the product.
+    seconds : float
+        Time on the worker.
+    timings : mapping
+        Seconds by stage.
+    worker : str
+        Name of the worker's machine.
+    retry : bool
+        Whether the fault may pass.
+    place : str, optional
+        The store that did not answer: a raw host's name, or ``products``.
+    """
+
+    basename: str
+    state: str
+    path: str
+    kind: str | None = None
+    reason: str | None = None
+    host: str | None = None
+    bytes_in: int = 0
+    bytes_out: int = 0
+    seconds: float = 0.0
+    timings: Mapping[str, float] = field(default_factory=dict)
+    worker: str = ""
+    retry: bool = False
+    place: str | None = None
+
+    @classmethod
+    def of_error(cls, task: _Named, error: CovisError, **known: Any) -> "RunOutcome":
+        """Make the outcome of a run that an error ended.
+
+        Parameters
+        ----------
+        task : Task
+            Whose `basename` and `path` the outcome has.
+        error : CovisError
+        **known
+            Further fields, such as `seconds`.
+        """
+        return cls(
+            basename=task.basename,
+            state=error.state,
+            path=task.path,
+            kind=error.kind,
+            reason=str(error),
+            retry=isinstance(error, TransientError),
+            place=error.place if isinstance(error, StorageUnavailable) else None,
+            **known,
+        )
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the outcome as plain values; what is as usual is left out."""
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        values["timings"] = dict(self.timings)
+        return {name: value for name, value in values.items() if value and value != _DEFAULTS.get(name)}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """Read what `to_plain` wrote; fields of a later version are passed over."""
+        known = {one.name for one in fields(cls)}
+        return cls(**{"path": "", **{name: value for name, value in plain.items() if name in known}})
+
+
+_DEFAULTS = {one.name: one.default for one in fields(RunOutcome) if one.default is not MISSING}
