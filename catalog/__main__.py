@@ -12,7 +12,7 @@ from typing import Any
 from catalog.errors import CatalogError
 from catalog.ingest import ImportReport, ListingError, Skipped, import_listing, walk_store
 from catalog.model import to_json
-from catalog.names import FAMILIES, mode_family
+from catalog.names import families, mode_family
 from catalog.query import RunQuery
 from catalog.settings import locate
 from catalog.store import Catalog
@@ -265,14 +265,14 @@ def _count_by_year(catalog: Catalog, args: argparse.Namespace) -> int:
         (run.datetime.year, mode_family(run.mode, run.site)) for run in catalog.select(args.query)
     )
     years = sorted({year for year, _ in cells})
-    families = [family for family in FAMILIES if any((year, family) in cells for year in years)]
+    shown = [family for family in families() if any((year, family) in cells for year in years)]
     if args.json:
-        print(json.dumps({year: {family: cells[year, family] for family in families} for year in years}))
+        print(json.dumps({year: {family: cells[year, family] for family in shown} for year in years}))
     else:
-        table = [(year, *(cells[year, family] for family in families)) for year in years]
+        table = [(year, *(cells[year, family] for family in shown)) for year in years]
         totals = ("total", *(sum(column) for column in list(zip(*table, strict=True))[1:]))
         rows = [(first, *numbers, sum(numbers)) for first, *numbers in [*table, totals]]
-        _print_table([("year", *families, "total"), *rows])
+        _print_table([("year", *shown, "total"), *rows])
     return _DONE if cells else _say_empty(catalog, args.query)
 
 

@@ -27,19 +27,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from catalog.errors import BadName, ListingError
 from catalog.hosts import best_file, host_kind, normalise
 from catalog.model import RawFile, Run
-from catalog.names import BadName, RunName, archive_kind, archive_path, basename_of, parse_basename
+from catalog.names import RunName, archive_kind, archive_path, basename_of, parse_basename
 
 __all__ = ["ImportReport", "ListingError", "Skipped", "import_listing", "walk_store"]
 
 _EXAMPLES = 3
 _RUN_FOLDER = re.compile(r"(?:APLUWCOVISMBSONAR001_|COVIS-)\d{8}T\d{6}", re.ASCII)
 _REPORT_HEADER = re.compile(r"#?\s*basename\s*,", re.ASCII)
-
-
-class ListingError(ValueError):
-    """The listing or store as a whole cannot be read; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)

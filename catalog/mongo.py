@@ -20,8 +20,9 @@ from pymongo.errors import BulkWriteError, ConnectionFailure, PyMongoError
 from catalog._documents import changes, chunks, new_document
 from catalog.errors import CatalogError, CatalogUnavailable
 from catalog.model import Batch, ProductRecord, Run, utc
-from catalog.names import LEADING_LETTERS
+from catalog.names import leading_letters
 from catalog.query import RunQuery, choose, matches, matches_mode, spans
+from catalog.vocabulary import Family
 
 __all__ = ["MongoCatalog"]
 
@@ -297,15 +298,15 @@ def _filter(query: RunQuery) -> Document:
         terms.append({"site": {"$in": sorted(query.sites)}})
     if query.basenames:
         terms.append({"basename": {"$in": sorted(query.basenames)}})
-    if (query.families or query.modes) and "unknown" not in query.families:
+    if (query.families or query.modes) and Family.UNKNOWN not in query.families:
         terms.append({"mode": {"$regex": f"^({'|'.join(_mode_patterns(query))})", "$options": "i"}})
     return {"$and": terms} if terms else {}
 
 
 def _mode_patterns(query: RunQuery) -> Iterator[str]:
     for family in sorted(query.families):
-        yield f"(dock)?{LEADING_LETTERS[family]}"
-    if "diffuse" in query.families:
+        yield f"(dock)?{leading_letters(family)}"
+    if Family.DIFFUSE in query.families:
         yield "sonartest"
     for mode in sorted(query.modes):
         yield f"{re.escape(mode)}$"

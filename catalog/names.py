@@ -13,46 +13,41 @@ day, which decides where the archive lies, is right in any case.
 
 import datetime as dt
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from types import MappingProxyType
+
+from catalog.errors import BadName
+from catalog.vocabulary import SITES, Family, Site
 
 __all__ = [
-    "FAMILIES",
-    "LEADING_LETTERS",
     "UNKNOWN_MODE",
     "BadName",
     "RunName",
     "archive_kind",
     "archive_path",
     "basename_of",
+    "families",
+    "leading_letters",
     "mode_family",
     "parse_basename",
+    "register_family",
     "site_of",
 ]
 
 UNKNOWN_MODE = "(unknown)"
 """Mode of a run whose name has lost it."""
 
-LEADING_LETTERS: Mapping[str, str] = MappingProxyType(
-    {
-        "imaging": "ima",
-        "diffuse": "dif",
-        "doppler": "dop",
-        "bathy": "bat",
-        "fullimaging": "ful",
-        "survey": "sur",
-        "target": "tar",
-        "pano": "pan",
-    }
-)
-"""The three letters with which the mode words of each family begin."""
-
-FAMILIES = (*LEADING_LETTERS, "unknown")
-"""Every answer of `mode_family`."""
-
-_BY_LETTERS = {letters: family for family, letters in LEADING_LETTERS.items()}
+_leading_letters: dict[str, str] = {
+    Family.IMAGING: "ima",
+    Family.DIFFUSE: "dif",
+    Family.DOPPLER: "dop",
+    Family.BATHY: "bat",
+    Family.FULLIMAGING: "ful",
+    Family.SURVEY: "sur",
+    Family.TARGET: "tar",
+    Family.PANO: "pan",
+}
+"""The three letters with which the mode words of each family begin; see `register_family`."""
 
 _SOUND = re.compile(
     r"APLUWCOVISMBSONAR001_\d{8}T\d{6}\.\d{3}Z-[A-Z0-9]+ | COVIS-\d{8}T\d{6}-[A-Za-z0-9]+",
@@ -67,11 +62,6 @@ _READABLE = re.compile(
 )
 _EXTENSION = re.compile(r"\.[\w.]{2,6}\Z", re.ASCII)
 _KINDS = {".tar.gz": "tar.gz", ".tgz": "tar.gz", ".tar": "tar", ".7z": "7z"}
-_FIRST_ASHES = dt.datetime(2016, 1, 1, tzinfo=dt.UTC)
-
-
-class BadName(ValueError):
-    """The text is no basename of either era, not even a faulty one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +77,7 @@ class RunName:
     mode : str
         As in the name, or ``(unknown)``.
     site : str
-        ``Endeavour`` or ``Ashes``, by the date.
+        A `Site`, by the date.
     fault : str, optional
         What is wrong with the name, as part of a sentence; None for a sound one.
     """
@@ -137,9 +127,10 @@ def _fault(text: str, clock: str, mode: str | None) -> str | None:
     return "the milliseconds are lost" if mode else "the mode is lost"
 
 
-def site_of(moment: dt.datetime) -> str:
-    """Return the site where COVIS stood at a time: Endeavour before 2016, then Ashes (science.md 1.2)."""
-    return "Endeavour" if moment < _FIRST_ASHES else "Ashes"
+def site_of(moment: dt.datetime) -> Site:
+    """Return the site where COVIS stood at a time, UTC: Endeavour before 2016, then Ashes."""
+    day = moment.date()
+    return [site for site in Site if SITES[site].catalogued_from <= day][-1]
 
 
 def basename_of(filename: str) -> str:
@@ -175,9 +166,51 @@ def archive_path(basename: str, ext: str) -> str:
     return f"{parse_basename(basename).datetime:%Y/%m/%d}/{basename}{ext}"
 
 
+def families() -> tuple[str, ...]:
+    """Return every answer of `mode_family`: the families known by now, ``unknown`` last."""
+    return (*_leading_letters, Family.UNKNOWN)
+
+
+def leading_letters(family: str) -> str:
+    """Return the three lower-case letters with which the mode words of a family begin."""
+    return _leading_letters[family]
+
+
+def register_family(family: str, letters: str) -> None:
+    """Make a family of modes known that this program does not have by itself.
+
+    Programs for such modes come from outside; whoever loads them registers their families, in every process.
+    Doing so again is no harm.
+
+    Parameters
+    ----------
+    family : str
+        One word in lower case.
+    letters : str
+        The three letters with which its mode words begin.
+
+    Raises
+    ------
+    ValueError
+        When the word or the letters will not do, or another family has them.
+    """
+    if not re.fullmatch("[a-z][a-z0-9_]*", family) or not re.fullmatch("[a-z]{3}", letters):
+        raise ValueError(
+            f"family {family!r} with letters {letters!r}: a family is a word in lower case, and its mode "
+            "words begin with three letters of their own"
+        )
+    if family == Family.UNKNOWN or _leading_letters.get(family, letters) != letters:
+        raise ValueError(f"there is a family {family!r} already")
+    owner = next((known for known, own in _leading_letters.items() if own == letters), family)
+    if owner != family:
+        raise ValueError(f"modes that begin with {letters!r} are of family '{owner}'")
+    _leading_letters[family] = letters
+    mode_family.cache_clear()
+
+
 @lru_cache(maxsize=1024)
 def mode_family(mode: str, site: str) -> str:
-    """Return the family of a mode word, by its leading letters (science.md 4.0).
+    """Return the family of a mode word, by its leading letters.
 
     Parameters
     ----------
@@ -190,9 +223,9 @@ def mode_family(mode: str, site: str) -> str:
     Returns
     -------
     str
-        One of `FAMILIES`.
+        One of `families`: a member of `Family`, or a family that was registered.
     """
     word = mode.lower()
-    if site.lower() == "endeavour":
-        word = "diffuse" if word == "sonartest" else word.removeprefix("dock")
-    return _BY_LETTERS.get(word[:3], "unknown")
+    if site.capitalize() == Site.ENDEAVOUR:
+        word = Family.DIFFUSE if word == "sonartest" else word.removeprefix("dock")
+    return next((family for family, own in _leading_letters.items() if own == word[:3]), Family.UNKNOWN)

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 from catalog.model import Run, utc
-from catalog.names import FAMILIES, mode_family
+from catalog.names import families, mode_family
 
 __all__ = ["RunQuery", "choose", "describe", "matches", "matches_mode", "spans"]
 
@@ -83,8 +83,8 @@ class RunQuery:
                 raise TypeError(f"{name} takes a set of words, not one string: {{{value!r}}}")
             as_kept = _SPELLING.get(name)
             object.__setattr__(self, name, frozenset(value if as_kept is None else map(as_kept, value)))
-        if strange := self.families.difference(FAMILIES):
-            raise ValueError(f"{min(strange)!r} is no mode family: those are {', '.join(FAMILIES)}")
+        if strange := self.families.difference(families()):
+            raise ValueError(f"{min(strange)!r} is no mode family: those are {', '.join(families())}")
         for name in ("start", "stop"):
             if (moment := getattr(self, name)) is not None:
                 object.__setattr__(self, name, utc(moment))

@@ -8,19 +8,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
+from catalog.errors import BadName, SelectionError
 from catalog.model import utc
-from catalog.names import FAMILIES, UNKNOWN_MODE, BadName, basename_of, mode_family, parse_basename
+from catalog.names import UNKNOWN_MODE, basename_of, families, mode_family, parse_basename
 from catalog.query import RunQuery, describe, spans
 from catalog.store import Catalog
+from catalog.vocabulary import Family, Site
 
 __all__ = ["SelectionError", "add_selection_arguments", "explain_empty", "query_from_arguments"]
 
-_SITES = ("Endeavour", "Ashes")
 _LAST_MOMENT = dt.time(23, 59, 59, 999999)
-
-
-class SelectionError(ValueError):
-    """The selection words make no sense; the message says which, and what would."""
 
 
 def add_selection_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +42,7 @@ def add_selection_arguments(parser: argparse.ArgumentParser) -> None:
         "--mode",
         action="append",
         metavar="MODE",
-        help=f"family of modes ({', '.join(FAMILIES)}) or exact mode word (diffuse3); any case",
+        help=f"family of modes ({', '.join(families())}) or exact mode word (diffuse3); any case",
     )
     add("--site", action="append", metavar="SITE", help="Endeavour (to 2015) or Ashes (from 2018); any case")
     add(
@@ -92,7 +89,9 @@ def query_from_arguments(args: argparse.Namespace, stdin: TextIO | None = None) 
         months=_numbers(args.month, "--month", 1, 12),
         start=start,
         stop=stop,
-        families=frozenset("unknown" if word == UNKNOWN_MODE else word for word in words if _is_family(word)),
+        families=frozenset(
+            Family.UNKNOWN if word == UNKNOWN_MODE else word for word in words if _is_family(word)
+        ),
         modes=frozenset(word for word in words if not _is_family(word)),
         sites=frozenset(_site(word) for word in _split(args.site, "--site")),
         basenames=frozenset() if args.basename is None else _basenames(args.basename, stdin or sys.stdin),
@@ -160,21 +159,21 @@ def _moment(text: str, word: str, time_of_day: dt.time) -> dt.datetime:
 
 
 def _is_family(word: str) -> bool:
-    return word in FAMILIES or word == UNKNOWN_MODE
+    return word in families() or word == UNKNOWN_MODE
 
 
 def _check_mode(word: str) -> None:
     """Refuse a word that no site gives a family: it is a slip of the pen."""
-    if not _is_family(word) and all(mode_family(word, site) == "unknown" for site in _SITES):
+    if not _is_family(word) and all(mode_family(word, site) == Family.UNKNOWN for site in Site):
         raise SelectionError(
-            f"--mode {word!r} is no mode: families are {', '.join(FAMILIES)}; exact words diffuse3 ..."
+            f"--mode {word!r} is no mode: families are {', '.join(families())}; exact words diffuse3 ..."
         )
 
 
 def _site(word: str) -> str:
     site = word.capitalize()
-    if site not in _SITES:
-        raise SelectionError(f"--site {word!r} is none: sites are {' and '.join(_SITES)}")
+    if site not in set(Site):
+        raise SelectionError(f"--site {word!r} is none: sites are {' and '.join(Site)}")
     return site
 
 

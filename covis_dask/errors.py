@@ -1,48 +1,63 @@
-"""One tree of errors, grouped by what a handler does with them.
+"""One tree of errors, grouped by what a handler does with them; beside each, its kind.
 
 ::
 
-    CovisError
-    ├── ConfigurationError      the batch stops at once, with advice
-    │   └── StorageRefused      the product store will not take writes
-    ├── TransientError          tried again, with back-off; then "failed"
-    │   ├── StorageUnavailable
-    │   └── WorkerLost
-    ├── RunError                this run ends "failed": the next batch tries it again
-    │   ├── RawMissing
-    │   ├── EngineError
-    │   ├── RunTimeout
-    │   ├── OutOfMemory
-    │   └── Cancelled
-    ├── InputError              the data are at fault: "quarantined" until the file changes
-    │   ├── ArchiveTruncated
-    │   ├── ArchiveUnreadable
-    │   ├── ArchiveUnsafe
-    │   ├── SweepIncomplete
-    │   └── NoValidPings
-    └── ModeUnsupported         this run ends "unsupported"
+    CovisError                      error
+    ├── ConfigurationError          configuration         the batch stops at once, with advice
+    │   └── StorageRefused          storage-refused
+    ├── TransientError              transient             tried again, with back-off; then "failed"
+    │   ├── StorageUnavailable      storage-unavailable
+    │   └── WorkerLost              worker-lost
+    ├── RunError                    error                 "failed": the next batch tries this run again
+    │   ├── RawMissing              raw-missing
+    │   ├── EngineError             engine-error
+    │   ├── RunTimeout              timeout
+    │   ├── OutOfMemory             out-of-memory
+    │   ├── Bug                     bug
+    │   ├── LegacyProduct           legacy-product
+    │   └── Cancelled               cancelled             "not-run"
+    ├── InputError                  bad-input             "quarantined" until the raw file changes
+    │   ├── ArchiveTruncated        archive-truncated
+    │   ├── ArchiveUnreadable       archive-unreadable
+    │   ├── ArchiveUnsafe           archive-unsafe
+    │   ├── SweepIncomplete         sweep-incomplete
+    │   └── NoValidPings            no-valid-pings
+    ├── ModeUnsupported             mode-unsupported      "unsupported"
+    ├── CatalogError                catalog-error         the batch stops; products are safe
+    │   └── CatalogUnavailable      catalog-unavailable   waited for, as long as the settings say
+    ├── SelectionError              bad-selection         nothing has been begun
+    ├── ListingError                bad-listing           nothing has been imported
+    └── BadName                     bad-name              the text is no basename
 
-Each class has a `kind`, a word that stays the same for ever: catalogue, manifest, report and exit code use
-it. The message is one sentence that says what happened and what to do.
+Each class has a `kind`, a word that stays the same for ever (`catalog.vocabulary.Kind`): catalogue, manifest
+and report use it. The message is one sentence that says what happened and what to do.
 """
 
-from typing import ClassVar
+from catalog.errors import BadName, CatalogError, CatalogUnavailable, CovisError, ListingError, SelectionError
+from catalog.vocabulary import Kind, RunState
 
 __all__ = [
     "ArchiveTruncated",
     "ArchiveUnreadable",
     "ArchiveUnsafe",
+    "BadName",
+    "Bug",
     "Cancelled",
+    "CatalogError",
+    "CatalogUnavailable",
     "ConfigurationError",
     "CovisError",
     "EngineError",
     "InputError",
+    "LegacyProduct",
+    "ListingError",
     "ModeUnsupported",
     "NoValidPings",
     "OutOfMemory",
     "RawMissing",
     "RunError",
     "RunTimeout",
+    "SelectionError",
     "StorageRefused",
     "StorageUnavailable",
     "SweepIncomplete",
@@ -51,38 +66,23 @@ __all__ = [
 ]
 
 
-class CovisError(Exception):
-    """Anything that goes wrong in a way this program knows.
-
-    Attributes
-    ----------
-    kind : str
-        Stable word for catalogue, manifest and report.
-    state : str
-        The state a run ends in when this error ends it.
-    """
-
-    kind: ClassVar[str] = "error"
-    state: ClassVar[str] = "failed"
-
-
 class ConfigurationError(CovisError):
     """The settings cannot work; going on would only repeat the error for every run."""
 
-    kind = "configuration"
-    state = "not-run"
+    kind = Kind.CONFIGURATION
+    state = RunState.NOT_RUN
 
 
 class StorageRefused(ConfigurationError):
     """The store answered, and the answer was no (permissions, missing bucket, read-only disk)."""
 
-    kind = "storage-refused"
+    kind = Kind.STORAGE_REFUSED
 
 
 class TransientError(CovisError):
     """Worth trying again after a pause."""
 
-    kind = "transient"
+    kind = Kind.TRANSIENT
 
 
 class StorageUnavailable(TransientError):
@@ -94,92 +94,102 @@ class StorageUnavailable(TransientError):
         Which store: a raw host's name, or ``products``. The batch is patient with each place as a whole.
     """
 
-    kind = "storage-unavailable"
+    kind = Kind.STORAGE_UNAVAILABLE
     place: str = "products"
 
 
 class WorkerLost(TransientError):
     """The worker process went away while it had the run."""
 
-    kind = "worker-lost"
+    kind = Kind.WORKER_LOST
 
 
 class RunError(CovisError):
     """One run failed; others may do well, and the next batch tries it again."""
 
-    kind = "error"
-
 
 class RawMissing(RunError):
     """No host has the raw archive of the run."""
 
-    kind = "raw-missing"
+    kind = Kind.RAW_MISSING
 
 
 class EngineError(RunError):
     """The engine could not process data that look sound."""
 
-    kind = "engine-error"
+    kind = Kind.ENGINE_ERROR
 
 
 class RunTimeout(RunError):
     """The run took longer than it may."""
 
-    kind = "timeout"
+    kind = Kind.TIMEOUT
 
 
 class OutOfMemory(RunError):
     """The worker was killed, or refused, for want of memory."""
 
-    kind = "out-of-memory"
+    kind = Kind.OUT_OF_MEMORY
+
+
+class Bug(RunError):
+    """An error nobody foresaw; the traceback is in the log of the run."""
+
+    kind = Kind.BUG
+
+
+class LegacyProduct(RunError):
+    """A product of the old worker lies where ours would go."""
+
+    kind = Kind.LEGACY_PRODUCT
 
 
 class Cancelled(RunError):
     """The batch was stopped before the run was done."""
 
-    kind = "cancelled"
-    state = "not-run"
+    kind = Kind.CANCELLED
+    state = RunState.NOT_RUN
 
 
 class InputError(CovisError):
     """The raw data are at fault; trying again cannot help until the file changes."""
 
-    kind = "bad-input"
-    state = "quarantined"
+    kind = Kind.BAD_INPUT
+    state = RunState.QUARANTINED
 
 
 class ArchiveTruncated(InputError):
     """The archive ends before its contents do."""
 
-    kind = "archive-truncated"
+    kind = Kind.ARCHIVE_TRUNCATED
 
 
 class ArchiveUnreadable(InputError):
     """The file is no archive of a kind we know, or its contents are damaged."""
 
-    kind = "archive-unreadable"
+    kind = Kind.ARCHIVE_UNREADABLE
 
 
 class ArchiveUnsafe(InputError):
     """The archive holds something no raw run needs: an outside path, a link, a device, too many bytes."""
 
-    kind = "archive-unsafe"
+    kind = Kind.ARCHIVE_UNSAFE
 
 
 class SweepIncomplete(InputError):
     """A file without which the run means nothing (sweep.json, index.csv, a usable header) is missing."""
 
-    kind = "sweep-incomplete"
+    kind = Kind.SWEEP_INCOMPLETE
 
 
 class NoValidPings(InputError):
     """Nothing is left to grid: every ping is missing or bad, or no burst lies within the bounds."""
 
-    kind = "no-valid-pings"
+    kind = Kind.NO_VALID_PINGS
 
 
 class ModeUnsupported(CovisError):
     """The engine has no program for this kind of run."""
 
-    kind = "mode-unsupported"
-    state = "unsupported"
+    kind = Kind.MODE_UNSUPPORTED
+    state = RunState.UNSUPPORTED

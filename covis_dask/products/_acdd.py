@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from catalog.vocabulary import SiteDescription, describe_site
 from covis_dask.products._documents import to_plain
 from covis_dask.products._facts import ProductFacts
-from covis_dask.products._sites import Site, site
 
 __all__ = ["global_attributes", "plain_attributes"]
 
@@ -60,7 +60,7 @@ def plain_attributes(attrs: Mapping[str, Any]) -> dict[str, Any]:
 
 def global_attributes(ds: xr.Dataset, facts: ProductFacts) -> dict[str, Any]:
     """Gather the global attributes, those that tell nothing left out."""
-    place = site(facts.site)
+    place = describe_site(facts.site)
     kind = str(facts.parameters.get("family") or facts.mode.lower().rstrip("0123456789"))
     what = _CONTENT.get(kind, f"acoustic observation, mode {facts.mode}")
     who = facts.attribution
@@ -69,7 +69,7 @@ def global_attributes(ds: xr.Dataset, facts: ProductFacts) -> dict[str, Any]:
     notes = _notes(ds, facts, kind)
     found = {
         "Conventions": "CF-1.10, ACDD-1.3",
-        "title": f"COVIS {facts.mode}, {place.name}, {facts.start.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S} UTC",
+        "title": f"COVIS {facts.mode}, {place.title}, {facts.start.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S} UTC",
         "summary": _summary(what, place, facts),
         "keywords": ", ".join((*_KEYWORDS, _BATHYMETRY) if kind in {"bathy", "fullimaging"} else _KEYWORDS),
         "keywords_vocabulary": "GCMD Science Keywords",
@@ -100,7 +100,7 @@ def global_attributes(ds: xr.Dataset, facts: ProductFacts) -> dict[str, Any]:
         "product_version": facts.version,
         "cdm_data_type": "Grid",
         "site": facts.site,
-        "site_name": place.name,
+        "site_name": place.title,
         **_coverage(ds, facts, place),
         "basename": facts.basename,
         "mode": facts.mode,
@@ -133,15 +133,15 @@ def _notes(ds: xr.Dataset, facts: ProductFacts, kind: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*facts.notes, *found)))
 
 
-def _summary(what: str, place: Site, facts: ProductFacts) -> str:
+def _summary(what: str, place: SiteDescription, facts: ProductFacts) -> str:
     return (
         f"{what[0].upper()}{what[1:]}. One run of mode {facts.mode} by the Cabled Observatory Vent Imaging "
-        f"Sonar (COVIS) at {place.name}, connected to the {place.observatory}. Cells that no sample reached "
+        f"Sonar (COVIS) at {place.title}, connected to the {place.observatory}. Cells that no sample reached "
         "are missing values; gridding weights are kept."
     )
 
 
-def _coverage(ds: xr.Dataset, facts: ProductFacts, place: Site) -> dict[str, Any]:
+def _coverage(ds: xr.Dataset, facts: ProductFacts, place: SiteDescription) -> dict[str, Any]:
     """Say when and where."""
     start = facts.start.astimezone(dt.UTC)
     found: dict[str, Any] = {"time_coverage_start": _iso(start)}
@@ -167,7 +167,7 @@ def _coverage(ds: xr.Dataset, facts: ProductFacts, place: Site) -> dict[str, Any
         found["depth_of_base"] = place.depth
     box = place.bounds(extents["x"], extents["y"]) if extents["x"] and extents["y"] else None
     if box is None or place.position is None:
-        found["geospatial_comment"] = f"{place.name}: only local coordinates are given."
+        found["geospatial_comment"] = f"{place.title}: only local coordinates are given."
         return found
     south, north, west, east = box
     corners = ((south, west), (south, east), (north, east), (north, west), (south, west))

@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from catalog.vocabulary import describe_site
 from covis_dask.products._layout import SHEET, Box
-from covis_dask.products._sites import site
 
 __all__ = [
     "AXIS_LABELS",
@@ -96,7 +96,7 @@ class Sheet:
         family = next((name for word, name in _FAMILIES.items() if mode.lower().startswith(word)), "")
         parts = [f"{family} (mode {mode})" if family else mode]
         if "site" in attrs:
-            parts.append(site(str(attrs["site"])).name.rsplit(",", 1)[0])
+            parts.append(describe_site(str(attrs["site"])).title.rsplit(",", 1)[0])
         start = str(attrs.get("time_coverage_start", ""))
         if start:
             parts.append(f"{start[:10]} {start[11:19]} UTC")

@@ -10,9 +10,9 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.io import savemat
 
+from catalog.vocabulary import describe_site
 from covis_dask.products._grids import WEIGHT, Grid, extras, grids
 from covis_dask.products._matlab import field_name, plain, struct_array
-from covis_dask.products._sites import site
 
 __all__ = ["write_mat"]
 
@@ -89,7 +89,7 @@ def _structure(ds: xr.Dataset, found: list[Grid]) -> dict[str, Any]:
     single = len(found) == 1 and not found[0].prefix
     return {
         "type": str(parameters.get("family", attrs.get("mode", ""))),
-        "comments": site(str(attrs.get("site", ""))).comment,
+        "comments": describe_site(str(attrs.get("site", ""))).comment,
         "user": {"verbose": 0.0, "debug": 0.0, "outpath": "nan"},
         "release": str(attrs.get("product_version", "")),
         "sonar": {"position": plain(parameters.get("position", {}))},

@@ -24,7 +24,7 @@ from catalog.copying import CopyReport, copy_catalog
 from catalog.errors import CatalogError
 from catalog.ingest import import_listing
 from catalog.model import Batch, Content, ProductRecord, RawFile, Run
-from catalog.names import FAMILIES, parse_basename
+from catalog.names import families, parse_basename
 from catalog.query import RunQuery, choose, matches
 from catalog.store import Catalog, open_catalog
 from tests.services._mongo import drop
@@ -305,7 +305,7 @@ _queries = st.builds(
     months=st.just(frozenset()) | st.frozensets(st.sampled_from([1, 2, 3, 10, 12])),
     start=st.none() | _edges,
     stop=st.none() | _edges,
-    families=st.just(frozenset()) | st.frozensets(st.sampled_from(FAMILIES)),
+    families=st.just(frozenset()) | st.frozensets(st.sampled_from(families())),
     modes=st.just(frozenset()) | st.frozensets(_modes, max_size=3),
     sites=st.just(frozenset()) | st.frozensets(st.sampled_from(["Ashes", "endeavour"])),
     basenames=st.just(frozenset()) | st.frozensets(_basenames, min_size=1),

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog.names import (
-    FAMILIES,
     UNKNOWN_MODE,
     BadName,
     archive_kind,
     archive_path,
     basename_of,
+    families,
     mode_family,
     parse_basename,
 )
@@ -126,7 +126,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         name = parse_basename(basename_of(text))
     except BadName:
         return
-    assert mode_family(name.mode, name.site) in FAMILIES
+    assert mode_family(name.mode, name.site) in families()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from html import escape
 from bokeh.layouts import column
 from bokeh.models import Column, CustomJSTickFormatter, FixedTicker, InlineStyleSheet
 
-from catalog.names import FAMILIES
+from catalog.names import families
 from covis_dask.batches.calendar import Calendar, Cell
 from covis_dask.monitor.page._cells import CellView, Drawn
 from covis_dask.monitor.page._years import YearsView
@@ -120,7 +120,7 @@ class CalendarView:
 
     def _arrange(self) -> None:
         """Put the panels that show something in their order, the overview first."""
-        own = [self._cells.figures[name] for name in FAMILIES if name in self._cells.figures]
+        own = [self._cells.figures[name] for name in families() if name in self._cells.figures]
         wanted = [fig for fig in own if fig.visible]
         if self._overview.needed:
             wanted.insert(0, self._overview.figure)
