@@ -38,14 +38,14 @@ UNKNOWN_MODE = "(unknown)"
 """Mode of a run whose name has lost it."""
 
 _leading_letters: dict[str, str] = {
-    Family.IMAGING: "ima",
-    Family.DIFFUSE: "dif",
-    Family.DOPPLER: "dop",
-    Family.BATHY: "bat",
-    Family.FULLIMAGING: "ful",
-    Family.SURVEY: "sur",
-    Family.TARGET: "tar",
-    Family.PANO: "pan",
+    str(Family.IMAGING): "ima",
+    str(Family.DIFFUSE): "dif",
+    str(Family.DOPPLER): "dop",
+    str(Family.BATHY): "bat",
+    str(Family.FULLIMAGING): "ful",
+    str(Family.SURVEY): "sur",
+    str(Family.TARGET): "tar",
+    str(Family.PANO): "pan",
 }
 """The three letters with which the mode words of each family begin; see `register_family`."""
 
@@ -77,7 +77,7 @@ class RunName:
     mode : str
         As in the name, or ``(unknown)``.
     site : str
-        A `Site`, by the date.
+        ``Endeavour`` or ``Ashes`` (`Site`), by the date.
     fault : str, optional
         What is wrong with the name, as part of a sentence; None for a sound one.
     """
@@ -116,7 +116,7 @@ def parse_basename(text: str) -> RunName:
         raise BadName(f"{text!r} names a date or time that cannot be") from error
     moment = second.replace(microsecond=1000 * int(found["ms"] or 0))
     mode = found["mode_e"] or found["mode_a"]
-    return RunName(text, moment, mode or UNKNOWN_MODE, site_of(moment), _fault(text, clock, mode))
+    return RunName(text, moment, mode or UNKNOWN_MODE, str(site_of(moment)), _fault(text, clock, mode))
 
 
 def _fault(text: str, clock: str, mode: str | None) -> str | None:
@@ -168,7 +168,7 @@ def archive_path(basename: str, ext: str) -> str:
 
 def families() -> tuple[str, ...]:
     """Return every answer of `mode_family`: the families known by now, ``unknown`` last."""
-    return (*_leading_letters, Family.UNKNOWN)
+    return (*_leading_letters, str(Family.UNKNOWN))
 
 
 def leading_letters(family: str) -> str:
@@ -228,4 +228,4 @@ def mode_family(mode: str, site: str) -> str:
     word = mode.lower()
     if site.capitalize() == Site.ENDEAVOUR:
         word = Family.DIFFUSE if word == "sonartest" else word.removeprefix("dock")
-    return next((family for family, own in _leading_letters.items() if own == word[:3]), Family.UNKNOWN)
+    return next((family for family, own in _leading_letters.items() if own == word[:3]), str(Family.UNKNOWN))

@@ -74,9 +74,9 @@ class RunOutcome:
         """
         return cls(
             basename=task.basename,
-            state=error.state,
+            state=str(error.state),
             path=task.path,
-            kind=error.kind,
+            kind=str(error.kind),
             reason=str(error),
             retry=isinstance(error, TransientError),
             place=error.place if isinstance(error, StorageUnavailable) else None,
@@ -87,6 +87,8 @@ class RunOutcome:
         """Return the outcome as plain values; what is as usual is left out."""
         values = {one.name: getattr(self, one.name) for one in fields(self)}
         values["timings"] = dict(self.timings)
+        # Messages between machines take no enums.
+        values |= {"state": str(self.state), "kind": None if self.kind is None else str(self.kind)}
         return {name: value for name, value in values.items() if value and value != _DEFAULTS.get(name)}
 
     @classmethod
