@@ -29,12 +29,13 @@ from covis_dask.ancillary import open_ancillary
 from covis_dask.config import Location, Settings, load_settings
 from covis_dask.engines import Engine, engine_named
 from covis_dask.errors import (
+    Bug,
     ConfigurationError,
     CovisError,
     InputError,
+    LegacyProduct,
     OutOfMemory,
     RawMissing,
-    RunError,
     RunTimeout,
     StorageUnavailable,
     TransientError,
@@ -66,18 +67,6 @@ from covis_dask.storage.retry import retry_while_unavailable
 __all__ = ["process_run"]
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
-
-
-class _Bug(RunError):
-    """An error nobody foresaw; the traceback is in the run's log."""
-
-    kind = "bug"
-
-
-class _LegacyProduct(RunError):
-    """The old worker's product lies where ours would go."""
-
-    kind = "legacy-product"
 
 
 class _RunLog:
@@ -181,7 +170,7 @@ def _process(task: RunTask, settings: Settings | None, stages: _Stages) -> RunOu
             except Exception as error:
                 fault = _named(error)
                 log(f"{fault.state}: {fault}")
-                if isinstance(fault, _Bug):
+                if isinstance(fault, Bug):
                     log("".join(traceback.format_exception(error)))
                 if not isinstance(fault, ConfigurationError):
                     _leave_failure(task, store, log, fault, started)
@@ -196,7 +185,7 @@ def _named(error: Exception) -> CovisError:
         return error
     if isinstance(error, MemoryError):
         return OutOfMemory("the worker ran out of memory; give workers more, or run fewer on a machine")
-    return _Bug(f"{type(error).__name__}: {error}; this is a fault of the program, the traceback is in {LOG}")
+    return Bug(f"{type(error).__name__}: {error}; this is a fault of the program, the traceback is in {LOG}")
 
 
 _stores: dict[tuple[str, str | None], ProductStore] = {}
@@ -231,7 +220,7 @@ def _make(
         committed = store.read_json(f"{task.path}/{MANIFEST}")
     if committed is not None and not task.force:
         if not is_ours(committed):
-            raise _LegacyProduct(
+            raise LegacyProduct(
                 f"a product that this program did not make lies at {task.path}: --force replaces it, "
                 "--prefix puts ours elsewhere"
             )
