@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from covis_dask.engines._mat_reader import Structure, numbers, scalar, structures
 from covis_dask.errors import EngineError
-from covis_dask.modes._account import Account
 from covis_dask.modes._dataset import Field, Product
+from covis_dask.modes._tally import PingTally
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import PingHeader, PingTable, RawSweep
 from covis_dask.sonar.grid import GridAxes
@@ -115,14 +115,14 @@ def convert(
         for grid in structures(covis.get("grid")):
             _add_grid(product, grid, names, parameters.family, suffix, log)
     first = parts[0][0]
-    account = _account(first, facts, parameters, log)
+    tally = _tally(first, facts, parameters, log)
     bursts = structures(first.get("burst"))
     _add_bursts(product, bursts, parameters, site)
     _add_offsets(product, structures(first.get("grid")), names, len(bursts))
     product.pings(facts.table)
     for covis, suffix in parts:
         _add_beams(product, _beamformer(covis), f"_{suffix}" if suffix else "")
-    return product.dataset(account, _attributes(first, facts, site))
+    return product.dataset(tally, _attributes(first, facts, site))
 
 
 @cache
@@ -203,38 +203,38 @@ def _used(bursts: list[Structure], parameters: Parameters) -> NDArray[np.bool_]:
     return found
 
 
-def _account(
+def _tally(
     covis: Structure, facts: RunFacts, parameters: Parameters, log: Callable[[str], None]
-) -> Account:
+) -> PingTally:
     """Tell which pings and bursts were used."""
-    account = Account(log, len(facts.table))
+    tally = PingTally(log, len(facts.table))
     for number in np.ravel(np.asarray(covis.get("bad_ping", []), dtype=np.float64)):
-        account.bad(int(number), "the Matlab code calls it bad")
-    account.missing(number for number in facts.table.ping.tolist() if number not in facts.files)
-    lost = {*account.bad_ping, *account.missing_ping}
+        tally.bad(int(number), "the Matlab code calls it bad")
+    tally.missing(number for number in facts.table.ping.tolist() if number not in facts.files)
+    lost = {*tally.bad_ping, *tally.missing_ping}
     bursts = structures(covis.get("burst"))
     if not bursts:
         # Diffuse runs: since 2018 only the averaging window counts (science.md 4.3 step 5).
         times = facts.table.time
         window = parameters.averaging.avg_win if parameters.era != "END" else np.inf
         chosen = facts.table.ping[times <= times[0] + window].tolist()
-        account.use(sum(number not in lost for number in chosen))
+        tally.use(sum(number not in lost for number in chosen))
     listed: set[int] = set()
     for burst, used in zip(bursts, _used(bursts, parameters), strict=True):
         pings = _pings_of(burst, facts.table)
         listed.update(pings)
         good = [number for number in pings if number not in lost]
         if used and good:
-            account.use(len(good))
+            tally.use(len(good))
         else:
-            account.skip(
+            tally.skip(
                 scalar(burst.get("pitch"), np.nan), pings, "no ping of it is valid" if used else _LEFT_OUT
             )
     rest = [number for number in facts.table.ping.tolist() if number not in listed]
     if bursts and rest:
         pitch = float(facts.table.sensor_pitch[facts.table.row(rest[0])])
-        account.skip(pitch, rest, "the Matlab code has these pings in no burst")
-    return account
+        tally.skip(pitch, rest, "the Matlab code has these pings in no burst")
+    return tally
 
 
 def _pings_of(burst: Structure, table: PingTable) -> list[int]:

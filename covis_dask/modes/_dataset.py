@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from covis_dask.modes._account import Account
+from covis_dask.modes._tally import PingTally
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import PingTable
 from covis_dask.sonar.grid import GridAxes
@@ -143,12 +143,12 @@ class Product:
                 values = np.where(_plausible(values), values, np.nan)
             self._add(Field(name, name, long_name, units, values), ("ping",))
 
-    def dataset(self, account: Account, facts: Mapping[str, Any]) -> xr.Dataset:
+    def dataset(self, tally: PingTally, facts: Mapping[str, Any]) -> xr.Dataset:
         """Return the dataset.
 
         Parameters
         ----------
-        account : Account
+        tally : PingTally
             Pings and bursts used and left out.
         facts : mapping
             Further attributes: numbers, words, lists of numbers; mappings become JSON.
@@ -160,7 +160,7 @@ class Product:
             "profile": parameters.profile,
             "unvisited_is_zero": 1,
             **_end(self._sweep.table.time),
-            **account.attributes(),
+            **tally.attributes(),
             **{key: _attribute(value) for key, value in facts.items()},
             "sweep": json.dumps(dict(self._sweep.sweep), default=str),
         }

@@ -18,7 +18,7 @@ _ON_LINE = -2
 def _cell(
     r: float,
     beam: int,
-    fan: Real,
+    directions: Real,
     altitude: float,
     lower: Real,
     upper: Real,
@@ -29,7 +29,7 @@ def _cell(
     """Return the flat number of the cell a sample lies in, or that it lies outside or on a grid line."""
     cell, on_line = 0, False
     for d in range(lower.shape[0]):
-        place = r * fan[d, beam]
+        place = r * directions[d, beam]
         if d == 2:
             place = altitude + place
         if not lower[d] <= place <= upper[d]:
@@ -43,12 +43,12 @@ def _cell(
 
 @kernel
 def _leaves_cell(
-    r: float, beam: int, fan: Real, altitude: float, lower: Real, spacing: Real, top: Real
+    r: float, beam: int, directions: Real, altitude: float, lower: Real, spacing: Real, top: Real
 ) -> float:
     """Return about where a beam leaves the cell in which it is at range `r`."""
     soonest = math.inf
     for d in range(lower.shape[0]):
-        along = fan[d, beam]
+        along = directions[d, beam]
         origin = altitude if d == 2 else 0.0
         node = math.floor(min((origin + r * along - lower[d]) / spacing[d], top[d]))
         if along > 0:
@@ -61,7 +61,7 @@ def _leaves_cell(
 @kernel
 def candidates(
     ranges: Real,
-    fan: Real,
+    directions: Real,
     altitude: float,
     select: Bool,
     lower: Real,
@@ -72,7 +72,7 @@ def candidates(
     every: bool,
     found: Int,
 ) -> int:
-    """List the samples of a fan that may count, in column-major order: range fastest, then beam.
+    """List the samples of a burst that may count, in column-major order: range fastest, then beam.
 
     Of samples that follow one another in the same cell, none of them on a grid line, only the last may,
     unless `every` one counts. Coordinates change along a beam in one direction only, so all samples between
@@ -82,7 +82,7 @@ def candidates(
     ----------
     ranges : ndarray of float64, [N]
         Evenly spaced.
-    fan : ndarray of float64, [3, B]
+    directions : ndarray of float64, [3, B]
         Directions of the beams; with two axes in the grid the third is not looked at.
     altitude : float
     select : ndarray of bool, [N, B]
@@ -100,7 +100,7 @@ def candidates(
     int
         How many there are.
     """
-    nbeams, nsamps = fan.shape[1], ranges.shape[0]
+    nbeams, nsamps = directions.shape[1], ranges.shape[0]
     if nsamps == 0:
         return 0
     step = ranges[1] - ranges[0] if nsamps > 1 else 1.0
@@ -108,23 +108,25 @@ def candidates(
     count = 0
     for beam in range(nbeams):
         before, entered, n = _OUTSIDE, False, 0
-        following = _cell(ranges[0], beam, fan, altitude, lower, upper, spacing, top, strides)
+        following = _cell(ranges[0], beam, directions, altitude, lower, upper, spacing, top, strides)
         while n < nsamps:
             cell = following
             if cell == _OUTSIDE and entered:
                 break  # a line leaves a box but once
             entered = cell != _OUTSIDE
             if entered and not single and cell != _ON_LINE:
-                away = _leaves_cell(ranges[n], beam, fan, altitude, lower, spacing, top) - ranges[n]
+                away = _leaves_cell(ranges[n], beam, directions, altitude, lower, spacing, top) - ranges[n]
                 last = min(max(n + int(min(away / step, 1e9)), n), nsamps - 1)
                 while last > n and cell != _cell(
-                    ranges[last], beam, fan, altitude, lower, upper, spacing, top, strides
+                    ranges[last], beam, directions, altitude, lower, upper, spacing, top, strides
                 ):
                     last -= 1
                 n = last
             following = _OUTSIDE
             while n + 1 < nsamps:
-                following = _cell(ranges[n + 1], beam, fan, altitude, lower, upper, spacing, top, strides)
+                following = _cell(
+                    ranges[n + 1], beam, directions, altitude, lower, upper, spacing, top, strides
+                )
                 if single or not entered or cell == _ON_LINE or following != cell:
                     break
                 n += 1

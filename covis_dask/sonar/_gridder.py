@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from covis_dask.sonar._grid_kernels import candidates
 from covis_dask.sonar._types import Bool, Int, Real
-from covis_dask.sonar.geometry import Fan
+from covis_dask.sonar.geometry import BeamDirections
 
-__all__ = ["GridAxes", "Gridder", "Pick", "Samples", "Wanted"]
+__all__ = ["GridAxes", "GridRequest", "Gridder", "Pick", "Samples"]
 
 Samples = NDArray[Any]
 Pick = Callable[[Int], dict[str, Samples]]
@@ -62,7 +62,7 @@ def _nodes(first: float, last: float, spacing: float) -> Real:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Wanted:
+class GridRequest:
     """What a gridder is to make.
 
     Parameters
@@ -92,17 +92,17 @@ class Gridder(ABC):
 
     Parameters
     ----------
-    wanted : Wanted
+    request : GridRequest
     """
 
     _every_sample = False
     """Whether every sample counts, or only the last of those that follow one another in a cell."""
 
-    def __init__(self, wanted: Wanted) -> None:
-        axes = wanted.axes
-        self.axes, self.names, self.unnormalised = axes, wanted.names, wanted.unnormalised
-        self._fractions = wanted.fractions
-        self._dtype = wanted.dtype
+    def __init__(self, request: GridRequest) -> None:
+        axes = request.axes
+        self.axes, self.names, self.unnormalised = axes, request.names, request.unnormalised
+        self._fractions = request.fractions
+        self._dtype = request.dtype
         self._size = int(np.prod(axes.shape))
         # One step along x, y, z in the flat grid.
         self._strides = (1, len(axes.x)) if axes.z is None else (len(axes.z), len(axes.x) * len(axes.z), 1)
@@ -149,12 +149,14 @@ class Gridder(ABC):
             places = [place.reshape(-1)[chosen] for place in coords]
             self._take(places, lambda n: {name: values[name].reshape(-1)[chosen[n]] for name in self.names})
 
-    def add_fan(self, fan: Fan, ranges: Real, pick: Pick, select: Bool | None = None) -> None:
+    def add_beams(
+        self, directions: BeamDirections, ranges: Real, pick: Pick, select: Bool | None = None
+    ) -> None:
         """Add the samples of the next burst by where its beams point; values are asked for as needed.
 
         Parameters
         ----------
-        fan : Fan
+        directions : BeamDirections
             Directions of the beams.
         ranges : ndarray of float64, [N]
             Slant ranges, m.
@@ -163,19 +165,25 @@ class Gridder(ABC):
         select : ndarray of bool, [N, B], optional
             Samples to take, of those in the grid; all when not given.
         """
-        chosen = self._candidates(fan, ranges, np.ones((0, 0), np.bool_) if select is None else select)
+        chosen = self._candidates(directions, ranges, np.ones((0, 0), np.bool_) if select is None else select)
         if chosen.size:
-            along, beam = np.divmod(chosen, len(fan.x))
+            along, beam = np.divmod(chosen, len(directions.x))
             r = ranges[along]
-            places = [r * fan.x[beam], r * fan.y[beam], fan.altitude + r * fan.z[beam]]
+            places = [
+                r * directions.x[beam],
+                r * directions.y[beam],
+                directions.altitude + r * directions.z[beam],
+            ]
             self._take(places[: len(self.axes.axes)], lambda n: pick(chosen[n]))
 
-    def _candidates(self, fan: Fan, ranges: Real, select: Bool) -> Int:
+    def _candidates(self, directions: BeamDirections, ranges: Real, select: Bool) -> Int:
         """Return the places of samples that may count, in column-major order."""
-        if self._found.size < len(ranges) * len(fan.x):
-            self._found = np.empty(len(ranges) * len(fan.x), np.int64)
-        fans = np.stack([fan.x, fan.y, fan.z])
-        count = candidates(ranges, fans, fan.altitude, select, *self._box, self._every_sample, self._found)
+        if self._found.size < len(ranges) * len(directions.x):
+            self._found = np.empty(len(ranges) * len(directions.x), np.int64)
+        slopes = np.stack([directions.x, directions.y, directions.z])
+        count = candidates(
+            ranges, slopes, directions.altitude, select, *self._box, self._every_sample, self._found
+        )
         return self._found[:count]
 
     @abstractmethod

@@ -2,20 +2,20 @@
 
 import numpy as np
 
-from covis_dask.sonar._gridder import Gridder, Pick, Samples, Wanted
+from covis_dask.sonar._gridder import Gridder, GridRequest, Pick, Samples
 from covis_dask.sonar._spread_kernel import spread
 from covis_dask.sonar._types import Bool, Real
 
-__all__ = ["Multilinear"]
+__all__ = ["MultilinearGridder"]
 
 
-class Multilinear(Gridder):
+class MultilinearGridder(Gridder):
     """Every sample counts at the corners of its cell, with the product of the weights along the axes."""
 
     _every_sample = True
 
-    def __init__(self, wanted: Wanted) -> None:
-        super().__init__(wanted)
+    def __init__(self, request: GridRequest) -> None:
+        super().__init__(request)
         self._total: Real = np.zeros((0, self._size))
         self._weight = np.zeros(self._size)
         # Weights of variables that had NaN where the selection took a sample; the rest is never touched.

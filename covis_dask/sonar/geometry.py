@@ -11,10 +11,10 @@ import numpy as np
 from covis_dask.sonar._types import Real
 
 __all__ = [
-    "Fan",
+    "BeamDirections",
+    "directions_ashes",
+    "directions_endeavour",
     "elevation_sine",
-    "fan_ashes",
-    "fan_endeavour",
     "flat_bottom",
     "receiver_to_world",
     "world_ashes",
@@ -23,7 +23,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Fan:
+class BeamDirections:
     """The directions of all beams in the world: the samples of a beam lie on one line.
 
     Attributes
@@ -44,7 +44,7 @@ class Fan:
         along = r[:, None] if r.ndim == 1 else r
         return along * self.x, along * self.y, self.altitude + along * self.z
 
-    def reach(self, lower: Sequence[float], upper: Sequence[float], slack: float = 0.0) -> float:
+    def max_range(self, lower: Sequence[float], upper: Sequence[float], slack: float = 0.0) -> float:
         """Return a range (m) beyond which no sample lies in a box; infinite when there is no such range.
 
         Parameters
@@ -52,7 +52,7 @@ class Fan:
         lower, upper : sequence of float
             Corners of the box: x, y, or x, y, z; m.
         slack : float
-            The fan may be turned by so much, rad, whatever the axes.
+            The head may be turned by so much, rad, whatever the axes.
         """
         furthest = np.full(len(self.x), np.inf)
         for along, low, high, origin in zip(
@@ -132,10 +132,10 @@ def world_ashes(
     x, y, z : ndarray of float64, [N, B]
         Metres.
     """
-    return fan_ashes(a, yaw, roll, pitch, heading_deg, declination_deg, altitude).at(r)
+    return directions_ashes(a, yaw, roll, pitch, heading_deg, declination_deg, altitude).at(r)
 
 
-def fan_ashes(
+def directions_ashes(
     a: Real,
     yaw: float,
     roll: float,
@@ -143,12 +143,12 @@ def fan_ashes(
     heading_deg: float,
     declination_deg: float,
     altitude: float = 4.2,
-) -> Fan:
-    """Return the fan of `world_ashes`."""
+) -> BeamDirections:
+    """Return the directions of the beams for `world_ashes`."""
     ux, uy, uz = receiver_to_world(
         np.sin(a), np.cos(a), np.zeros_like(a), yaw, roll, pitch, heading_deg, declination_deg
     )
-    return Fan(ux, uy, uz, altitude)
+    return BeamDirections(ux, uy, uz, altitude)
 
 
 def world_endeavour(
@@ -183,19 +183,19 @@ def world_endeavour(
     x, y, z : ndarray of float64, [N, B]
         Metres.
     """
-    return fan_endeavour(a, compass, roll, elev, altitude, corrected=corrected).at(r)
+    return directions_endeavour(a, compass, roll, elev, altitude, corrected=corrected).at(r)
 
 
-def fan_endeavour(
+def directions_endeavour(
     a: Real, compass: float, roll: float, elev: float, altitude: float = 4.2, *, corrected: bool = False
-) -> Fan:
-    """Return the fan of `world_endeavour`."""
+) -> BeamDirections:
+    """Return the directions of the beams for `world_endeavour`."""
     xs, ys, zs = np.sin(a), np.cos(a) * np.cos(elev), np.cos(a) * np.sin(elev)
     rolled = xs * np.cos(roll) + zs * np.sin(roll)
     up = zs * np.cos(roll) - (xs if corrected else rolled) * np.sin(roll)
     ux = rolled * np.cos(compass) + ys * np.sin(compass)
     uy = ys * np.cos(compass) - rolled * np.sin(compass)
-    return Fan(ux, uy, up, altitude)
+    return BeamDirections(ux, uy, up, altitude)
 
 
 def flat_bottom(

@@ -5,16 +5,16 @@ from collections.abc import Collection, Mapping
 import numpy as np
 from numpy.typing import DTypeLike
 
-from covis_dask.sonar._gridder import GridAxes, Gridder, Wanted
-from covis_dask.sonar._last_wins import PerBurst, PerRun
-from covis_dask.sonar._multilinear import Multilinear
+from covis_dask.sonar._gridder import GridAxes, Gridder, GridRequest
+from covis_dask.sonar._last_sample import PerBurstGridder, PerRunGridder
+from covis_dask.sonar._multilinear import MultilinearGridder
 
 __all__ = ["GridAxes", "Gridder", "make_gridder"]
 
-_SCHEMES: Mapping[str, type[PerRun | PerBurst | Multilinear]] = {
-    "ashes": PerRun,
-    "endeavour": PerBurst,
-    "corrected": Multilinear,
+_SCHEMES: Mapping[str, type[PerRunGridder | PerBurstGridder | MultilinearGridder]] = {
+    "ashes": PerRunGridder,
+    "endeavour": PerBurstGridder,
+    "corrected": MultilinearGridder,
 }
 
 
@@ -54,5 +54,5 @@ def make_gridder(
     if fractions and scheme != "corrected":
         raise ValueError(f"gridding scheme {scheme!r} does not tell which part of the samples was valid")
     return _SCHEMES[scheme](
-        Wanted(axes, tuple(names), frozenset(unnormalised), np.dtype(dtype), tuple(fractions))
+        GridRequest(axes, tuple(names), frozenset(unnormalised), np.dtype(dtype), tuple(fractions))
     )

@@ -1,4 +1,4 @@
-"""Where the fan of a diffuse run meets the seafloor (science.md 4.3 step 11)."""
+"""Where the beams of a diffuse run meet the seafloor (science.md 4.3 step 11)."""
 
 from dataclasses import dataclass
 

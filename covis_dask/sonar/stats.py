@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from covis_dask.sonar._burst_kernels import add_ping
 from covis_dask.sonar._types import Complex, Int, Real
-from covis_dask.sonar.chain import BeamBlock
+from covis_dask.sonar.fused import BeamBlock
 
 __all__ = ["PingStatistics", "ScintillationStatistics", "median_filter"]
 

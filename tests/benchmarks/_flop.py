@@ -10,7 +10,7 @@ from covis_dask.raw.ping import PingTable
 from covis_dask.simulate.files import index_csv
 from covis_dask.simulate.run import RunSpec
 from covis_dask.sonar.beamform import beam_count
-from covis_dask.sonar.geometry import fan_ashes, fan_endeavour
+from covis_dask.sonar.geometry import directions_ashes, directions_endeavour
 from tests.benchmarks._runs import Case
 
 __all__ = ["gflop_of"]
@@ -43,8 +43,10 @@ def gflop_of(case: Case, scale: str) -> float:
     upper = (grid.xmax, grid.ymax, grid.zmax or 0.0)
     rows = 0
     for pitch in spec.pitches:
-        fan = fan_ashes(angles, 0.0, np.radians(spec.roll), np.radians(pitch), spec.heading, 0.0)
-        rows += min(int(fan.reach(lower, upper) / step), spec.samples) * pings
+        directions = directions_ashes(
+            angles, 0.0, np.radians(spec.roll), np.radians(pitch), spec.heading, 0.0
+        )
+        rows += min(int(directions.max_range(lower, upper) / step), spec.samples) * pings
     return per_row * rows
 
 
@@ -54,11 +56,11 @@ def _needed_part(case: Case, spec: RunSpec, burst: int) -> float:
     at = attitude(PingTable.from_csv(index_csv(spec.rows())), burst * spec.pings, parameters)
     span = parameters.beamformer
     angles = np.radians(np.linspace(span.start_angle, span.end_angle, beam_count(spec.instrument.frequency)))
-    fan = fan_endeavour(
+    directions = directions_endeavour(
         angles, at.compass, at.roll, at.elevation, parameters.position.altitude, corrected=False
     )
     step = np.float64(_C / (2 * spec.instrument.sample_rate))
-    places = fan.at((np.arange(spec.samples) + 1) * step)
+    places = directions.at((np.arange(spec.samples) + 1) * step)
     inside = np.zeros((spec.samples, len(angles)), np.bool_)
     for axes in map(grid_axes, parameters.grids):
         inside |= np.logical_and.reduce(

@@ -16,8 +16,8 @@ _WATCHED = {
         "covis_dask.raw._tar:TarArchive.read",
         "covis_dask.raw._tar:_Stream.read",
     ),
-    "filter": ("covis_dask.sonar.chain:filter_pairs",),
-    "beams": ("covis_dask.sonar.chain:PingChain._multiply", "covis_dask.sonar.chain:unfold"),
+    "filter": ("covis_dask.sonar.fused:filter_pairs",),
+    "beams": ("covis_dask.sonar.fused:FusedBeamformer._multiply", "covis_dask.sonar.fused:unfold"),
     "statistics": (
         "covis_dask.sonar.stats:add_ping",
         "covis_dask.sonar.stats:ScintillationStatistics.add",
@@ -30,10 +30,10 @@ _WATCHED = {
         "covis_dask.modes.ashes.diffuse:seafloor_positions",
     ),
     "grid": (
-        "covis_dask.sonar._gridder:Gridder.add_fan",
+        "covis_dask.sonar._gridder:Gridder.add_beams",
         "covis_dask.sonar._gridder:Gridder.add",
-        "covis_dask.sonar._last_wins:PerRun.finish",
-        "covis_dask.sonar._last_wins:_LastWins.finish",
+        "covis_dask.sonar._last_sample:PerRunGridder.finish",
+        "covis_dask.sonar._last_sample:_LastSample.finish",
     ),
 }
 

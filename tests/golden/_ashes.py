@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from covis_dask.modes.ashes import bathy, diffuse, doppler, imaging
 from covis_dask.modes.ashes._bursts import BurstProgram, run_bursts
 from covis_dask.modes.ashes._scintillation import ScintillationWindow
-from covis_dask.modes.ashes._setup import Attitude, Scale, Setup, Signal
+from covis_dask.modes.ashes._setup import Attitude, PhasedPing, RangeCalibration, SonarSetup
 from covis_dask.modes.ashes._velocity import VelocityStatistics
 from covis_dask.modes.context import Bathymetry, Context
 from covis_dask.modes.parameters import Parameters, load_overrides, parameters_for
@@ -35,7 +35,7 @@ def parameters_of(case: Case) -> Parameters:
 class _Burst:
     """Good pings of a burst: corrected and filtered data, beams; its attitude."""
 
-    signals: list[Signal]
+    signals: list[PhasedPing]
     beams: list[Complex]
     attitude: Attitude
 
@@ -48,12 +48,12 @@ class _Bursts:
     bursts: dict[int, _Burst] = field(default_factory=dict)
 
     @property
-    def setup(self) -> Setup:
+    def setup(self) -> SonarSetup:
         return self.program.setup
 
     @property
-    def scale(self) -> Scale:
-        return self.program.scale
+    def range_calibration(self) -> RangeCalibration:
+        return self.program.range_calibration
 
 
 class _Tap(BurstProgram):
@@ -64,9 +64,9 @@ class _Tap(BurstProgram):
         self.found = _Bursts(self)
 
     def begin(self) -> None:
-        self._signals: list[Signal] = []
+        self._signals: list[PhasedPing] = []
 
-    def ping(self, signal: Signal) -> None:
+    def ping(self, signal: PhasedPing) -> None:
         self._signals.append(signal)
 
     def burst(self, attitude: Attitude) -> str | None:
@@ -94,16 +94,16 @@ def burst_taps(case: Case) -> Taps:
         "tap_phase_data": signal.corrected[:, ::channels],
         "tap_filter_data": signal.filtered[:, ::channels],
         "tap_beamform_bf_sig": beams[:, ::step],
-        "tap_calibrate_bf_sig": found.scale.calibration.apply(beams)[:, ::step],
-        **_attitude_taps(burst.attitude, found.setup, found.scale),
+        "tap_calibrate_bf_sig": found.range_calibration.calibration.apply(beams)[:, ::step],
+        **_attitude_taps(burst.attitude, found.setup, found.range_calibration),
         **{key: value if value.ndim == 1 else value[:, ::step] for key, value in made.items()},
     }
 
 
-def _attitude_taps(attitude: Attitude, setup: Setup, scale: Scale) -> Taps:
+def _attitude_taps(attitude: Attitude, setup: SonarSetup, ranging: RangeCalibration) -> Taps:
     return {
         **{f"tap_geom_{name}": np.asarray(getattr(attitude, name)) for name in ("pitch", "roll", "yaw")},
-        "tap_geom_range": scale.ranges,
+        "tap_geom_range": ranging.ranges,
         "tap_geom_azim": setup.beams.angles,
     }
 
@@ -119,14 +119,14 @@ def _imaging(_case: Case, found: _Bursts, burst: _Burst) -> Taps:
     parameters = found.program.parameters
     made = imaging.imaging_burst(
         _statistics(burst.beams),
-        found.scale.calibration,
+        found.range_calibration.calibration,
         parameters.noise.noise_floor,
         parameters.oscfar.percentile,
         parameters.oscfar.threshold,
     )
     levels = made.intensities
     values = imaging.gridded_values(made, parameters.noise.snr_thresh, parameters.preset, corrected=False)
-    world = found.setup.world(found.scale.ranges, burst.attitude)
+    world = found.setup.world(found.range_calibration.ranges, burst.attitude)
     return {
         "tap_stats_Kp": made.Kp,
         "tap_stats_average": made.average,
@@ -147,7 +147,7 @@ def _bathy(_case: Case, found: _Bursts, burst: _Burst) -> Taps:
     parameters = found.program.parameters
     made = bathy.bathy_burst(
         _statistics(burst.beams).mean,
-        found.scale.calibration,
+        found.range_calibration.calibration,
         parameters.noise.noise_floor,
         parameters.noise.snr_thresh,
         parameters.oscfar.percentile,
@@ -168,7 +168,7 @@ def _bathy(_case: Case, found: _Bursts, burst: _Burst) -> Taps:
 def _doppler(case: Case, found: _Bursts, burst: _Burst) -> Taps:
     program = through(case, lambda sweep: doppler.DopplerProgram(sweep, parameters_of(case), Context()))
     settings, thresh = program.settings, program.parameters.noise.snr_thresh
-    calibration, ranges = found.scale.calibration, found.scale.ranges
+    calibration, ranges = found.range_calibration.calibration, found.range_calibration.ranges
     statistics = VelocityStatistics(settings)
     for ping in burst.beams:
         statistics.add(calibration.apply(ping))
@@ -206,10 +206,10 @@ _STAGES: Final[Mapping[str, Callable[[Case, _Bursts, _Burst], Taps]]] = {
 class _Diffuse:
     """The diffuse case, step by step; pings by row of the table."""
 
-    setup: Setup
-    scale: Scale
+    setup: SonarSetup
+    range_calibration: RangeCalibration
     window: diffuse.Window
-    signals: dict[int, Signal]
+    signals: dict[int, PhasedPing]
     pings: dict[int, Complex]
     attitude: Attitude
 
@@ -219,28 +219,28 @@ def _diffuse(case: Case) -> _Diffuse:
     parameters = parameters_of(case)
 
     def consume(sweep: RawSweep) -> _Diffuse:
-        setup = Setup.of(sweep, parameters, diffuse.CHANNELS, diffuse.RATE, decimates=False)
+        setup = SonarSetup.of(sweep, parameters, diffuse.CHANNELS, diffuse.RATE, decimates=False)
         window = diffuse.window_of(setup, sweep.table.time, np.arange(len(sweep.table)))
         wanted = frozenset(sweep.table.ping[window.rows].tolist())
-        signals: dict[int, Signal] = {}
+        signals: dict[int, PhasedPing] = {}
         reference: Complex | None = None
-        scale: Scale | None = None
+        ranging: RangeCalibration | None = None
         for ping in sweep.pings(diffuse.CHANNELS, wanted):
             if ping.data is not None and ping.record is not None:
                 reference = ping.data if reference is None else reference
                 signals[sweep.table.row(ping.number)] = setup.signal(ping.data, reference)
-                scale = setup.scale(len(ping.data), ping.record)
-        assert scale is not None
+                ranging = setup.range_calibration(len(ping.data), ping.record)
+        assert ranging is not None
         pings = {
-            row: scale.calibration.apply(setup.beams(signal.filtered)) for row, signal in signals.items()
+            row: ranging.calibration.apply(setup.beams(signal.filtered)) for row, signal in signals.items()
         }
-        return _Diffuse(setup, scale, window, signals, pings, setup.attitude(sweep.table, [0]))
+        return _Diffuse(setup, ranging, window, signals, pings, setup.attitude(sweep.table, [0]))
 
     return through(case, consume)
 
 
 def _range_windows(found: _Diffuse) -> NDArray[np.float64]:
-    ranges, window = found.scale.ranges, found.window
+    ranges, window = found.range_calibration.ranges, found.window
     return window_ranges(ranges, complete_bins(len(ranges), window.W, window.O))
 
 
@@ -266,7 +266,7 @@ def pair_taps(case: Case) -> Taps:
         "tap_covar_E1": e1[:, ::step],
         "tap_covar_E2": e2[:, ::step],
         "tap_covar_I2": np.sqrt(e1 * e2)[:, ::step],
-        **_attitude_taps(found.attitude, found.setup, found.scale),
+        **_attitude_taps(found.attitude, found.setup, found.range_calibration),
         "tap_geom_rc": _range_windows(found),
     }
 
@@ -280,7 +280,7 @@ def average_taps(case: Case) -> Taps:
     for row, ping in found.pings.items():
         taken.add(row, ping)
     floor = np.full(found.pings[0].shape, parameters.noise.noise_floor)
-    made = taken.result(found.scale.calibration.apply(floor))
+    made = taken.result(found.range_calibration.calibration.apply(floor))
     masked = made.masked(parameters.noise.snr_thresh, intensity=False)
     stages = {
         "avg_I_av1": made.I_av1,
@@ -309,7 +309,7 @@ def position_taps(case: Case, floor: Bathymetry) -> Taps:
     """Return where the samples and range windows of the diffuse program meet the seafloor."""
     found = _diffuse(case)
     (x1, y1), (x2, y2) = diffuse.seafloor_positions(
-        found.setup, found.scale.ranges, _range_windows(found), found.attitude, floor
+        found.setup, found.range_calibration.ranges, _range_windows(found), found.attitude, floor
     )
     step = int(case.expected["beam_step"])
     stages = {"x_out1": x1, "y_out1": y1, "x_out2": x2, "y_out2": y2}

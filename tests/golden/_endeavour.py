@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covis_dask.modes.endeavour import diffuse, doppler, imaging
-from covis_dask.modes.endeavour._chain import Chain, PingStages, Tools, ping_stages
+from covis_dask.modes.endeavour._operators import OperatorCache, PingOperators, PingStages, ping_stages
 from covis_dask.modes.endeavour._walk import Attitude, attitude
 from covis_dask.modes.parameters import Parameters, parameters_for
 from covis_dask.raw.sweep import Ping, PingTable
@@ -46,10 +46,10 @@ def _pings(case: Case) -> _Pings:
 
 @dataclass(frozen=True)
 class _Burst:
-    """The probed burst: its pings after each step, the tools of the last, its rows of the table."""
+    """The probed burst: its pings after each step, the operators of the last, its rows of the table."""
 
     stages: list[PingStages]
-    tools: Tools
+    operators: PingOperators
     rows: list[int]
     parameters: Parameters
 
@@ -59,18 +59,18 @@ class _Burst:
 
 
 def _probed(case: Case) -> _Burst:
-    """Run the chain over the probed burst."""
+    """Run the processing over the probed burst."""
     parameters = parameters_for(case.family, "Endeavour")
-    chain = Chain(parameters, print, parameters.filter.decimation if case.family == "imaging" else 1)
+    cache = OperatorCache(parameters, print, parameters.filter.decimation if case.family == "imaging" else 1)
     first = int(case.expected["burst_start"][case.probed_burst]) - 1
     rows = list(range(first, first + int(case.expected["burst_npings"][case.probed_burst])))
     pings = _pings(case).pings
-    reference, _ = chain.open(pings[first])
+    reference, _ = cache.open(pings[first])
     stages = []
     for row in rows:
-        data, tools = chain.open(pings[row])
-        stages.append(ping_stages(chain.phased(data, reference, tools), tools))
-    return _Burst(stages, tools, rows, parameters)
+        data, operators = cache.open(pings[row])
+        stages.append(ping_stages(cache.phased(data, reference, operators), operators))
+    return _Burst(stages, operators, rows, parameters)
 
 
 @cache
@@ -90,8 +90,8 @@ def burst_taps(case: Case) -> Taps:
         "tap_filter_data": stages.filtered[:, ::channels],
         "tap_beamform_bf_sig": stages.beams[:, ::beams],
         "tap_calibrate_bf_sig": stages.calibrated[:, ::beams],
-        "tap_geom_range": burst.tools.ranges,
-        "tap_geom_azim": burst.tools.beamformer.angles,
+        "tap_geom_range": burst.operators.ranges,
+        "tap_geom_azim": burst.operators.beamformer.angles,
         "tap_geom_elev": np.asarray(where.elevation),
         "tap_geom_roll": np.asarray(where.roll),
         "tap_geom_yaw": np.asarray(where.compass),
@@ -100,7 +100,7 @@ def burst_taps(case: Case) -> Taps:
 
 
 def _imaging(burst: _Burst, where: Attitude) -> Taps:
-    made = imaging.image_burst(burst.pages, burst.tools, where, burst.parameters)
+    made = imaging.image_burst(burst.pages, burst.operators, where, burst.parameters)
     return {
         "tap_burst_xv": made.x,
         "tap_burst_yv": made.y,
@@ -111,10 +111,10 @@ def _imaging(burst: _Burst, where: Attitude) -> Taps:
 
 def _doppler(burst: _Burst, where: Attitude) -> Taps:
     found = [
-        doppler.series(0.707 * (later - earlier), burst.tools, burst.parameters)
+        doppler.series(0.707 * (later - earlier), burst.operators, burst.parameters)
         for earlier, later in pairwise(burst.pages)
     ]
-    made = doppler.doppler_burst(found, burst.tools, where, burst.parameters)
+    made = doppler.doppler_burst(found, burst.operators, where, burst.parameters)
     return {
         "tap_vel_vr": made.vr,
         "tap_vel_vr_filt": made.vr_filt,
@@ -137,15 +137,15 @@ def pair_taps(case: Case) -> Taps:
     """Return what the diffuse program makes of the probed pair, and where its windows lie."""
     parameters = parameters_for("diffuse", "Endeavour")
     channels, beams = int(case.expected["chan_step"]), int(case.expected["beam_step"])
-    chain, pings = Chain(parameters, print), _pings(case).pings
+    cache, pings = OperatorCache(parameters, print), _pings(case).pings
     row = case.facts["probe"]["ping_row"] - 1
-    earlier, tools = chain.open(pings[row])
-    later, _ = chain.open(pings[row + parameters.correlation.nlag])
-    window = _window(tools)
+    earlier, operators = cache.open(pings[row])
+    later, _ = cache.open(pings[row + parameters.correlation.nlag])
+    window = _window(operators)
     taps: dict[str, NDArray[np.generic]] = {}
     samples = []
-    for number, phased in ((1, earlier), (2, chain.phased(later, earlier, tools))):
-        stages = diffuse.pair_stages(phased, tools, parameters)
+    for number, phased in ((1, earlier), (2, cache.phased(later, earlier, operators))):
+        stages = diffuse.pair_stages(phased, operators, parameters)
         taps[f"tap_phase_data{number}"] = phased[:, ::channels]
         taps[f"tap_beamform_bf_sig{number}"] = stages.beams[:, ::beams]
         taps[f"tap_calibrate_bf_sig{number}"] = stages.calibrated[:, ::beams]
@@ -153,7 +153,7 @@ def pair_taps(case: Case) -> Taps:
         samples.append(stages.samples)
     pair = diffuse.diffuse_pair(samples[0], samples[1], window)
     # Where the windows lie does not depend on what is in them.
-    placed = _maps(case, (np.abs(pair.correlation), pair.intensity, pair.intensity), tools, parameters)
+    placed = _maps(case, (np.abs(pair.correlation), pair.intensity, pair.intensity), operators, parameters)
     return {
         **taps,
         "tap_cor_cor": pair.correlation[:, ::beams],
@@ -161,7 +161,7 @@ def pair_taps(case: Case) -> Taps:
         "tap_coords_xv": placed.x[:, ::beams],
         "tap_coords_yv": placed.y[:, ::beams],
         "tap_geom_rc": placed.rc,
-        "tap_geom_azim": tools.beamformer.angles,
+        "tap_geom_azim": operators.beamformer.angles,
         "tap_geom_cwsize": np.asarray(window[0]),
         "tap_geom_cwovlap": np.asarray(window[1]),
         "tap_geom_nlag": np.asarray(parameters.correlation.nlag),
@@ -173,16 +173,16 @@ def average_taps(case: Case) -> Taps:
     """Return the averages of the diffuse program over all pairs of a run without gaps."""
     parameters = parameters_for("diffuse", "Endeavour")
     beams, lag = int(case.expected["beam_step"]), parameters.correlation.nlag
-    chain = Chain(parameters, print)
-    opened = [chain.open(ping) for ping in _pings(case).pings.values()]
-    tools = opened[0][1]
+    cache = OperatorCache(parameters, print)
+    opened = [cache.open(ping) for ping in _pings(case).pings.values()]
+    operators = opened[0][1]
     pairs = []
     for (earlier, _), (later, _) in zip(opened[:-lag], opened[lag:], strict=True):
         a, b = (
-            diffuse.pair_stages(x, tools, parameters).samples
-            for x in (earlier, chain.phased(later, earlier, tools))
+            diffuse.pair_stages(x, operators, parameters).samples
+            for x in (earlier, cache.phased(later, earlier, operators))
         )
-        pairs.append(diffuse.diffuse_pair(a, b, _window(tools)))
+        pairs.append(diffuse.diffuse_pair(a, b, _window(operators)))
     magnitude = np.abs([pair.correlation for pair in pairs])
     intensity = np.array([pair.intensity for pair in pairs])
     averages = (
@@ -190,7 +190,7 @@ def average_taps(case: Case) -> Taps:
         intensity.mean(axis=0),
         (intensity * (1 - magnitude)).mean(axis=0),
     )
-    maps = _maps(case, averages, tools, parameters)
+    maps = _maps(case, averages, operators, parameters)
     return {
         "tap_avg_cor_av": maps.correlation[:, ::beams],
         "tap_avg_I_av": maps.intensity[:, ::beams],
@@ -198,12 +198,12 @@ def average_taps(case: Case) -> Taps:
     }
 
 
-def _window(tools: Tools) -> tuple[int, int]:
-    return window_bins(tools.header.sample_rate, 0.001, 0.5)
+def _window(operators: PingOperators) -> tuple[int, int]:
+    return window_bins(operators.header.sample_rate, 0.001, 0.5)
 
 
 def _maps(
-    case: Case, averages: tuple[Real, Real, Real], tools: Tools, parameters: Parameters
+    case: Case, averages: tuple[Real, Real, Real], operators: PingOperators, parameters: Parameters
 ) -> diffuse.DiffuseMaps:
     compass = float(case.expected["tap_geom_yaw"])
-    return diffuse.diffuse_maps(averages, tools, _window(tools), compass, parameters)
+    return diffuse.diffuse_maps(averages, operators, _window(operators), compass, parameters)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from covis_dask.errors import NoValidPings, SweepIncomplete
 from covis_dask.modes.ashes import imaging
 from covis_dask.modes.ashes._bursts import group, sweeps_in_yaw
-from covis_dask.modes.ashes._setup import Setup, run_start
+from covis_dask.modes.ashes._setup import SonarSetup, run_start
 from covis_dask.modes.context import Context
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.record import RecordHeader, pack_record
@@ -108,7 +108,7 @@ def test_q7_an_elevation_sweep_is_comparable() -> None:
 @pytest.mark.parametrize("profile", PROFILES)
 def test_q8_the_monitor_channel_is_heard_in_matlab_only(profile: str) -> None:
     """Q8: what the monitor channel records enters the beams with weight 0.08, in corrected not at all."""
-    setup = Setup.of(fake(_rows(2), {}), _chosen(profile), 256, 34483, decimates=True)
+    setup = SonarSetup.of(fake(_rows(2), {}), _chosen(profile), 256, 34483, decimates=True)
     x = np.zeros((20, 256), np.complex128)
     x[:, -1] = 1
     beams = np.abs(setup.beams(x))
@@ -125,8 +125,8 @@ def test_q9_gains_go_by_beam_number_in_both_profiles() -> None:
 
 def _scale(profile: str, sector: float = 54.0, first_samp: int = 0, **overrides: Any) -> Any:
     chosen = _chosen(profile, beamformer__start_angle=-sector, beamformer__end_angle=sector, **overrides)
-    setup = Setup.of(fake(_rows(2), {}), chosen, 256, 34483, decimates=True)
-    return setup.scale(N, record_of(PINGS[1], first_samp=first_samp))
+    setup = SonarSetup.of(fake(_rows(2), {}), chosen, 256, 34483, decimates=True)
+    return setup.range_calibration(N, record_of(PINGS[1], first_samp=first_samp))
 
 
 def test_q10_range_of_the_first_sample() -> None:
@@ -148,7 +148,8 @@ def test_q12_wide_calibration_is_not_available_at_396_khz(profile: str) -> None:
 def test_q14_sound_speeds() -> None:
     """Q14: matlab mixes two sound speeds, one of practical salinity; corrected has only the right one."""
     matlab, corrected = (
-        Setup.of(fake(_rows(2), {}), _chosen(profile), 256, 34483, decimates=True) for profile in PROFILES
+        SonarSetup.of(fake(_rows(2), {}), _chosen(profile), 256, 34483, decimates=True)
+        for profile in PROFILES
     )
     assert (matlab.c, matlab.c_scale) == (C, 1468.0)
     assert corrected.c == corrected.c_scale
@@ -270,7 +271,7 @@ def test_q53_sample_numbers_are_those_of_the_record(profile: str) -> None:
 def test_q45_filter_off_passes_the_data_through(profile: str) -> None:
     """Q45: status off leaves the samples as they are, also with a decimation; the type has a default."""
     chosen = _chosen(profile, filter__status="off", filter__decimation=2)
-    setup = Setup.of(fake(_rows(2), {}), chosen, 256, 34483, decimates=True)
+    setup = SonarSetup.of(fake(_rows(2), {}), chosen, 256, 34483, decimates=True)
     signal = setup.signal(PINGS[1], PINGS[1])
     np.testing.assert_array_equal(signal.filtered, signal.corrected)
     assert setup.fs == FS
@@ -350,9 +351,9 @@ def test_the_central_heading_goes_by_year() -> None:
     """Q39: the centred head points to 289 degrees in 2018, to 279 in other years, or where the user says."""
     for name, want in (("COVIS-20180820T120001-imaging1", 289.0), ("COVIS-20200820T120001-imaging1", 279.0)):
         sweep = fake(_rows(2), {}, basename=name)
-        assert Setup.of(sweep, _chosen("matlab"), 256, 34483, decimates=True).heading == want
+        assert SonarSetup.of(sweep, _chosen("matlab"), 256, 34483, decimates=True).heading == want
         chosen = _chosen("matlab", attitude__central_heading=200.0)
-        assert Setup.of(sweep, chosen, 256, 34483, decimates=True).heading == 200.0
+        assert SonarSetup.of(sweep, chosen, 256, 34483, decimates=True).heading == 200.0
 
 
 def test_a_run_without_a_proper_name_starts_with_its_first_ping() -> None:
@@ -366,7 +367,7 @@ def test_a_run_without_a_proper_name_starts_with_its_first_ping() -> None:
 
 def test_a_yaw_reading_of_zero_means_centred() -> None:
     """2.4: the rotator yaw is the reading less 135 degrees, but 0 where the reading is 0."""
-    setup = Setup.of(fake(_rows(2), {}), _chosen("matlab"), 256, 34483, decimates=True)
+    setup = SonarSetup.of(fake(_rows(2), {}), _chosen("matlab"), 256, 34483, decimates=True)
     rows = table([Row(1, yaw=145.0), Row(2, yaw=0.0)])
     assert setup.attitude(rows, [0]).yaw == pytest.approx(np.radians(10))
     assert setup.attitude(rows, [1]).yaw == 0

@@ -13,7 +13,7 @@ from covis_dask.errors import ConfigurationError, NoValidPings
 from covis_dask.modes.ashes import diffuse
 from covis_dask.modes.ashes._maps import MapGrids
 from covis_dask.modes.ashes._scintillation import Scintillation, ScintillationWindow, find_pairs
-from covis_dask.modes.ashes._setup import Attitude, Setup
+from covis_dask.modes.ashes._setup import Attitude, SonarSetup
 from covis_dask.modes.context import Bathymetry, Context
 from covis_dask.modes.parameters import GridSpec
 from covis_dask.sonar._types import Complex, Real
@@ -60,10 +60,10 @@ def _ranges() -> Real:
     return ranges
 
 
-def _setup(profile: str, preset: str = "PP2") -> Setup:
+def _setup(profile: str, preset: str = "PP2") -> SonarSetup:
     sweep = fake(_rows(2), {}, common=HEADER)
     chosen = parameters("diffuse", profile, preset, MAP)
-    return Setup.of(sweep, chosen, 128, 34482, decimates=False)
+    return SonarSetup.of(sweep, chosen, 128, 34482, decimates=False)
 
 
 @pytest.mark.parametrize("profile", PROFILES)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from covis_dask.errors import NoValidPings
-from covis_dask.modes._account import Account
 from covis_dask.modes._dataset import Field, Product
+from covis_dask.modes._tally import PingTally
 from covis_dask.modes.parameters import parameters_for
 from covis_dask.sonar.grid import GridAxes
 from tests.unit._endeavour_runs import Row, noise, run
@@ -32,7 +32,7 @@ def test_axes_are_shared_or_get_a_suffix() -> None:
     product = _product()
     for name, axes, suffix in (("a", _axes(), "one"), ("b", _axes(), "two"), ("c", _axes(5.0), "fr")):
         product.grid(axes, [Field(name, name, name, "1", np.zeros(axes.shape))], suffix)
-    ds = product.dataset(Account(_quiet, 3), {})
+    ds = product.dataset(PingTally(_quiet, 3), {})
     assert (ds["a"].dims, ds["b"].dims, ds["c"].dims) == (("y", "x"), ("y", "x"), ("y", "x_fr"))
     assert ds["x"].attrs["axis"] == "X"
     with pytest.raises(ValueError, match="there already"):
@@ -45,7 +45,7 @@ def test_complex_fields_become_two() -> None:
     values = np.full(axes.shape, 3 + 4j)
     values[0, 0] = np.nan
     product.grid(axes, [Field("covar", "doppler_covar", "covariance", "m-1", values)], "")
-    ds = product.dataset(Account(_quiet, 3), {})
+    ds = product.dataset(PingTally(_quiet, 3), {})
     for part, number in (("real", 3.0), ("imag", 4.0)):
         assert ds[f"covar_{part}"].attrs["original_name"] == f"doppler_covar_{part}"
         assert np.isnan(ds[f"covar_{part}"][0, 0])
@@ -58,7 +58,7 @@ def test_ping_times_that_no_calendar_holds_are_left_out() -> None:
     table = sweep.table
     table.time[1] = 1e300
     product.pings(table)
-    ds = product.dataset(Account(_quiet, 3), {})
+    ds = product.dataset(PingTally(_quiet, 3), {})
     assert np.isnan(ds["ping_time"].values).tolist() == [False, True, False]
     assert ds.attrs["time_coverage_end"].startswith("2011-")
 
@@ -66,26 +66,26 @@ def test_ping_times_that_no_calendar_holds_are_left_out() -> None:
 def test_account_tells_what_was_left_out() -> None:
     """The attributes count pings and bursts, and give a reason for each that was left out."""
     log: list[str] = []
-    account = Account(log.append, 6)
-    account.bad(5, "it is cut off")
-    account.bad(5, "again")
-    account.missing([2])
-    account.skip(30.0, [1, 2], "fewer than 2 valid pings")
-    account.use(3)
-    found = account.attributes()
+    tally = PingTally(log.append, 6)
+    tally.bad(5, "it is cut off")
+    tally.bad(5, "again")
+    tally.missing([2])
+    tally.skip(30.0, [1, 2], "fewer than 2 valid pings")
+    tally.use(3)
+    found = tally.attributes()
     assert (found["pings_total"], found["pings_used"], found["bursts_used"]) == (6, 3, 1)
     assert (found["bad_ping"], found["missing_ping"]) == ([5], [2])
     assert json.loads(found["bursts_skipped_reasons"])[0]["pings"] == [1, 2]
     assert json.loads(found["bad_ping_reasons"]) == {"5": "it is cut off"}
     assert len(log) == 3
-    account.require_pings()
+    tally.require_pings()
 
 
 def test_account_refuses_a_run_without_pings() -> None:
     """A run of which nothing is left is refused with the most frequent reasons."""
-    account = Account(_quiet, 3)
+    tally = PingTally(_quiet, 3)
     for number in (1, 2):
-        account.bad(number, "it is empty")
-    account.bad(3, "it is cut off")
+        tally.bad(number, "it is empty")
+    tally.bad(3, "it is cut off")
     with pytest.raises(NoValidPings, match=r"it is empty \(2\); it is cut off \(1\)"):
-        account.require_pings()
+        tally.require_pings()

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from covis_dask.errors import NoValidPings, SweepIncomplete
-from covis_dask.modes.endeavour._chain import Chain, Tools
+from covis_dask.modes.endeavour._operators import OperatorCache, PingOperators
 from covis_dask.modes.endeavour.diffuse import diffuse_maps, pair_stages
 from covis_dask.modes.parameters import Parameters
 from tests.unit._endeavour_runs import (
@@ -35,11 +35,11 @@ WINDOW = (34, 17)
 PROFILES = ("matlab", "corrected")
 ROWS = [Row(n, -18.0, -1.0, 212.0) for n in range(1, 9)]
 
-Signal = Callable[[Row], NDArray[np.complex128]]
+Samples = Callable[[Row], NDArray[np.complex128]]
 
 
-def _tools(parameters: Parameters) -> Tools:
-    return Chain(parameters, print).open(make_ping(1, transmission(N, E)))[1]
+def _operators(parameters: Parameters) -> PingOperators:
+    return OperatorCache(parameters, print).open(make_ping(1, transmission(N, E)))[1]
 
 
 def _steady(row: Row) -> NDArray[np.complex128]:
@@ -77,11 +77,11 @@ def test_independent_pings_decorrelate(profile: str) -> None:
 def test_maps_are_relative_to_their_maximum(profile: str) -> None:
     """Intensity and decorrelation intensity are divided by their maximum over all bins and beams."""
     parameters = settings("diffuse", profile)
-    tools = _tools(parameters)
+    operators = _operators(parameters)
     bins = N // 17
     rng = np.random.default_rng(0)
     averages = tuple(rng.uniform(0.1, 0.9, size=(bins, E)) for _ in range(3))
-    maps = diffuse_maps((averages[0], averages[1], averages[2]), tools, WINDOW, 1.0, parameters)
+    maps = diffuse_maps((averages[0], averages[1], averages[2]), operators, WINDOW, 1.0, parameters)
     assert (maps.rc > 4.2).all()
     assert maps.values["intensity"].max() == 1
     assert maps.values["decorrelation_intensity"].max() == 1
@@ -94,13 +94,14 @@ def test_q2_q3_q4_gridding_of_maps(profile: str) -> None:
     """Corner weights are exchanged and taken from xmin, last sample wins; or all are true (Q2, Q3, Q4)."""
     parameters = settings("diffuse", profile)
     ds = make(run(ROWS, _jittered), parameters)
-    tools = _tools(parameters)
-    chain = Chain(parameters, print)
+    operators = _operators(parameters)
+    cache = OperatorCache(parameters, print)
     samples = [_jittered(row) for row in ROWS]
     correlation, intensity, decorrelated = [], [], []
     for earlier, later in zip(samples[:-4], samples[4:], strict=True):
         a, b = (
-            pair_stages(x, tools, parameters).samples for x in (earlier, chain.phased(later, earlier, tools))
+            pair_stages(x, operators, parameters).samples
+            for x in (earlier, cache.phased(later, earlier, operators))
         )
         starts = range(0, N // 17 * 17, 17)
         power = [[np.sum(np.abs(x[s : s + 34]) ** 2, axis=0) for s in starts] for x in (a, b)]
@@ -111,7 +112,7 @@ def test_q2_q3_q4_gridding_of_maps(profile: str) -> None:
         decorrelated.append(energy * (1 - np.abs(cov / energy)))
     averages = tuple(np.mean(stack, axis=0) for stack in (correlation, intensity, decorrelated))
     compass = np.deg2rad(230.0)
-    maps = diffuse_maps((averages[0], averages[1], averages[2]), tools, WINDOW, compass, parameters)
+    maps = diffuse_maps((averages[0], averages[1], averages[2]), operators, WINDOW, compass, parameters)
     for name, values in maps.values.items():
         value, weight = naive_grid(
             (np.arange(-35, 5.1, 0.5), np.arange(-25, 5.1, 0.5)),
@@ -126,7 +127,7 @@ def _echo(parameters: Parameters, sample: int = 400) -> NDArray[np.float64]:
     """Return the power of a pulse that starts at a sample, after the chain, in its beam."""
     data = transmission(N, E)
     data[sample : sample + 17] += 100 * elements(0.2, E, FREQ)
-    made = pair_stages(data, _tools(parameters), parameters).samples
+    made = pair_stages(data, _operators(parameters), parameters).samples
     power: NDArray[np.float64] = (np.abs(made[300:]) ** 2).sum(axis=1)
     return power
 
@@ -145,10 +146,10 @@ def test_q23_filter_delays_echoes(profile: str, delay: bool) -> None:
 def test_q24_positions(profile: str) -> None:
     """Compass taken for a mathematical angle and slant for ground range; or a proper map (Q24)."""
     parameters = settings("diffuse", profile)
-    tools = _tools(parameters)
+    operators = _operators(parameters)
     ones = np.ones((N // 17, E))
-    maps = diffuse_maps((ones, ones, ones), tools, WINDOW, np.deg2rad(230.0), parameters)
-    a, phi, rc = tools.beamformer.angles, np.deg2rad(230.0), maps.rc[:, None]
+    maps = diffuse_maps((ones, ones, ones), operators, WINDOW, np.deg2rad(230.0), parameters)
+    a, phi, rc = operators.beamformer.angles, np.deg2rad(230.0), maps.rc[:, None]
     if profile == "matlab":
         np.testing.assert_allclose(maps.x, rc * np.cos(phi - a))
         np.testing.assert_allclose(maps.y, rc * np.sin(phi - a))
@@ -187,11 +188,11 @@ def test_q24_heading_of_the_run(profile: str, heading: float) -> None:
 @pytest.mark.parametrize(("profile", "step"), [("matlab", 1.0), ("corrected", 0.0)])
 def test_q8_q10_q13_chain(profile: str, step: float) -> None:
     """Monitor channel, range of the first sample and absorption, each in both profiles (Q8, Q10, Q13)."""
-    tools = _tools(settings("diffuse", profile))
+    operators = _operators(settings("diffuse", profile))
     dr = C / (2 * FS)
-    assert tools.ranges[0] == pytest.approx(step * dr)
-    assert tools.beamformer.weights[-1] == pytest.approx(0.08 * step)
-    gain = tools.calibration.range_gain[[200, 600]] / tools.ranges[[200, 600]] ** 2
+    assert operators.ranges[0] == pytest.approx(step * dr)
+    assert operators.beamformer.weights[-1] == pytest.approx(0.08 * step)
+    gain = operators.calibration.range_gain[[200, 600]] / operators.ranges[[200, 600]] ** 2
     slope = 1000 * 20 * np.log10(gain[1] / gain[0]) / (2 * 400 * dr)
     assert slope == pytest.approx(8.8 if profile == "matlab" else 32.95, rel=1e-3)
 

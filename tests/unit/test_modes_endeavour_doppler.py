@@ -9,12 +9,12 @@ import pytest
 from numpy.typing import NDArray
 
 from covis_dask.modes.endeavour import doppler
-from covis_dask.modes.endeavour._chain import Chain, Tools
+from covis_dask.modes.endeavour._operators import OperatorCache, PingOperators
 from covis_dask.modes.endeavour._reach import Part, part_within, whole
 from covis_dask.modes.endeavour._walk import Attitude, grid_axes
 from covis_dask.modes.endeavour.doppler import DopplerBurst, Series, doppler_burst, series
 from covis_dask.modes.parameters import Parameters
-from covis_dask.sonar.geometry import fan_endeavour
+from covis_dask.sonar.geometry import directions_endeavour
 from covis_dask.sonar.windows import window_ranges
 from tests.unit._endeavour_runs import (
     FS,
@@ -35,18 +35,18 @@ from tests.unit._endeavour_runs import (
 
 N = 400
 PROFILES = ("matlab", "corrected")
-Signal = Callable[[Row], NDArray[np.complex128]]
+Samples = Callable[[Row], NDArray[np.complex128]]
 G = 100 * C * FS / (4 * np.pi * 396_000.0) / 8
 """cm/s per radian."""
 BOX = {"xmin": -12, "xmax": -0.5, "ymin": -10, "ymax": 0.5, "zmin": 4, "zmax": 12}
 SMALL = {f"grids__*__{name}": value for name, value in BOX.items()}
 
 
-def _tools(parameters: Parameters, nsamps: int = N) -> Tools:
-    return Chain(parameters, print).open(make_ping(1, transmission(nsamps)))[1]
+def _operators(parameters: Parameters, nsamps: int = N) -> PingOperators:
+    return OperatorCache(parameters, print).open(make_ping(1, transmission(nsamps)))[1]
 
 
-def _receding(speed: float, nsamps: int = N, drift: float = 0.0) -> Signal:
+def _receding(speed: float, nsamps: int = N, drift: float = 0.0) -> Samples:
     """Return a signal whose scatterers recede at `speed`, m/s; the clocks add `drift`, m/s."""
     turn = 2 * 2 * np.pi * 396_000.0 / C / FS
     samples = np.arange(nsamps)
@@ -91,14 +91,14 @@ def test_clock_offset(profile: str) -> None:
 
 
 def _burst(parameters: Parameters, found: list[Series] | None = None, elevation: float = 0.5) -> DopplerBurst:
-    tools = _tools(parameters)
-    return doppler_burst(found or _found(parameters), tools, Attitude(elevation, 0.0, 1.0), parameters)
+    operators = _operators(parameters)
+    return doppler_burst(found or _found(parameters), operators, Attitude(elevation, 0.0, 1.0), parameters)
 
 
 def _found(parameters: Parameters, count: int = 3) -> list[Series]:
     rng = np.random.default_rng(1)
     drawn = rng.normal(size=(count, N, 256, 2)) @ np.array([1, 1j]) * 1e-5
-    return [series(one, _tools(parameters), parameters) for one in drawn]
+    return [series(one, _operators(parameters), parameters) for one in drawn]
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -117,10 +117,10 @@ def test_q28_vertical_flow_is_recovered() -> None:
     for profile in PROFILES:
         parameters = settings("doppler", profile, ping_combination__mode="intensity")
         elevation, w = 0.6, 30.0
-        tools = _tools(parameters)
-        phase = w * np.sin(elevation) * np.cos(tools.beamformer.angles) / G
+        operators = _operators(parameters)
+        phase = w * np.sin(elevation) * np.cos(operators.beamformer.angles) / G
         one = Series(np.ones((23, 256)), np.ones((23, 1)) * np.exp(1j * phase))
-        made = doppler_burst([one], tools, Attitude(elevation, 0.0, 1.0), parameters)
+        made = doppler_burst([one], operators, Attitude(elevation, 0.0, 1.0), parameters)
         recovered[profile] = made.vz
     np.testing.assert_allclose(recovered["corrected"], 30.0, rtol=1e-9)
     assert np.abs(recovered["matlab"] - 30.0).max() > 5
@@ -213,11 +213,11 @@ def test_q6_q56_bursts(profile: str, used: int) -> None:
 def test_q10_q13_axes_and_absorption(profile: str) -> None:
     """Ranges start at dr or at 0; absorption is a constant or the formula (Q10, Q13)."""
     parameters = settings("doppler", profile, filter__decimation=4)
-    tools, dr = _tools(parameters), C / (2 * FS)
+    operators, dr = _operators(parameters), C / (2 * FS)
     # The Doppler program of 2010-15 ignores the configured decimation.
-    assert len(tools.ranges) == N
-    assert tools.ranges[0] == pytest.approx(dr if profile == "matlab" else 0.0)
-    gain = tools.calibration.range_gain[[100, 200]] / tools.ranges[[100, 200]]
+    assert len(operators.ranges) == N
+    assert operators.ranges[0] == pytest.approx(dr if profile == "matlab" else 0.0)
+    gain = operators.calibration.range_gain[[100, 200]] / operators.ranges[[100, 200]]
     slope = 1000 * 20 * np.log10(gain[1] / gain[0]) / (2 * 100 * dr)
     assert slope == pytest.approx(34.6 if profile == "matlab" else 80.5, rel=5e-3)
 
@@ -274,7 +274,9 @@ def test_what_lies_in_no_grid_is_left_out(
     found = make(sweep, parameters)
     assert len(parts) == found.attrs["bursts_used"]
     assert all(0 < len(part.power) < N // 17 and part.beams.start > 0 for part in parts)
-    monkeypatch.setattr(doppler, "part_within", lambda _grids, tools, _where, given: whole(tools, given))
+    monkeypatch.setattr(
+        doppler, "part_within", lambda _grids, operators, _where, given: whole(operators, given)
+    )
     wanted = make(sweep, parameters)
     assert wanted["intensity_weight"].values.any()
     for name in wanted.data_vars:
@@ -286,21 +288,21 @@ def test_what_lies_in_no_grid_is_left_out(
 def test_windows_left_out_lie_in_no_grid(profile: str) -> None:
     """No window beyond the part lies in the grid, whichever attitude counts, also of a slower sound."""
     parameters = settings("doppler", profile)
-    axes, tools = grid_axes(parameters.grids[0]), _tools(parameters, 3000)
-    everything = whole(tools, parameters)
+    axes, operators = grid_axes(parameters.grids[0]), _operators(parameters, 3000)
+    everything = whole(operators, parameters)
     attitudes = [Attitude(0.6, roll, heading) for roll in (0.0, 0.03) for heading in (4.2, 4.25)]
-    part = part_within([axes], tools, attitudes, parameters)
+    part = part_within([axes], operators, attitudes, parameters)
     assert 0 < len(part.power) < len(everything.power)
     for where in attitudes:
         for stretch in (0.985, 1.0, 1.015):
-            fan = fan_endeavour(
-                tools.beamformer.angles,
+            directions = directions_endeavour(
+                operators.beamformer.angles,
                 where.compass,
                 where.roll,
                 where.elevation,
                 corrected=parameters.corrected,
             )
-            places = fan.at(stretch * window_ranges(tools.ranges, everything.lagged))
+            places = directions.at(stretch * window_ranges(operators.ranges, everything.lagged))
             inside = np.logical_and.reduce(
                 [(at >= axis[0]) & (at <= axis[-1]) for at, axis in zip(places, axes.axes, strict=True)]
             )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from covis_dask.errors import NoValidPings
-from covis_dask.modes.endeavour._chain import Chain, Tools, ping_stages
+from covis_dask.modes.endeavour._operators import OperatorCache, PingOperators, ping_stages
 from covis_dask.modes.endeavour._walk import Attitude, grid_axes
 from covis_dask.modes.endeavour.imaging import image_burst
 from covis_dask.modes.parameters import Parameters
@@ -34,19 +34,19 @@ SMALL = {"grids__0__dx": 2.0, "grids__0__dy": 2.0, "grids__0__dz": 2.0}
 PROFILES = ("matlab", "corrected")
 
 
-def _tools(parameters: Parameters, nsamps: int = N, first_samp: int = 0) -> Tools:
-    chain = Chain(parameters, print, parameters.filter.decimation)
-    return chain.open(make_ping(1, transmission(nsamps), first_samp=first_samp))[1]
+def _operators(parameters: Parameters, nsamps: int = N, first_samp: int = 0) -> PingOperators:
+    cache = OperatorCache(parameters, print, parameters.filter.decimation)
+    return cache.open(make_ping(1, transmission(nsamps), first_samp=first_samp))[1]
 
 
 def _pages(sweep: MemorySweep, numbers: list[int], parameters: Parameters) -> list[np.ndarray]:
     """Process pings of a burst as the chain does."""
-    chain = Chain(parameters, print, parameters.filter.decimation)
-    reference = chain.open(sweep.files[numbers[0]])[0]
+    cache = OperatorCache(parameters, print, parameters.filter.decimation)
+    reference = cache.open(sweep.files[numbers[0]])[0]
     pages = []
     for number in numbers:
-        data, tools = chain.open(sweep.files[number])
-        pages.append(ping_stages(chain.phased(data, reference, tools), tools).calibrated)
+        data, operators = cache.open(sweep.files[number])
+        pages.append(ping_stages(cache.phased(data, reference, operators), operators).calibrated)
     return pages
 
 
@@ -63,7 +63,7 @@ def test_q1_q3_q4_gridding(profile: str) -> None:
     for index in range(3 if profile == "corrected" else 2):
         numbers = [2 * index + 1, 2 * index + 2]
         where = Attitude(*np.deg2rad([30.0 + 10 * index, 1.0, 212.0 + 18.0]))
-        made = image_burst(_pages(sweep, numbers, parameters), _tools(parameters), where, parameters)
+        made = image_burst(_pages(sweep, numbers, parameters), _operators(parameters), where, parameters)
         bursts.append(((made.x, made.y, made.z), made.v))
     axes = grid_axes(parameters.grids[0])
     value, weight = naive_grid(axes.axes, bursts, corrected=profile == "corrected")
@@ -107,7 +107,7 @@ def test_q8_monitor_channel(profile: str) -> None:
     parameters = settings("imaging", profile)
     data = np.zeros((N, 256), np.complex128)
     data[:, -1] = 100.0
-    largest = np.abs(_tools(parameters).beamformer(data)).max()
+    largest = np.abs(_operators(parameters).beamformer(data)).max()
     assert largest == pytest.approx(0 if profile == "corrected" else 8.0)
 
 
@@ -117,12 +117,12 @@ def test_q10_range_axis(profile: str) -> None:
     dr = C / (2 * FS)
     parameters = settings("imaging", profile)
     if profile == "matlab":
-        np.testing.assert_allclose(_tools(parameters).ranges, 4 * dr * np.arange(1, N // 4 + 1))
+        np.testing.assert_allclose(_operators(parameters).ranges, 4 * dr * np.arange(1, N // 4 + 1))
         with pytest.raises(ValueError, match="first stored sample"):
-            _tools(parameters, first_samp=7)
+            _operators(parameters, first_samp=7)
     else:
-        np.testing.assert_allclose(_tools(parameters).ranges, 4 * dr * np.arange(N // 4))
-        shifted = _tools(parameters, first_samp=7).ranges
+        np.testing.assert_allclose(_operators(parameters).ranges, 4 * dr * np.arange(N // 4))
+        shifted = _operators(parameters, first_samp=7).ranges
         np.testing.assert_allclose(shifted, dr * (7 + 4 * np.arange(N // 4)))
 
 
@@ -144,10 +144,12 @@ def test_q10_first_sample_not_zero(profile: str) -> None:
 def test_q11_roll(profile: str) -> None:
     """Height after roll is made with the rolled x, or with the x before (Q11)."""
     parameters = settings("imaging", profile)
-    tools, el, rho = _tools(parameters), 0.4, 0.2
-    made = image_burst([np.ones((N // 4, 256), np.complex128)] * 2, tools, Attitude(el, rho, 1.1), parameters)
-    xs = tools.ranges[:, None] * np.sin(tools.beamformer.angles)
-    zs = tools.ranges[:, None] * np.cos(tools.beamformer.angles) * np.sin(el)
+    operators, el, rho = _operators(parameters), 0.4, 0.2
+    made = image_burst(
+        [np.ones((N // 4, 256), np.complex128)] * 2, operators, Attitude(el, rho, 1.1), parameters
+    )
+    xs = operators.ranges[:, None] * np.sin(operators.beamformer.angles)
+    zs = operators.ranges[:, None] * np.cos(operators.beamformer.angles) * np.sin(el)
     rolled = xs * np.cos(rho) + zs * np.sin(rho)
     used = rolled if profile == "matlab" else xs
     np.testing.assert_allclose(made.z, 4.2 - used * np.sin(rho) + zs * np.cos(rho), rtol=1e-12)
@@ -156,8 +158,8 @@ def test_q11_roll(profile: str) -> None:
 @pytest.mark.parametrize(("profile", "db_per_km"), [("matlab", 34.6), ("corrected", 80.5)])
 def test_q13_q14_absorption(profile: str, db_per_km: float) -> None:
     """Absorption is the original's constant, or Francois and Garrison at 273.15 K (Q13, Q14)."""
-    tools = _tools(settings("imaging", profile, filter__decimation=1))
-    ranges, gain = tools.ranges[[100, 300]], tools.calibration.range_gain[[100, 300]]
+    operators = _operators(settings("imaging", profile, filter__decimation=1))
+    ranges, gain = operators.ranges[[100, 300]], operators.calibration.range_gain[[100, 300]]
     spread = 20 * np.log10(ranges[1] / ranges[0])
     slope = (20 * np.log10(gain[1] / gain[0]) - spread) / (2 * (ranges[1] - ranges[0]))
     assert 1000 * slope == pytest.approx(db_per_km, rel=1e-9 if profile == "matlab" else 5e-3)
@@ -176,7 +178,7 @@ def test_q19_left_over_pings(profile: str) -> None:
     pages = _pages(sweep, [4, 5], parameters)
     if profile == "matlab":
         pages.append(_pages(sweep, [1, 2, 3], parameters)[2])
-    made = image_burst(pages, _tools(parameters), Attitude(*np.deg2rad([50.0, 1.0, 230.0])), parameters)
+    made = image_burst(pages, _operators(parameters), Attitude(*np.deg2rad([50.0, 1.0, 230.0])), parameters)
     value, weight = naive_grid(
         grid_axes(parameters.grids[0]).axes,
         [((made.x, made.y, made.z), made.v)],
@@ -265,10 +267,10 @@ def test_q44_source_level_outside_the_table(profile: str) -> None:
 def test_q45_filter_off_passes_through(profile: str) -> None:
     """With the filter off, the data go on as they are, undecimated (Q45)."""
     parameters = settings("imaging", profile, filter__status="off")
-    tools = _tools(parameters)
+    operators = _operators(parameters)
     data = noise(N)(Row(1, 30.0))
-    np.testing.assert_array_equal(tools.filter(data), data)
-    assert len(tools.ranges) == N
+    np.testing.assert_array_equal(operators.filter(data), data)
+    assert len(operators.ranges) == N
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -277,7 +279,7 @@ def test_ping_combination(profile: str, mode: str) -> None:
     """Backscatter is the mean square of half the ping differences, or of the pings."""
     parameters = settings("imaging", profile, ping_combination__mode=mode)
     pages = [np.full((N // 4, 256), value, np.complex128) for value in (1.0, 3.0, 3.0 + 4.0j)]
-    made = image_burst(pages, _tools(parameters), Attitude(0.5, 0.0, 0.0), parameters)
+    made = image_burst(pages, _operators(parameters), Attitude(0.5, 0.0, 0.0), parameters)
     want = (
         np.mean([abs(0.5 * (b - a)) ** 2 for a, b in pairwise((1, 3, 3 + 4j))])
         if mode == "diff"

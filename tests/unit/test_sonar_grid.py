@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from covis_dask.sonar._last_wins import _Pile, _Records
+from covis_dask.sonar._last_sample import _Pile, _Records
 from covis_dask.sonar.grid import GridAxes, make_gridder
 from tests.unit._sonar_reference import PlainGridder
 

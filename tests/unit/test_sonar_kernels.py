@@ -12,10 +12,10 @@ from covis_dask.sonar._burst_kernels import first_peak_of_median
 from covis_dask.sonar._types import Int, Real
 from covis_dask.sonar.beamform import Beamformer, beamformer
 from covis_dask.sonar.calibration import Calibration
-from covis_dask.sonar.chain import PingChain
 from covis_dask.sonar.detect import percentile_hazen
 from covis_dask.sonar.filter import Lowpass, make_filter
-from covis_dask.sonar.geometry import fan_ashes
+from covis_dask.sonar.fused import FusedBeamformer
+from covis_dask.sonar.geometry import directions_ashes
 from covis_dask.sonar.grid import GridAxes, make_gridder
 from covis_dask.sonar.stats import PingStatistics, median_filter
 from tests.unit._sonar_reference import FS, SOUND_SPEED, TAU, noise
@@ -43,22 +43,22 @@ def _recorded(nsamps: int = 500) -> Samples:
         (make_filter(2, FS, TAU, status="off"), False, 54.0),
     ],
 )
-def test_the_chain_is_filter_and_beamformer(lowpass: Lowpass, silent: bool, end: float) -> None:
-    """Recorded numbers become the same beams in one go as step by step, whatever the filter and the fan."""
+def test_the_fused_beamformer_is_filter_and_beamformer(lowpass: Lowpass, silent: bool, end: float) -> None:
+    """One go gives the same beams as step by step, whatever the filter and the span of the beams."""
     samples, phase = _recorded(), 0.7
     beams = _beams(monitor_weight_zero=silent, end=end)
     plain = beams(lowpass(samples.decode() * np.exp(-1j * phase)))
-    chain = PingChain(lowpass, beams)
+    fused = FusedBeamformer(lowpass, beams)
     for given in (samples, Samples.of(samples.decode())):
-        found = chain(given.values, given.scale, phase)
+        found = fused(given.values, given.scale, phase)
         np.testing.assert_allclose(found, plain, rtol=0, atol=1e-11 * np.abs(plain).max())
 
 
 def test_rows_left_out_change_nothing() -> None:
     """The first rows come out the same when the filter never sees what lies far behind them."""
-    samples, chain = _recorded(1500), PingChain(Lowpass(2, FS, TAU), _beams())
-    whole = chain(samples.values, samples.scale, 0.2)
-    first = chain(samples.values, samples.scale, 0.2, 400)
+    samples, fused = _recorded(1500), FusedBeamformer(Lowpass(2, FS, TAU), _beams())
+    whole = fused(samples.values, samples.scale, 0.2)
+    first = fused(samples.values, samples.scale, 0.2, 400)
     assert first.shape == (400, 256)
     np.testing.assert_allclose(first, whole[:400], rtol=0, atol=1e-14 * np.abs(whole).max())
 
@@ -67,13 +67,13 @@ def test_rows_left_out_change_nothing() -> None:
 @pytest.mark.parametrize("status", ["on", "off"])
 def test_blocks_begin_where_asked(start: int, status: str) -> None:
     """Blocks that begin later hold the same rows, and there are none where nothing is wanted."""
-    samples, chain = _recorded(700), PingChain(make_filter(2, FS, TAU, status=status), _beams())
-    whole = chain(samples.values, samples.scale, 0.2, 400)
+    samples, fused = _recorded(700), FusedBeamformer(make_filter(2, FS, TAU, status=status), _beams())
+    whole = fused(samples.values, samples.scale, 0.2, 400)
     found = np.empty((400, 256), np.complex128)
-    for rows, beams in chain.blocks(samples.values, samples.scale, 0.2, 400, start):
+    for rows, beams in fused.blocks(samples.values, samples.scale, 0.2, 400, start):
         found[rows] = beams
     np.testing.assert_allclose(found[start:], whole[start:], rtol=0, atol=1e-14 * np.abs(whole).max())
-    assert not list(chain.blocks(samples.values, samples.scale, 0.2, 0))
+    assert not list(fused.blocks(samples.values, samples.scale, 0.2, 0))
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -90,8 +90,8 @@ def test_first_peaks_are_the_medians(seed: int) -> None:
 def test_single_precision_is_near() -> None:
     """Beams in float32 differ by a millionth of the largest."""
     samples, lowpass, beams = _recorded(), Lowpass(2, FS, TAU), _beams()
-    double = PingChain(lowpass, beams)(samples.values, samples.scale, 0.7)
-    single = PingChain(lowpass, beams, "float32")(samples.values, samples.scale, 0.7)
+    double = FusedBeamformer(lowpass, beams)(samples.values, samples.scale, 0.7)
+    single = FusedBeamformer(lowpass, beams, "float32")(samples.values, samples.scale, 0.7)
     assert single.dtype == np.complex64
     np.testing.assert_allclose(single, double, rtol=0, atol=1e-6 * np.abs(double).max())
 
@@ -147,16 +147,16 @@ def _picked(values: Real, places: Int) -> dict[str, Real]:
 @pytest.mark.parametrize("roll", [0.0, 0.03])
 @pytest.mark.parametrize("part", [None, 0.5])
 def test_a_fan_is_gridded_like_its_samples(scheme: str, roll: float, part: float | None) -> None:
-    """Jumping from cell to cell along the beams gives the grid of all samples, also of a level fan."""
+    """Jumping from cell to cell along the beams gives the grid of all samples, also of level beams."""
     axes = GridAxes.from_bounds((-40, 20, 0.5), (-40, 20, 0.5), (0, 20, 0.6))
     angles, rng = np.linspace(-0.9, 0.9, 64), np.random.default_rng(5)
     jumping, plain = (make_gridder(axes, ["v"], scheme) for _ in range(2))
     for pitch in (0.0, 0.2, 0.25):
-        fan = fan_ashes(angles, 0.0, roll, pitch, 344.0, 16.0)
+        directions = directions_ashes(angles, 0.0, roll, pitch, 344.0, 16.0)
         values = rng.normal(size=(600, 64))
         select = rng.random((600, 64)) < part if part else np.ones((600, 64), np.bool_)
-        plain.add(fan.at(_RANGES), {"v": values}, select)
-        jumping.add_fan(fan, _RANGES, partial(_picked, values), select if part else None)
+        plain.add(directions.at(_RANGES), {"v": values}, select)
+        jumping.add_beams(directions, _RANGES, partial(_picked, values), select if part else None)
     wanted, found = plain.finish(), jumping.finish()
     for name in ("v", "w"):
         np.testing.assert_allclose(found[name], wanted[name], rtol=1e-12, atol=1e-12)
@@ -168,12 +168,12 @@ def test_nothing_in_the_box_lies_beyond_the_reach(pitch: float) -> None:
     lower, upper = (-40.0, -40.0, 0.0), (20.0, 20.0, 20.0)
     angles = np.linspace(-0.9, 0.9, 64)
     ranges: Real = np.arange(1, 800) * np.float64(0.2)
-    fan = fan_ashes(angles, 0.1, 0.02, pitch, 279.0, 16.0)
-    reach = fan.reach(lower, upper, slack=0.02)
+    directions = directions_ashes(angles, 0.1, 0.02, pitch, 279.0, 16.0)
+    furthest = directions.max_range(lower, upper, slack=0.02)
     for turn in (-0.01, 0.0, 0.01):
-        places = fan_ashes(angles, 0.1, 0.02 + turn / 2, pitch + turn / 2, 279.0, 16.0).at(ranges)
+        places = directions_ashes(angles, 0.1, 0.02 + turn / 2, pitch + turn / 2, 279.0, 16.0).at(ranges)
         inside = np.logical_and.reduce(
             [(p >= low) & (p <= high) for p, low, high in zip(places, lower, upper, strict=True)]
         )
-        assert ranges[inside.any(axis=1)].max() <= reach
-    assert fan.reach(lower, upper, slack=4.0) == np.inf
+        assert ranges[inside.any(axis=1)].max() <= furthest
+    assert directions.max_range(lower, upper, slack=4.0) == np.inf

@@ -10,8 +10,8 @@ from typing import Final
 
 import numpy as np
 
-from covis_dask.modes._account import Account
-from covis_dask.modes.ashes._setup import Attitude, Scale, Setup, Signal
+from covis_dask.modes._tally import PingTally
+from covis_dask.modes.ashes._setup import Attitude, PhasedPing, RangeCalibration, SonarSetup
 from covis_dask.modes.context import Context
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import Ping, PingTable, RawSweep
@@ -61,14 +61,14 @@ class BurstProgram(ABC):
 
     Attributes
     ----------
-    setup : Setup
+    setup : SonarSetup
     bursts : list of Burst
         All of the run, also those left out.
     used : ndarray of bool, [bursts]
         Which of them entered the result.
     used_rows : list of int
         Rows of the pings that did.
-    account : Account
+    tally : PingTally
     open : int
         The open burst, -1 before the first.
     row : int
@@ -90,12 +90,12 @@ class BurstProgram(ABC):
     def __init__(self, sweep: RawSweep, parameters: Parameters, context: Context) -> None:
         self.table = sweep.table
         self.parameters = parameters
-        self.setup = Setup.of(sweep, parameters, CHANNELS, RATE, decimates=self.decimates)
+        self.setup = SonarSetup.of(sweep, parameters, CHANNELS, RATE, decimates=self.decimates)
         self.bursts = group(sweep.table, parameters)
         self.used = np.zeros(len(self.bursts), dtype=np.bool_)
         self.used_rows: list[int] = []
-        self.account = Account(context.log, len(sweep.table))
-        self._scale: Scale | None = None
+        self.tally = PingTally(context.log, len(sweep.table))
+        self._range_calibration: RangeCalibration | None = None
         self._burst_of = np.full(len(sweep.table), -1, dtype=np.int64)
         for index, burst in enumerate(self.bursts):
             reason = self._reason_to_skip(burst)
@@ -115,7 +115,7 @@ class BurstProgram(ABC):
         """Begin a burst: forget the one before."""
 
     @abstractmethod
-    def ping(self, signal: Signal) -> None:
+    def ping(self, signal: PhasedPing) -> None:
         """Take a good ping of the open burst; it stands in row `self.row` of the ping table."""
 
     @abstractmethod
@@ -133,11 +133,11 @@ class BurstProgram(ABC):
         return bool(self._burst_of[row] >= 0)
 
     @property
-    def scale(self) -> Scale:
+    def range_calibration(self) -> RangeCalibration:
         """Ranges and calibration, known once there was a good ping."""
-        if self._scale is None:
+        if self._range_calibration is None:
             raise RuntimeError("no good ping has been taken")
-        return self._scale
+        return self._range_calibration
 
     def take(self, row: int, ping: Ping) -> None:
         """Take the next ping of the run, good or bad.
@@ -157,7 +157,7 @@ class BurstProgram(ABC):
             self.begin()
         self.row = row
         if ping.fault is not None:
-            self.account.bad(ping.number, ping.fault)
+            self.tally.bad(ping.number, ping.fault)
         if ping.samples is None or ping.record is None or not self.wants(row):
             return
         if self._reference is None:
@@ -167,12 +167,12 @@ class BurstProgram(ABC):
             signal = self.setup.signal(ping.samples, self._reference)
         except ValueError as error:
             if self.late_faults_count:
-                self.account.bad(ping.number, str(error))
+                self.tally.bad(ping.number, str(error))
             return
-        if self._scale is None:
-            self._scale = self.setup.scale(signal.rows, ping.record)
-            if self._scale.calibration.fault:
-                self.account.log(f"warning: {self._scale.calibration.fault}")
+        if self._range_calibration is None:
+            self._range_calibration = self.setup.range_calibration(signal.rows, ping.record)
+            if self._range_calibration.calibration.fault:
+                self.tally.log(f"warning: {self._range_calibration.calibration.fault}")
         self._valid.append(row)
         self.ping(signal)
 
@@ -184,7 +184,7 @@ class BurstProgram(ABC):
         if reason is None:
             self.used[self.open] = True
             self.used_rows += self._valid
-            self.account.use(len(self._valid))
+            self.tally.use(len(self._valid))
         else:
             self._skip(self.open, reason)
         self._closed.add(self.open)
@@ -200,7 +200,7 @@ class BurstProgram(ABC):
         """
         self.close()
         wanted = np.flatnonzero(self._burst_of >= 0).tolist()
-        self.account.missing(int(self.table.ping[row]) for row in wanted if row not in seen)
+        self.tally.missing(int(self.table.ping[row]) for row in wanted if row not in seen)
         for index in sorted(set(self._burst_of[wanted].tolist()) - self._closed):
             self._skip(index, "none of its pings has a file")
 
@@ -216,7 +216,7 @@ class BurstProgram(ABC):
 
     def _skip(self, index: int, reason: str) -> None:
         burst = self.bursts[index]
-        self.account.skip(burst.pitch, self.table.ping[burst.rows], reason)
+        self.tally.skip(burst.pitch, self.table.ping[burst.rows], reason)
 
     def _reason_to_skip(self, burst: Burst) -> str | None:
         """Say why a burst is left out before any of its pings is read."""

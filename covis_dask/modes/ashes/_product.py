@@ -8,7 +8,7 @@ import xarray as xr
 
 from covis_dask.modes._dataset import Field, Product
 from covis_dask.modes.ashes._bursts import BurstProgram, sweeps_in_yaw
-from covis_dask.modes.ashes._setup import Scale, Setup
+from covis_dask.modes.ashes._setup import RangeCalibration, SonarSetup
 from covis_dask.modes.parameters import GridSpec, Parameters
 from covis_dask.raw.sweep import PingTable, RawSweep
 from covis_dask.sonar._types import Bool
@@ -46,31 +46,31 @@ def add_bursts(product: Product, bursts: Sequence[Burst], table: PingTable, used
         product.array(Field(name, name, long_name, units, np.asarray(values)), ("burst",))
 
 
-def add_beams(product: Product, setup: Setup, scale: Scale, suffix: str = "") -> None:
+def add_beams(product: Product, setup: SonarSetup, ranging: RangeCalibration, suffix: str = "") -> None:
     """Add beam angles and slant ranges.
 
     Parameters
     ----------
     product : Product
-    setup : Setup
-    scale : Scale
+    setup : SonarSetup
+    ranging : RangeCalibration
     suffix : str
         Ends names and dimensions where one product has two sets.
     """
     for name, long_name, units, values, dim in (
         ("beam_angle", "azimuth of the beam, positive to the right", "radian", setup.beams.angles, "beam"),
-        ("beam_range", "slant range of the sample", "m", scale.ranges, "sample"),
+        ("beam_range", "slant range of the sample", "m", ranging.ranges, "sample"),
     ):
         product.array(Field(name + suffix, name + suffix, long_name, units, values), (dim + suffix,))
 
 
-def facts_of(setup: Setup, scale: Scale, *, turned: bool) -> Mapping[str, Any]:
+def facts_of(setup: SonarSetup, ranging: RangeCalibration, *, turned: bool) -> Mapping[str, Any]:
     """Return what the product's attributes say of setting and calibration.
 
     Parameters
     ----------
-    setup : Setup
-    scale : Scale
+    setup : SonarSetup
+    ranging : RangeCalibration
     turned : bool
         Whether the run swept in yaw (Q7).
     """
@@ -86,13 +86,13 @@ def facts_of(setup: Setup, scale: Scale, *, turned: bool) -> Mapping[str, Any]:
         "gain_setting": header.gain_sel,
         "array_length": setup.parameters.beamformer.aperture,
         "beams": len(beams.angles),
-        "first_samp": scale.first_samp,
-        "last_samp": scale.last_samp,
+        "first_samp": ranging.first_samp,
+        "last_samp": ranging.last_samp,
         "central_heading": setup.heading,
         "declination": setup.parameters.position.declination,
         "ping_header": header.fields,
-        "calibration_valid": int(scale.calibration.valid),
-        "calibration_fault": scale.calibration.fault or "",
+        "calibration_valid": int(ranging.calibration.valid),
+        "calibration_fault": ranging.calibration.fault or "",
         "comparable": int(not turned),
     }
     if turned:
@@ -104,6 +104,6 @@ def finished(product: Product, program: BurstProgram, sweep: RawSweep) -> xr.Dat
     """Complete the product of a program that was alone with its run: all but its own variables."""
     add_bursts(product, program.bursts, sweep.table, program.used)
     product.pings(sweep.table)
-    add_beams(product, program.setup, program.scale)
-    facts = facts_of(program.setup, program.scale, turned=sweeps_in_yaw(sweep.table))
-    return product.dataset(program.account, facts)
+    add_beams(product, program.setup, program.range_calibration)
+    facts = facts_of(program.setup, program.range_calibration, turned=sweeps_in_yaw(sweep.table))
+    return product.dataset(program.tally, facts)

@@ -8,22 +8,22 @@ import numpy as np
 
 from catalog.names import BadName, parse_basename
 from covis_dask.errors import NoValidPings, SweepIncomplete
-from covis_dask.modes._signal import Signal
+from covis_dask.modes._phased_ping import PhasedPing
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.record import RecordHeader, Samples
 from covis_dask.raw.sweep import PingHeader, PingTable, RawSweep
 from covis_dask.sonar._types import Complex, Real
 from covis_dask.sonar.beamform import Beamformer, beamformer
 from covis_dask.sonar.calibration import Calibration, CalibrationUnavailable, calibration
-from covis_dask.sonar.chain import PingChain
 from covis_dask.sonar.filter import make_filter
-from covis_dask.sonar.geometry import Fan, fan_ashes
+from covis_dask.sonar.fused import FusedBeamformer
+from covis_dask.sonar.geometry import BeamDirections, directions_ashes
 from covis_dask.sonar.grid import GridAxes
 from covis_dask.sonar.phase import monitor_samples, phase_offset
 from covis_dask.sonar.ranges import range_axis
 from covis_dask.sonar.seawater import absorption, sound_speed
 
-__all__ = ["Attitude", "Scale", "Setup", "Signal", "run_start"]
+__all__ = ["Attitude", "PhasedPing", "RangeCalibration", "SonarSetup", "run_start"]
 
 _MONITOR_CHANNELS = 256
 """Only the large array records the transmit monitor, as its last channel."""
@@ -39,7 +39,7 @@ class Attitude:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scale:
+class RangeCalibration:
     """Slant ranges [N] (m) of a ping's samples, their calibration, and their numbers in the record (Q53)."""
 
     ranges: Real
@@ -49,8 +49,8 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Setup:
-    """Numbers and operators of one run; make one with `Setup.of`.
+class SonarSetup:
+    """Numbers and operators of one run; make one with `SonarSetup.of`.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class Setup:
     heading : float
         Magnetic heading of the centred head, degrees.
     beams : Beamformer
-    chain : PingChain
+    fused : FusedBeamformer
         Filter and beams: recorded samples -> beams [ceil(N / decimation), B].
     """
 
@@ -83,12 +83,12 @@ class Setup:
     reference: int
     heading: float
     beams: Beamformer
-    chain: PingChain
+    fused: FusedBeamformer
 
     @classmethod
     def of(
         cls, sweep: RawSweep, parameters: Parameters, channels: int, rate: float, *, decimates: bool
-    ) -> "Setup":
+    ) -> "SonarSetup":
         """Set up a run.
 
         Parameters
@@ -159,7 +159,7 @@ class Setup:
             reference=monitor_samples(parameters.phase.pulses, header.sample_rate, header.pulse_width),
             heading=_central_heading(sweep, parameters),
             beams=beams,
-            chain=PingChain(lowpass, beams, parameters.precision),
+            fused=FusedBeamformer(lowpass, beams, parameters.precision),
         )
 
     @property
@@ -167,7 +167,7 @@ class Setup:
         """Sample rate after the filter, Hz; divided once, however many pings there are (Q46)."""
         return self.header.sample_rate / self.decimation
 
-    def signal(self, x: Samples | Complex, reference: Complex) -> Signal:
+    def signal(self, x: Samples | Complex, reference: Complex) -> PhasedPing:
         """Find the phase of element data against that of its reference, of which the first samples do.
 
         Raises
@@ -179,9 +179,9 @@ class Setup:
         phase = phase_offset(
             samples.decode(self.reference), reference, self.parameters.phase.channel, self.reference
         )
-        return Signal(samples, phase, self.chain, self.chain.rows_of(samples.shape[0]))
+        return PhasedPing(samples, phase, self.fused, self.fused.rows_of(samples.shape[0]))
 
-    def scale(self, nsamps: int, record: RecordHeader) -> Scale:
+    def range_calibration(self, nsamps: int, record: RecordHeader) -> RangeCalibration:
         """Return ranges and calibration for pings of `nsamps` samples (after the filter).
 
         Parameters
@@ -219,15 +219,15 @@ class Setup:
             )
         except CalibrationUnavailable as error:
             raise NoValidPings(f"no burst can be calibrated: {error}") from error
-        return Scale(ranges, gains, record.first_samp, record.last_samp)
+        return RangeCalibration(ranges, gains, record.first_samp, record.last_samp)
 
     def world(self, ranges: Real, attitude: Attitude) -> tuple[Real, Real, Real]:
         """Return world coordinates (m) of ranges [N], or of one range per beam [1, B] (science.md 3.10)."""
-        return self.fan(attitude).at(ranges)
+        return self.directions(attitude).at(ranges)
 
-    def fan(self, attitude: Attitude) -> Fan:
+    def directions(self, attitude: Attitude) -> BeamDirections:
         """Return the directions of the beams in the world (science.md 3.10)."""
-        return fan_ashes(
+        return directions_ashes(
             self.beams.angles,
             attitude.yaw,
             attitude.roll,
@@ -237,7 +237,7 @@ class Setup:
             self.parameters.position.altitude,
         )
 
-    def reach(self, axes: GridAxes, table: PingTable, rows: Sequence[int]) -> float:
+    def max_range(self, axes: GridAxes, table: PingTable, rows: Sequence[int]) -> float:
         """Return a range (m) beyond which no sample lies in a grid, whichever attitude of `rows` counts."""
         attitudes = [self.attitude(table, [row]) for row in rows]
         slack = sum(
@@ -245,7 +245,7 @@ class Setup:
             for values in zip(*((each.yaw, each.roll, each.pitch) for each in attitudes), strict=True)
         )
         lower, upper = [axis[0] for axis in axes.axes], [axis[-1] for axis in axes.axes]
-        return self.fan(attitudes[0]).reach(lower, upper, slack)
+        return self.directions(attitudes[0]).max_range(lower, upper, slack)
 
     def attitude(self, table: PingTable, rows: Sequence[int]) -> Attitude:
         """Return the mean attitude of rows of the ping table (science.md 2.4); one row gives its own."""

@@ -7,8 +7,8 @@ import numpy as np
 
 from covis_dask.modes.ashes._masks import Intensities
 from covis_dask.sonar._types import Complex, Real
-from covis_dask.sonar.chain import BeamBlock
 from covis_dask.sonar.detect import oscfar, snr_db
+from covis_dask.sonar.fused import BeamBlock
 from covis_dask.sonar.stats import PingStatistics
 from covis_dask.sonar.windows import Bins, WindowSums, cut_bins, lagged_bins, window_power
 

@@ -8,7 +8,7 @@ import xarray as xr
 from covis_dask.modes._dataset import Field, Product
 from covis_dask.modes.ashes._bursts import BurstProgram, run_bursts
 from covis_dask.modes.ashes._product import axes_of, finished, scheme_of
-from covis_dask.modes.ashes._setup import Attitude, Signal
+from covis_dask.modes.ashes._setup import Attitude, PhasedPing
 from covis_dask.modes.context import Context
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import RawSweep
@@ -151,19 +151,19 @@ class BathyProgram(BurstProgram):
         """Forget the burst before."""
         self._pings.reset()
 
-    def ping(self, signal: Signal) -> None:
+    def ping(self, signal: PhasedPing) -> None:
         """Add the beams of a ping."""
         shape = (signal.rows, len(self.setup.beams.angles))
         self._pings.add_blocks(shape, signal.beam_blocks())
 
     def burst(self, attitude: Attitude) -> str | None:
         """Pick the points of a burst."""
-        parameters, scale = self.parameters, self.scale
+        parameters, ranging = self.parameters, self.range_calibration
         if self._room.shape != self._pings.shape:
             self._room = np.empty(self._pings.shape)
         peaks = bathy_peaks(
             self._pings.mean,
-            scale.calibration,
+            ranging.calibration,
             parameters.noise.noise_floor,
             parameters.noise.snr_thresh,
             parameters.oscfar.percentile,
@@ -171,7 +171,7 @@ class BathyProgram(BurstProgram):
             parameters.bathy.median_window,
             self._room,
         )
-        x, y, z = self.setup.world(scale.ranges[peaks][None, :], attitude)
+        x, y, z = self.setup.world(ranging.ranges[peaks][None, :], attitude)
         self.points[:, :, self.open] = x[0], y[0], z[0]
         self.grid.add((x, y), {"v": z}, np.isfinite(z))
         return None
@@ -201,7 +201,7 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
     """
     program = BathyProgram(sweep, parameters, context)
     run_bursts(sweep, [program], context)
-    program.account.require_pings()
+    program.tally.require_pings()
     product = Product(sweep, parameters)
     found = program.grid.finish()
     height = found["v"]

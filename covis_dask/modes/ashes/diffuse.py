@@ -8,12 +8,12 @@ import xarray as xr
 from scipy.interpolate import RegularGridInterpolator
 
 from covis_dask.errors import NoValidPings
-from covis_dask.modes._account import Account
 from covis_dask.modes._dataset import Product
+from covis_dask.modes._tally import PingTally
 from covis_dask.modes.ashes._maps import MapGrids
 from covis_dask.modes.ashes._product import add_beams, facts_of
 from covis_dask.modes.ashes._scintillation import Scintillation, ScintillationWindow, find_pairs
-from covis_dask.modes.ashes._setup import Attitude, Scale, Setup, run_start
+from covis_dask.modes.ashes._setup import Attitude, RangeCalibration, SonarSetup, run_start
 from covis_dask.modes.context import Bathymetry, Context
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import RawSweep
@@ -60,12 +60,12 @@ class Window:
     O: int  # noqa: E741 (science.md's symbol)
 
 
-def window_of(setup: Setup, times: Real, rows: Int) -> Window:
+def window_of(setup: SonarSetup, times: Real, rows: Int) -> Window:
     """Return the averaging window that begins with the first of some rows (science.md 4.3 items 5, 8).
 
     Parameters
     ----------
-    setup : Setup
+    setup : SonarSetup
     times : ndarray of float64
         Times of all rows of the ping table, s.
     rows : ndarray of int64
@@ -90,13 +90,13 @@ def window_of(setup: Setup, times: Real, rows: Int) -> Window:
 
 
 def seafloor_positions(
-    setup: Setup, ranges: Real, rc: Real, attitude: Attitude, floor: Bathymetry
+    setup: SonarSetup, ranges: Real, rc: Real, attitude: Attitude, floor: Bathymetry
 ) -> tuple[tuple[Real, Real], tuple[Real, Real]]:
     """Return where samples [N, B] and range windows [nbins, B] lie on the seafloor (science.md 4.3 item 11).
 
     Parameters
     ----------
-    setup : Setup
+    setup : SonarSetup
     ranges, rc : ndarray of float64
         Slant ranges of samples [N] and windows [nbins], m.
     attitude : Attitude
@@ -141,7 +141,7 @@ class _Pings:
     """What the pings of the window left behind."""
 
     window: ScintillationWindow
-    scale: Scale | None = None
+    range_calibration: RangeCalibration | None = None
     used: int = 0
 
 
@@ -171,37 +171,37 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
         When no ping of the window is valid, or none has a partner (Q57).
     """
     table = sweep.table
-    setup = Setup.of(sweep, parameters, CHANNELS, RATE, decimates=False)
+    setup = SonarSetup.of(sweep, parameters, CHANNELS, RATE, decimates=False)
     attitude = setup.attitude(table, [0])
-    account = Account(context.log, len(table))
+    tally = PingTally(context.log, len(table))
     window = window_of(setup, table.time, np.arange(len(table)))
-    pings = _take_pings(sweep, setup, window, account, context)
-    account.require_pings()
+    pings = _take_pings(sweep, setup, window, tally, context)
+    tally.require_pings()
     if not (pings.window.whole_pairs if parameters.corrected else window.pairs):
         raise NoValidPings(
             f"no ping has a partner {parameters.correlation.tlag:g} s later within the first "
             f"{parameters.averaging.avg_win:g} s: nothing can be correlated"
         )
-    if pings.scale is None:
-        raise RuntimeError("pings were used without a scale")
-    scale = pings.scale
-    rc = window_ranges(scale.ranges, complete_bins(len(scale.ranges), window.W, window.O))
+    if pings.range_calibration is None:
+        raise RuntimeError("pings were used without ranges")
+    ranging = pings.range_calibration
+    rc = window_ranges(ranging.ranges, complete_bins(len(ranging.ranges), window.W, window.O))
     if len(rc) < 2:
-        raise NoValidPings(f"pings of {len(scale.ranges)} samples are too short for windows of {window.W}")
-    level: Real = np.full((len(scale.ranges), len(setup.beams.angles)), parameters.noise.noise_floor)
-    found = pings.window.result(scale.calibration.apply(level)).masked(
+        raise NoValidPings(f"pings of {len(ranging.ranges)} samples are too short for windows of {window.W}")
+    level: Real = np.full((len(ranging.ranges), len(setup.beams.angles)), parameters.noise.noise_floor)
+    found = pings.window.result(ranging.calibration.apply(level)).masked(
         parameters.noise.snr_thresh, intensity=parameters.noise.mask_intensity
     )
-    floor = _seafloor(sweep, parameters, context, 2 * float(scale.ranges[-1]))
-    maps = _gridded(found, seafloor_positions(setup, scale.ranges, rc, attitude, floor), parameters)
+    floor = _seafloor(sweep, parameters, context, 2 * float(ranging.ranges[-1]))
+    maps = _gridded(found, seafloor_positions(setup, ranging.ranges, rc, attitude, floor), parameters)
     product = Product(sweep, parameters)
     maps.add_to(product)
     product.pings(table)
-    add_beams(product, setup, scale)
+    add_beams(product, setup, ranging)
     ds = product.dataset(
-        account,
+        tally,
         {
-            **facts_of(setup, scale, turned=False),
+            **facts_of(setup, ranging, turned=False),
             "seafloor": floor.name,
             "window_pings": len(window.rows),
             "window_pairs": len(window.pairs),
@@ -234,7 +234,9 @@ def _with_seafloor(ds: xr.Dataset, floor: Bathymetry) -> xr.Dataset:
     return ds.assign_coords(bathymetry=(("y", "x"), look_up((y, x)), attributes))
 
 
-def _take_pings(sweep: RawSweep, setup: Setup, window: Window, account: Account, context: Context) -> _Pings:
+def _take_pings(
+    sweep: RawSweep, setup: SonarSetup, window: Window, tally: PingTally, context: Context
+) -> _Pings:
     """Read the run: take the pings of the window, check the others (science.md 4.0.2)."""
     table, first_row = sweep.table, int(window.rows[0])
     places = {int(row): place for place, row in enumerate(window.rows)}
@@ -251,7 +253,7 @@ def _take_pings(sweep: RawSweep, setup: Setup, window: Window, account: Account,
         row = table.row(ping.number)
         seen.add(row)
         if ping.fault is not None:
-            account.bad(ping.number, ping.fault)
+            tally.bad(ping.number, ping.fault)
         if ping.samples is None or ping.record is None or row not in places:
             continue
         if reference is None:
@@ -261,21 +263,21 @@ def _take_pings(sweep: RawSweep, setup: Setup, window: Window, account: Account,
         except ValueError as error:  # skipped, but no bad ping
             context.log(f"ping {ping.number} is skipped: {error}")
             continue
-        if pings.scale is None:
-            pings.scale = setup.scale(signal.rows, ping.record)
-            if pings.scale.calibration.fault:
-                context.log(f"warning: {pings.scale.calibration.fault}")
-        pings.window.add(places[row], pings.scale.calibration.apply(signal.beams()))
+        if pings.range_calibration is None:
+            pings.range_calibration = setup.range_calibration(signal.rows, ping.record)
+            if pings.range_calibration.calibration.fault:
+                context.log(f"warning: {pings.range_calibration.calibration.fault}")
+        pings.window.add(places[row], pings.range_calibration.calibration.apply(signal.beams()))
         pings.used += 1
     if pings.used:
-        account.use(pings.used)
+        tally.use(pings.used)
     else:
-        account.skip(
+        tally.skip(
             float(table.sensor_pitch[first_row]),
             table.ping[window.rows],
             f"no valid ping in the first {setup.parameters.averaging.avg_win:g} s",
         )
-    account.missing(int(number) for row, number in enumerate(table.ping) if row not in seen)
+    tally.missing(int(number) for row, number in enumerate(table.ping) if row not in seen)
     return pings
 
 

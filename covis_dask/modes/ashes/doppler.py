@@ -18,13 +18,13 @@ from covis_dask.modes.ashes._masks import (
     intensity_fields,
 )
 from covis_dask.modes.ashes._product import axes_of, finished, scheme_of
-from covis_dask.modes.ashes._setup import Attitude, Signal
+from covis_dask.modes.ashes._setup import Attitude, PhasedPing
 from covis_dask.modes.ashes._velocity import DopplerBurst, DopplerSettings, Velocities, VelocityStatistics
 from covis_dask.modes.context import Context
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import RawSweep
 from covis_dask.sonar._types import Complex, Real
-from covis_dask.sonar.chain import BeamBlock
+from covis_dask.sonar.fused import BeamBlock
 from covis_dask.sonar.grid import Gridder, make_gridder
 from covis_dask.sonar.phase import monitor_samples, offset_covariance
 from covis_dask.sonar.windows import Bins, lagged_bins, velocity_scale, window_bins, window_ranges
@@ -143,7 +143,7 @@ class DopplerProgram(BurstProgram):
         """Forget the burst before."""
         self._taken, self._rows = 0, 0
 
-    def ping(self, signal: Signal) -> None:
+    def ping(self, signal: PhasedPing) -> None:
         """Add the calibrated beams of a ping, and what its transmission says of the clocks."""
         slot = self.row - int(self.bursts[self.open].rows[0])
         self.offsets.put(
@@ -155,7 +155,7 @@ class DopplerProgram(BurstProgram):
         )
         if not self._taken:
             self._rows = self._rows_needed()
-            self._statistics = VelocityStatistics(self.settings, len(self.scale.ranges))
+            self._statistics = VelocityStatistics(self.settings, len(self.range_calibration.ranges))
         shape = (self._rows, len(self.setup.beams.angles))
         self._statistics.add_blocks(shape, self._calibrated(signal))
         self._taken += 1
@@ -163,36 +163,40 @@ class DopplerProgram(BurstProgram):
     def _bins(self) -> Bins:
         """Return the windows of a whole ping."""
         settings = self.settings
-        return lagged_bins(len(self.scale.ranges), settings.W, settings.O, settings.lag)
+        return lagged_bins(len(self.range_calibration.ranges), settings.W, settings.O, settings.lag)
 
     def _rows_needed(self) -> int:
         """Return up to where samples of the open burst, or of windows, can lie in a grid."""
-        rows, ranges, settings = self.bursts[self.open].rows.tolist(), self.scale.ranges, self.settings
-        reach = max(self.setup.reach(axes, self.table, rows) for axes in self.axes.values())
+        rows, ranges, settings = (
+            self.bursts[self.open].rows.tolist(),
+            self.range_calibration.ranges,
+            self.settings,
+        )
+        furthest = max(self.setup.max_range(axes, self.table, rows) for axes in self.axes.values())
         # A window counts where its middle lies.
         beyond = settings.W + settings.lag
-        return min(int(np.searchsorted(ranges, reach, side="right")) + beyond, len(ranges))
+        return min(int(np.searchsorted(ranges, furthest, side="right")) + beyond, len(ranges))
 
-    def _calibrated(self, signal: Signal) -> Iterator[BeamBlock]:
+    def _calibrated(self, signal: PhasedPing) -> Iterator[BeamBlock]:
         """Yield the calibrated beams of a ping in blocks that are overwritten by the next."""
         for rows, beams in signal.beam_blocks(self._rows):
             if len(self._room) < len(beams):
                 self._room = np.empty(beams.shape, np.complex128)
             block = self._room[: len(beams)]
-            self.scale.calibration.apply_to(beams, rows, block)
+            self.range_calibration.calibration.apply_to(beams, rows, block)
             yield rows, block
 
     def burst(self, attitude: Attitude) -> str | None:
         """Grid a burst."""
-        parameters, scale = self.parameters, self.scale
+        parameters, ranging = self.parameters, self.range_calibration
         thresh = parameters.noise.snr_thresh
         floor: Real = np.full((self._rows, len(self.setup.beams.angles)), parameters.noise.noise_floor)
-        noise = scale.calibration.of_rows(self._rows).apply(floor)
+        noise = ranging.calibration.of_rows(self._rows).apply(floor)
         found: DopplerBurst = self._statistics.burst(
             noise, complete=self._taken == len(self.bursts[self.open])
         )
-        rc = window_ranges(scale.ranges, self._bins()[: len(found.windows.Ia)])
-        at_samples = self.setup.world(scale.ranges[: self._rows], attitude)
+        rc = window_ranges(ranging.ranges, self._bins()[: len(found.windows.Ia)])
+        at_samples = self.setup.world(ranging.ranges[: self._rows], attitude)
         at_windows = self.setup.world(rc, attitude)
         velocities = gridded_velocities(
             found.velocities, found.windows.snr_d, thresh, corrected=parameters.corrected
@@ -291,7 +295,7 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
     """
     program = DopplerProgram(sweep, parameters, context)
     run_bursts(sweep, [program], context)
-    program.account.require_pings()
+    program.tally.require_pings()
     product = Product(sweep, parameters)
     program.add_to(product)
     return finished(product, program, sweep)

@@ -10,13 +10,13 @@ from typing import Final
 import numpy as np
 import xarray as xr
 
-from covis_dask.modes._account import Account
 from covis_dask.modes._dataset import Product
+from covis_dask.modes._tally import PingTally
 from covis_dask.modes.ashes._bursts import BurstProgram, run_bursts, sweeps_in_yaw
 from covis_dask.modes.ashes._maps import MapGrids
 from covis_dask.modes.ashes._product import add_beams, add_bursts, facts_of
 from covis_dask.modes.ashes._scintillation import Scintillation, ScintillationWindow
-from covis_dask.modes.ashes._setup import Attitude, Signal
+from covis_dask.modes.ashes._setup import Attitude, PhasedPing
 from covis_dask.modes.ashes.bathy import first_maximum
 from covis_dask.modes.ashes.diffuse import window_of
 from covis_dask.modes.ashes.imaging import ImagingProgram
@@ -99,28 +99,34 @@ class FullRangeProgram(BurstProgram):
             window.pairs, len(window.rows), window.W, window.O, corrected=self.parameters.corrected
         )
 
-    def ping(self, signal: Signal) -> None:
+    def ping(self, signal: PhasedPing) -> None:
         """Add the calibrated beams of a ping."""
         if self._window is None:
             raise RuntimeError("no burst is open")
-        self._window.add(self._places[self.row], self.scale.calibration.apply(signal.beams()))
+        self._window.add(self._places[self.row], self.range_calibration.calibration.apply(signal.beams()))
 
     def burst(self, attitude: Attitude) -> str | None:
         """Grid the strongest echoes of a burst."""
-        parameters, scale, window = self.parameters, self.scale, self._windows[self.open]
+        parameters, ranging, window = (
+            self.parameters,
+            self.range_calibration,
+            self._windows[self.open],
+        )
         if self._window is None:
             raise RuntimeError("no burst is open")
         if not (self._window.whole_pairs if parameters.corrected else window.pairs):
             return f"no ping has a partner {parameters.correlation.tlag:g} s later"  # Q57
-        rc = window_ranges(scale.ranges, complete_bins(len(scale.ranges), window.W, window.O))
+        rc = window_ranges(ranging.ranges, complete_bins(len(ranging.ranges), window.W, window.O))
         if not len(rc):
             return f"its pings are shorter than a range window of {window.W} samples"
-        floor: Real = np.full((len(scale.ranges), len(self.setup.beams.angles)), parameters.noise.noise_floor)
-        found = self._window.result(scale.calibration.apply(floor)).masked(
+        floor: Real = np.full(
+            (len(ranging.ranges), len(self.setup.beams.angles)), parameters.noise.noise_floor
+        )
+        found = self._window.result(ranging.calibration.apply(floor)).masked(
             parameters.noise.snr_thresh, intensity=parameters.noise.mask_intensity
         )
         self._window = None
-        self._grid(found, scale.ranges, rc, attitude)
+        self._grid(found, ranging.ranges, rc, attitude)
         return None
 
     def _grid(self, found: Scintillation, ranges: Real, rc: Real, attitude: Attitude) -> None:
@@ -177,8 +183,8 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
     imaging = ImagingProgram(sweep, parameters.imaging, _named(context, "imaging"))
     full = FullRangeProgram(sweep, parameters, _named(context, "full range"))
     run_bursts(sweep, [imaging, full], context)
-    account = _together(imaging, full)
-    account.require_pings()
+    tally = _together(imaging, full)
+    tally.require_pings()
     product = Product(sweep, parameters)
     imaging.add_to(product)
     full.maps.add_to(product, "fr")
@@ -187,15 +193,15 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
     facts: dict[str, object] = {}
     parts: tuple[tuple[str, BurstProgram, str], ...] = (("imaging", imaging, ""), ("full_range", full, "_fr"))
     for name, program, suffix in parts:
-        tally = program.account.attributes()
+        counts = program.tally.attributes()
         for key in ("pings_used", "bursts_used", "bursts_skipped", "bursts_skipped_reasons"):
-            facts[f"{name}_{key}"] = tally[key]
-        if program.account.pings_used:
-            add_beams(product, program.setup, program.scale, suffix)
-            facts |= facts_of(program.setup, program.scale, turned=sweeps_in_yaw(sweep.table))
+            facts[f"{name}_{key}"] = counts[key]
+        if program.tally.pings_used:
+            add_beams(product, program.setup, program.range_calibration, suffix)
+            facts |= facts_of(program.setup, program.range_calibration, turned=sweeps_in_yaw(sweep.table))
         else:
             context.log(f"the {name.replace('_', '-')} part of the run has no burst that can be used")
-    return product.dataset(account, facts)
+    return product.dataset(tally, facts)
 
 
 def _named(context: Context, part: str) -> Context:
@@ -203,18 +209,18 @@ def _named(context: Context, part: str) -> Context:
     return replace(context, log=lambda line: context.log(f"{part}: {line}"))
 
 
-def _together(imaging: BurstProgram, full: BurstProgram) -> Account:
+def _together(imaging: BurstProgram, full: BurstProgram) -> PingTally:
     """Return one tally of both parts: a ping or burst counts where at least one of them used it."""
-    tallies = (imaging.account, full.account)
-    both = Account(lambda _: None, imaging.account.pings_total)
+    tallies = (imaging.tally, full.tally)
+    both = PingTally(lambda _: None, imaging.tally.pings_total)
     for tally in tallies:
         for number, why in json.loads(tally.attributes()["bad_ping_reasons"]).items():
             both.bad(int(number), why)
-    both.missing(dict.fromkeys([*imaging.account.missing_ping, *full.account.missing_ping]))
+    both.missing(dict.fromkeys([*imaging.tally.missing_ping, *full.tally.missing_ping]))
     both.pings_used = len({*imaging.used_rows, *full.used_rows})
     both.bursts_used = int(np.count_nonzero(imaging.used | full.used))
-    reasons = {burst["pings"][0]: burst["reason"] for burst in imaging.account.skipped}
-    for burst in full.account.skipped:
+    reasons = {burst["pings"][0]: burst["reason"] for burst in imaging.tally.skipped}
+    for burst in full.tally.skipped:
         other = reasons.get(burst["pings"][0])
         if other is not None:
             both.skip(burst["pitch"], burst["pings"], f"imaging: {other}; full range: {burst['reason']}")

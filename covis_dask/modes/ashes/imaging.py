@@ -16,7 +16,7 @@ from covis_dask.modes.ashes._masks import (
     intensity_fields,
 )
 from covis_dask.modes.ashes._product import axes_of, finished, scheme_of
-from covis_dask.modes.ashes._setup import Attitude, Signal
+from covis_dask.modes.ashes._setup import Attitude, PhasedPing
 from covis_dask.modes.context import Context
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import RawSweep
@@ -179,20 +179,20 @@ class ImagingProgram(BurstProgram):
         """Forget the burst before."""
         self._pings.reset()
 
-    def ping(self, signal: Signal) -> None:
+    def ping(self, signal: PhasedPing) -> None:
         """Add the beams of a ping, as far as they can lie in the grid."""
         if not self._pings.count:
-            reach = self.setup.reach(self.axes, self.table, self.bursts[self.open].rows.tolist())
-            self._rows = int(np.searchsorted(self.scale.ranges, reach, side="right"))
+            furthest = self.setup.max_range(self.axes, self.table, self.bursts[self.open].rows.tolist())
+            self._rows = int(np.searchsorted(self.range_calibration.ranges, furthest, side="right"))
         shape = (self._rows, len(self.setup.beams.angles))
         self._pings.add_blocks(shape, signal.beam_blocks(self._rows))
 
     def burst(self, attitude: Attitude) -> str | None:
         """Grid a burst."""
-        parameters, scale = self.parameters, self.scale
+        parameters, ranging = self.parameters, self.range_calibration
         noise, detection = parameters.noise, parameters.oscfar
         if not self._gain.size:
-            self._gain = scale.calibration.gain
+            self._gain = ranging.calibration.gain
 
         def pick(places: Int) -> dict[str, Real]:
             samples = imaging_samples(
@@ -208,7 +208,9 @@ class ImagingProgram(BurstProgram):
                 samples, noise.snr_thresh, parameters.preset, corrected=parameters.corrected
             )
 
-        self.grid.add_fan(self.setup.fan(attitude), scale.ranges[: self._rows], pick, self._select())
+        self.grid.add_beams(
+            self.setup.directions(attitude), ranging.ranges[: self._rows], pick, self._select()
+        )
         return None
 
     def _select(self) -> Bool | None:
@@ -216,7 +218,7 @@ class ImagingProgram(BurstProgram):
         parameters = self.parameters
         if parameters.corrected:  # every sample counts, so that the fractions are right
             return None
-        select = None if self.scale.calibration.valid else np.isfinite(self._gain[: self._rows])
+        select = None if self.range_calibration.calibration.valid else np.isfinite(self._gain[: self._rows])
         if parameters.preset == "PP2":
             return select
         high = np.minimum(np.abs(self._pings.mean), np.sqrt(self._pings.fluctuation_power))
@@ -259,7 +261,7 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
     """
     program = ImagingProgram(sweep, parameters, context)
     run_bursts(sweep, [program], context)
-    program.account.require_pings()
+    program.tally.require_pings()
     product = Product(sweep, parameters)
     program.add_to(product)
     return finished(product, program, sweep)

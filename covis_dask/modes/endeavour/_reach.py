@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from covis_dask.modes.endeavour._chain import Tools
+from covis_dask.modes.endeavour._operators import PingOperators
 from covis_dask.modes.endeavour._walk import Attitude
 from covis_dask.modes.parameters import Parameters
 from covis_dask.sonar._types import Bool, Real
-from covis_dask.sonar.geometry import Fan, fan_endeavour
+from covis_dask.sonar.geometry import BeamDirections, directions_endeavour
 from covis_dask.sonar.grid import GridAxes
 from covis_dask.sonar.windows import Bins, cut_bins, lagged_bins, window_bins, window_ranges
 
@@ -56,7 +56,7 @@ class Part:
             rows = slice(int(min(self.power.start[0], self.lagged.start[0])), stop)
         object.__setattr__(self, "rows", rows)
 
-    def check(self, tools: Tools) -> None:
+    def check(self, operators: PingOperators) -> None:
         """Refuse a ping whose ranges are not those of the burst: nobody knows where its echoes belong.
 
         Raises
@@ -64,54 +64,54 @@ class Part:
         ValueError
             Why it is a bad ping.
         """
-        if tools.ranges is self.ranges:
+        if operators.ranges is self.ranges:
             return
-        here, there = tools.ranges[self.rows], self.ranges[self.rows]
+        here, there = operators.ranges[self.rows], self.ranges[self.rows]
         if (np.abs(here - there) > _MARGIN * there).any():
             raise ValueError(
-                f"its header states a sound speed of {tools.header.sound_speed:g} m/s, or its record a first "
-                f"sample, that puts its samples elsewhere than those of the burst's first ping"
+                f"its header states a sound speed of {operators.header.sound_speed:g} m/s, or its record a "
+                "first sample, that puts its samples elsewhere than those of the burst's first ping"
             )
 
 
-def whole(tools: Tools, parameters: Parameters) -> Part:
+def whole(operators: PingOperators, parameters: Parameters) -> Part:
     """Return all windows of a ping."""
     correlation = parameters.correlation
-    window = window_bins(tools.header.sample_rate, correlation.window_size, correlation.window_overlap)
-    count, lag = len(tools.ranges), correlation.lag
+    window = window_bins(operators.header.sample_rate, correlation.window_size, correlation.window_overlap)
+    count, lag = len(operators.ranges), correlation.lag
     power = cut_bins(count, *window)
-    beams = slice(0, len(tools.beamformer.angles))
-    return Part(power, lagged_bins(count, *window, lag), lag, slice(0, len(power)), beams, tools.ranges)
+    beams = slice(0, len(operators.beamformer.angles))
+    return Part(power, lagged_bins(count, *window, lag), lag, slice(0, len(power)), beams, operators.ranges)
 
 
 def part_within(
-    grids: Sequence[GridAxes], tools: Tools, attitudes: Sequence[Attitude], parameters: Parameters
+    grids: Sequence[GridAxes], operators: PingOperators, attitudes: Sequence[Attitude], parameters: Parameters
 ) -> Part:
     """Return the windows that lie in a grid, whichever of some attitudes counts, and those between them.
 
     Parameters
     ----------
     grids : sequence of GridAxes
-    tools : Tools
+    operators : PingOperators
         Of the burst's first ping; ranges may differ a little in the others.
     attitudes : sequence of Attitude
         Those the burst may have.
     parameters : Parameters
     """
-    part, corrected = whole(tools, parameters), parameters.corrected
-    first, angles = attitudes[0], tools.beamformer.angles
-    fan = fan_endeavour(
+    part, corrected = whole(operators, parameters), parameters.corrected
+    first, angles = attitudes[0], operators.beamformer.angles
+    directions = directions_endeavour(
         angles, first.compass, first.roll, first.elevation, parameters.position.altitude, corrected=corrected
     )
     # Turned by an angle, a point moves by no more than that times its range; twice that where roll is
     # applied as in the original (Q11).
     turns = zip(*((each.elevation, each.roll, each.compass) for each in attitudes), strict=True)
     slack = _MARGIN + 2 * sum(max(values) - min(values) for values in turns)
-    ranges = window_ranges(tools.ranges, part.lagged)
-    inside = np.logical_or.reduce([_near(axes, fan, ranges, slack) for axes in grids])
+    ranges = window_ranges(operators.ranges, part.lagged)
+    inside = np.logical_or.reduce([_near(axes, directions, ranges, slack) for axes in grids])
     bins, beams = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
     if not bins.size:
-        return Part(part.power[:0], part.lagged[:0], part.lag, slice(0, 0), part.beams, tools.ranges)
+        return Part(part.power[:0], part.lagged[:0], part.lag, slice(0, 0), part.beams, operators.ranges)
     some = slice(int(bins[0]), int(bins[-1]) + 1)
     left = int(min(beams[0], len(angles) - 1 - beams[-1])) // _PAIRS * _PAIRS
     return Part(
@@ -120,14 +120,14 @@ def part_within(
         part.lag,
         some,
         slice(left, len(angles) - left),
-        tools.ranges,
+        operators.ranges,
     )
 
 
-def _near(axes: GridAxes, fan: Fan, ranges: Real, slack: float) -> Bool:
+def _near(axes: GridAxes, directions: BeamDirections, ranges: Real, slack: float) -> Bool:
     """Return what lies in a grid, or beside it by no more than a part of its range; [ranges, beams]."""
     away = slack * np.abs(ranges)[:, None]
-    inside = np.ones((len(ranges), len(fan.x)), np.bool_)
-    for place, axis in zip(fan.at(ranges), axes.axes, strict=False):
+    inside = np.ones((len(ranges), len(directions.x)), np.bool_)
+    for place, axis in zip(directions.at(ranges), axes.axes, strict=False):
         inside &= (place >= axis[0] - away) & (place <= axis[-1] + away)
     return inside

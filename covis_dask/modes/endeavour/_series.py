@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from covis_dask.modes._signal import Signal
-from covis_dask.modes.endeavour._chain import Tools
+from covis_dask.modes._phased_ping import PhasedPing
+from covis_dask.modes.endeavour._operators import PingOperators
 from covis_dask.modes.endeavour._reach import Part, whole
 from covis_dask.modes.parameters import Parameters
 from covis_dask.sonar._types import Complex, Real
 from covis_dask.sonar._window_kernels import take_difference
-from covis_dask.sonar.chain import PingChain, Precision
+from covis_dask.sonar.fused import FusedBeamformer, Precision
 from covis_dask.sonar.windows import WindowSums
 
 __all__ = ["Differences", "Series", "series"]
@@ -26,17 +26,17 @@ class Series:
     covariance: Complex
 
 
-def series(samples: Complex, tools: Tools, parameters: Parameters) -> Series:
+def series(samples: Complex, operators: PingOperators, parameters: Parameters) -> Series:
     """Return the window averages of one series (science.md 4.5 step 4).
 
     Parameters
     ----------
     samples : ndarray of complex128, [N, B]
         A calibrated ping, or the scaled difference of two.
-    tools : Tools
+    operators : PingOperators
     parameters : Parameters
     """
-    part = whole(tools, parameters)
+    part = whole(operators, parameters)
     sums = WindowSums(part.power, part.lagged, part.lag, samples.shape[1])
     sums.add(samples)
     return Series(sums.power, sums.autocovariance)
@@ -65,19 +65,22 @@ class Differences:
         rows, beams = (which.stop - which.start for which in (part.rows, part.beams))
         self._previous: Complex = np.empty((0 if factor is None else rows, beams), np.complex128)
         self._room: Complex = np.empty((0, beams), np.complex128)
-        self._tools: Tools | None = None
+        self._operators: PingOperators | None = None
 
-    def add(self, signal: Signal, tools: Tools) -> None:
+    def add(self, signal: PhasedPing, operators: PingOperators) -> None:
         """Add a ping; a ValueError makes it a bad one."""
         part = self.part
-        part.check(tools)
-        if tools is not self._tools:
-            narrow = tools.beamformer.narrowed(part.beams.start)
-            self._tools, self._chain = tools, PingChain(tools.filter, narrow, self._precision)
-            self._gains = tools.calibration.of_beams(part.beams)
+        part.check(operators)
+        if operators is not self._operators:
+            narrow = operators.beamformer.narrowed(part.beams.start)
+            self._operators, self._fused = (
+                operators,
+                FusedBeamformer(operators.filter, narrow, self._precision),
+            )
+            self._gains = operators.calibration.of_beams(part.beams)
         sums = WindowSums(part.power, part.lagged, part.lag, self._room.shape[1], part.rows.start)
         if len(part.power):
-            blocks = replace(signal, chain=self._chain).beam_blocks(part.rows.stop, part.rows.start)
+            blocks = replace(signal, fused=self._fused).beam_blocks(part.rows.stop, part.rows.start)
             for rows, beams in blocks:
                 self._add_rows(rows, beams, sums)
         if self._begun:

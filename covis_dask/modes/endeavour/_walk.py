@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from covis_dask.errors import NoValidPings
-from covis_dask.modes._account import Account
 from covis_dask.modes._dataset import Field, Product
-from covis_dask.modes._signal import Signal
+from covis_dask.modes._phased_ping import PhasedPing
+from covis_dask.modes._tally import PingTally
 from covis_dask.modes.context import Context
-from covis_dask.modes.endeavour._chain import Chain, Tools
+from covis_dask.modes.endeavour._operators import OperatorCache, PingOperators
 from covis_dask.modes.parameters import GridSpec, Parameters
 from covis_dask.raw.record import Samples
 from covis_dask.raw.sweep import Ping, PingTable, RawSweep
@@ -77,20 +77,20 @@ class BurstProgram(ABC):
     ) -> None:
         self.table = sweep.table
         self.parameters = parameters
-        self.chain = Chain(parameters, context.log, decimation)
+        self.operator_cache = OperatorCache(parameters, context.log, decimation)
         self.differences = parameters.ping_combination.mode == "diff"
         self.corrects_phase = True
-        self._tools: Tools | None = None
+        self._operators: PingOperators | None = None
         self._reference: Samples | None = None
         self._burst: Burst | None = None
         self.rows: list[int] = []
 
     @property
-    def tools(self) -> Tools:
+    def operators(self) -> PingOperators:
         """Those of the last good ping."""
-        if self._tools is None:
+        if self._operators is None:
             raise RuntimeError("no ping has been processed yet")
-        return self._tools
+        return self._operators
 
     @property
     def burst(self) -> Burst:
@@ -114,10 +114,13 @@ class BurstProgram(ABC):
         ValueError
             Why it is a bad one.
         """
-        samples, tools = self.chain.recorded(ping)
+        samples, operators = self.operator_cache.recorded(ping)
         reference = samples if self._reference is None else self._reference
-        self.take(self.chain.signal(samples, reference if self.corrects_phase else None, tools), tools)
-        self._reference, self._tools = reference, tools
+        self.take(
+            self.operator_cache.signal(samples, reference if self.corrects_phase else None, operators),
+            operators,
+        )
+        self._reference, self._operators = reference, operators
         self.rows.append(row)
 
     def shortage(self) -> str | None:
@@ -130,7 +133,7 @@ class BurstProgram(ABC):
         """Forget the pings of the burst before."""
 
     @abstractmethod
-    def take(self, signal: Signal, tools: Tools) -> None:
+    def take(self, signal: PhasedPing, operators: PingOperators) -> None:
         """Process a ping; a ValueError makes it a bad one."""
 
     @abstractmethod
@@ -148,12 +151,12 @@ class Walk:
         Those of the ping table, in order.
     used : ndarray of bool, [bursts]
         Which of them entered the result.
-    account : Account
+    tally : PingTally
     """
 
     bursts: list[Burst]
     used: Bool
-    account: Account
+    tally: PingTally
 
 
 def walk_bursts(
@@ -178,7 +181,7 @@ def walk_bursts(
         When index.csv lists no ping.
     """
     table = sweep.table
-    account = Account(context.log, len(table))
+    tally = PingTally(context.log, len(table))
     bursts = bursts_endeavour(
         table.sensor_pitch, corrected=parameters.corrected, tolerance=parameters.bursts.tolerance
     )
@@ -187,7 +190,7 @@ def walk_bursts(
             "The sensor pitch never changes, and the original never stores the last burst of a run (Q6): "
             "no burst is left. The profile corrected keeps it."
         )
-    burst_of = _choose(table, bursts, parameters, account)
+    burst_of = _choose(table, bursts, parameters, tally)
     used = np.zeros(len(bursts), np.bool_)
     seen: set[int] = set()
     current = -1
@@ -200,20 +203,20 @@ def walk_bursts(
         if index < 0:
             continue
         if index != current:
-            _close(current, table, bursts, program, account, used)
+            _close(current, table, bursts, program, tally, used)
             program.begin(bursts[index])
             current = index
         try:
             program.add(ping, row)
         except ValueError as error:
-            account.bad(ping.number, str(error))
-    _close(current, table, bursts, program, account, used)
-    _note_missing(table, bursts, burst_of, seen, account)
-    account.require_pings()
-    return Walk(bursts, used, account)
+            tally.bad(ping.number, str(error))
+    _close(current, table, bursts, program, tally, used)
+    _note_missing(table, bursts, burst_of, seen, tally)
+    tally.require_pings()
+    return Walk(bursts, used, tally)
 
 
-def _choose(table: PingTable, bursts: list[Burst], parameters: Parameters, account: Account) -> Int:
+def _choose(table: PingTable, bursts: list[Burst], parameters: Parameters, tally: PingTally) -> Int:
     """Return the number of the burst that each row of the table belongs to, -1 where it is left out."""
     pitch = parameters.bounds.pitch
     # A single ping has no difference from the next; other combinations can use it.
@@ -221,18 +224,18 @@ def _choose(table: PingTable, bursts: list[Burst], parameters: Parameters, accou
     burst_of = np.full(len(table), -1, np.int64)
     for index, burst in enumerate(bursts):
         if parameters.bounds.pitch_applied and not pitch.start <= burst.pitch <= pitch.stop:
-            account.skip(
+            tally.skip(
                 burst.pitch,
                 table.ping[burst.rows],
                 f"pitch outside {pitch.start:g} ... {pitch.stop:g} degrees",
             )
         elif len(burst) < fewest:
-            account.skip(burst.pitch, table.ping[burst.rows], f"fewer than {fewest} pings in index.csv")
+            tally.skip(burst.pitch, table.ping[burst.rows], f"fewer than {fewest} pings in index.csv")
         else:
             burst_of[burst.rows] = index
     last = int(bursts[-1].rows[-1]) + 1
     if last < len(table):
-        account.skip(
+        tally.skip(
             float(table.sensor_pitch[last]),
             table.ping[last:],
             "the original never stores the last burst (Q6)",
@@ -241,30 +244,30 @@ def _choose(table: PingTable, bursts: list[Burst], parameters: Parameters, accou
 
 
 def _close(
-    index: int, table: PingTable, bursts: list[Burst], program: BurstProgram, account: Account, used: Bool
+    index: int, table: PingTable, bursts: list[Burst], program: BurstProgram, tally: PingTally, used: Bool
 ) -> None:
     """End the burst that is open."""
     if index < 0:
         return
     burst, reason = bursts[index], program.shortage()
     if reason is not None:
-        account.skip(burst.pitch, table.ping[burst.rows], reason)
+        tally.skip(burst.pitch, table.ping[burst.rows], reason)
         return
     program.place(burst)
-    account.use(len(program.rows))
+    tally.use(len(program.rows))
     used[index] = True
 
 
 def _note_missing(
-    table: PingTable, bursts: list[Burst], burst_of: Int, seen: Iterable[int], account: Account
+    table: PingTable, bursts: list[Burst], burst_of: Int, seen: Iterable[int], tally: PingTally
 ) -> None:
     """Note pings without files, and bursts that have no other pings."""
     absent = np.ones(len(table), np.bool_)
     absent[list(seen)] = False
-    account.missing(table.ping[absent])
+    tally.missing(table.ping[absent])
     for index, burst in enumerate(bursts):
         if absent[burst.rows].all() and (burst_of[burst.rows] == index).all():
-            account.skip(burst.pitch, table.ping[burst.rows], "none of its pings has a file")
+            tally.skip(burst.pitch, table.ping[burst.rows], "none of its pings has a file")
 
 
 def add_bursts(product: Product, walk: Walk) -> None:
@@ -291,9 +294,9 @@ def add_bursts(product: Product, walk: Walk) -> None:
         product.array(field, ("burst",))
 
 
-def add_beams(product: Product, tools: Tools) -> None:
+def add_beams(product: Product, operators: PingOperators) -> None:
     """Add beam angles and ranges to a product, those of the last ping."""
-    angles, ranges = tools.beamformer.angles, tools.ranges
+    angles, ranges = operators.beamformer.angles, operators.ranges
     product.array(
         Field("beam_angle", "beam_angle", "azimuth of the beam, positive to the right", "radian", angles),
         ("beam",),
@@ -301,9 +304,9 @@ def add_beams(product: Product, tools: Tools) -> None:
     product.array(Field("beam_range", "beam_range", "slant range of the sample", "m", ranges), ("sample",))
 
 
-def facts(tools: Tools, fault: str | None) -> dict[str, object]:
+def facts(operators: PingOperators, fault: str | None) -> dict[str, object]:
     """Return what a product's attributes say about the sonar (science.md 4.9), from the last ping used."""
-    header = tools.header
+    header = operators.header
     return {
         "sound_speed": header.sound_speed,
         "transmit_frequency": header.xmit_freq,

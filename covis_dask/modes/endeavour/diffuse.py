@@ -7,10 +7,10 @@ import numpy as np
 import xarray as xr
 
 from covis_dask.errors import NoValidPings, SweepIncomplete
-from covis_dask.modes._account import Account
 from covis_dask.modes._dataset import Field, Product
+from covis_dask.modes._tally import PingTally
 from covis_dask.modes.context import Context
-from covis_dask.modes.endeavour._chain import Chain, Tools
+from covis_dask.modes.endeavour._operators import OperatorCache, PingOperators
 from covis_dask.modes.endeavour._walk import add_beams, attitude, facts, grid_axes
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import Ping, PingTable, RawSweep
@@ -89,19 +89,19 @@ class DiffuseMaps:
     values: dict[str, Real]
 
 
-def pair_stages(phased: Complex, tools: Tools, parameters: Parameters) -> PairStages:
+def pair_stages(phased: Complex, operators: PingOperators, parameters: Parameters) -> PairStages:
     """Beamform, calibrate and filter one ping (science.md 4.4 step 3).
 
     Parameters
     ----------
     phased : ndarray of complex128, [N, E]
         Phase-corrected element data.
-    tools : Tools
+    operators : PingOperators
     parameters : Parameters
     """
-    beams = tools.beamformer(tools.filter(phased) if parameters.corrected else phased)
-    calibrated = tools.calibration.apply(beams)
-    return PairStages(beams, calibrated, calibrated if parameters.corrected else tools.filter(calibrated))
+    beams = operators.beamformer(operators.filter(phased) if parameters.corrected else phased)
+    calibrated = operators.calibration.apply(beams)
+    return PairStages(beams, calibrated, calibrated if parameters.corrected else operators.filter(calibrated))
 
 
 def diffuse_pair(a: Complex, b: Complex, window: tuple[int, int]) -> DiffusePair:
@@ -119,7 +119,7 @@ def diffuse_pair(a: Complex, b: Complex, window: tuple[int, int]) -> DiffusePair
 
 def diffuse_maps(
     averages: tuple[Real, Real, Real],
-    tools: Tools,
+    operators: PingOperators,
     window: tuple[int, int],
     compass: float,
     parameters: Parameters,
@@ -130,7 +130,7 @@ def diffuse_maps(
     ----------
     averages : tuple of ndarray of float64, [bins, B]
         Correlation, intensity, intensity times decorrelation; all bins of a ping.
-    tools : Tools
+    operators : PingOperators
         For ranges and beam angles.
     window : tuple of int
         Length and overlap of the windows, samples.
@@ -139,11 +139,11 @@ def diffuse_maps(
     parameters : Parameters
     """
     altitude = parameters.position.altitude
-    rc = window_ranges(tools.ranges, cut_bins(len(tools.ranges), *window))
+    rc = window_ranges(operators.ranges, cut_bins(len(operators.ranges), *window))
     keep = rc > altitude
     rc = rc[keep]
     correlation, intensity, decorrelated = (array[keep] for array in averages)
-    x, y = flat_bottom(rc, tools.beamformer.angles, compass, altitude, corrected=parameters.corrected)
+    x, y = flat_bottom(rc, operators.beamformer.angles, compass, altitude, corrected=parameters.corrected)
     relative = _relative(intensity)
     seen = 1 - np.exp(-((relative / parameters.correlation.windthresh + 0.0001) ** 4))
     values = {
@@ -164,33 +164,33 @@ class _Pairs:
     """Pings waiting for a partner, and the sums over the pairs so far."""
 
     def __init__(self, parameters: Parameters, context: Context) -> None:
-        self.chain = Chain(parameters, context.log)
+        self.operator_cache = OperatorCache(parameters, context.log)
         self.count = 0
         self.rows: list[int] = []
         self.first_row_of_last_pair = -1
-        self.tools: Tools | None = None
+        self.operators: PingOperators | None = None
         self.window = (0, 0)
         self._parameters = parameters
         self._lag = parameters.correlation.nlag
-        self._waiting: deque[tuple[int, int, Complex, Tools]] = deque()
+        self._waiting: deque[tuple[int, int, Complex, PingOperators]] = deque()
         self._sums: tuple[Real, Real, Real] | None = None
 
     def add(self, ping: Ping, row: int) -> None:
         """Take the next ping; a ValueError says why it is a bad one."""
-        data, tools = self.chain.open(ping)
-        if self.tools is None:
+        data, operators = self.operator_cache.open(ping)
+        if self.operators is None:
             correlation = self._parameters.correlation
             self.window = window_bins(
-                tools.header.sample_rate, correlation.window_size, correlation.window_overlap
+                operators.header.sample_rate, correlation.window_size, correlation.window_overlap
             )
         partner = self._partner(ping.number)
         if partner is not None:
             self._correlate(partner, data)
-        self._waiting.append((ping.number, row, data, tools))
+        self._waiting.append((ping.number, row, data, operators))
         self.rows.append(row)
-        self.tools = tools
+        self.operators = operators
 
-    def _partner(self, number: int) -> tuple[int, int, Complex, Tools] | None:
+    def _partner(self, number: int) -> tuple[int, int, Complex, PingOperators] | None:
         """Return the ping that a new one is correlated with.
 
         The original counts the pings that are there; in `corrected` a gap does not lengthen the lag.
@@ -202,11 +202,11 @@ class _Pairs:
         found = self._waiting and self._waiting[0][0] == number - self._lag
         return self._waiting.popleft() if found else None
 
-    def _correlate(self, partner: tuple[int, int, Complex, Tools], later: Complex) -> None:
+    def _correlate(self, partner: tuple[int, int, Complex, PingOperators], later: Complex) -> None:
         """Add one pair to the sums; the header of the earlier ping serves both."""
-        _, row, earlier, tools = partner
-        phased = self.chain.phased(later, earlier, tools)
-        a, b = (pair_stages(x, tools, self._parameters).samples for x in (earlier, phased))
+        _, row, earlier, operators = partner
+        phased = self.operator_cache.phased(later, earlier, operators)
+        a, b = (pair_stages(x, operators, self._parameters).samples for x in (earlier, phased))
         pair = diffuse_pair(a, b, self.window)
         magnitude, intensity = np.abs(pair.correlation), pair.intensity
         new: tuple[Real, Real, Real] = (magnitude, intensity, intensity * (1 - magnitude))
@@ -233,10 +233,10 @@ def _channels(sweep: RawSweep) -> int:
     return _CHANNELS[known.most_common(1)[0][0] if known else 200_000.0]
 
 
-def _read(sweep: RawSweep, parameters: Parameters, context: Context) -> tuple[_Pairs, Account]:
+def _read(sweep: RawSweep, parameters: Parameters, context: Context) -> tuple[_Pairs, PingTally]:
     """Go through the pings of a run."""
     table = sweep.table
-    account = Account(context.log, len(table))
+    tally = PingTally(context.log, len(table))
     pairs = _Pairs(parameters, context)
     seen: list[int] = []
     for done, ping in enumerate(sweep.pings(_channels(sweep)), 1):
@@ -245,9 +245,9 @@ def _read(sweep: RawSweep, parameters: Parameters, context: Context) -> tuple[_P
         try:
             pairs.add(ping, table.row(ping.number))
         except ValueError as error:
-            account.bad(ping.number, str(error))
+            tally.bad(ping.number, str(error))
     absent = table.ping[~np.isin(table.ping, seen)]
-    account.missing(absent)
+    tally.missing(absent)
     # The original takes attitudes by position, so it wants as many rows as files.
     if (len(absent) or sweep.unlisted) and not parameters.corrected:
         raise SweepIncomplete(
@@ -255,7 +255,7 @@ def _read(sweep: RawSweep, parameters: Parameters, context: Context) -> tuple[_P
             f"{len(sweep.unlisted)} others. The original rejects such a diffuse run, the profile corrected "
             "takes it."
         )
-    return pairs, account
+    return pairs, tally
 
 
 def _compass(pairs: _Pairs, table: PingTable, parameters: Parameters) -> float:
@@ -288,17 +288,17 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
     SweepIncomplete
         When index.csv lists no ping, or (profile matlab) not as many as the archive holds.
     """
-    pairs, account = _read(sweep, parameters, context)
+    pairs, tally = _read(sweep, parameters, context)
     if not pairs.rows:
-        account.require_pings()
-    if pairs.tools is None or not pairs.count:
+        tally.require_pings()
+    if pairs.operators is None or not pairs.count:
         raise NoValidPings(
-            f"Only {len(pairs.rows)} of {account.pings_total} pings are valid: no two of them are "
+            f"Only {len(pairs.rows)} of {tally.pings_total} pings are valid: no two of them are "
             f"{parameters.correlation.nlag} pings apart."
         )
-    account.use(len(pairs.rows))
+    tally.use(len(pairs.rows))
     compass = _compass(pairs, sweep.table, parameters)
-    maps = diffuse_maps(pairs.averages(), pairs.tools, pairs.window, compass, parameters)
+    maps = diffuse_maps(pairs.averages(), pairs.operators, pairs.window, compass, parameters)
     if not maps.rc.size:
         raise NoValidPings(
             f"The pings end before {parameters.position.altitude:g} m, the height of the head: they do not "
@@ -324,11 +324,11 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
             name,
         )
     product.pings(sweep.table)
-    add_beams(product, pairs.tools)
+    add_beams(product, pairs.operators)
     return product.dataset(
-        account,
+        tally,
         {
-            **facts(pairs.tools, pairs.chain.fault),
+            **facts(pairs.operators, pairs.operator_cache.fault),
             "pairs": pairs.count,
             "heading": float(np.rad2deg(compass) % 360),
         },

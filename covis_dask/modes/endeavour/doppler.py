@@ -7,9 +7,9 @@ import numpy as np
 import xarray as xr
 
 from covis_dask.modes._dataset import Field, Product
-from covis_dask.modes._signal import Signal
+from covis_dask.modes._phased_ping import PhasedPing
 from covis_dask.modes.context import Context
-from covis_dask.modes.endeavour._chain import Tools
+from covis_dask.modes.endeavour._operators import PingOperators
 from covis_dask.modes.endeavour._reach import Part, part_within, whole
 from covis_dask.modes.endeavour._series import Differences, Series, series
 from covis_dask.modes.endeavour._walk import (
@@ -73,23 +73,27 @@ class DopplerBurst:
 
 
 def doppler_burst(
-    found: Sequence[Series], tools: Tools, where: Attitude, parameters: Parameters, part: Part | None = None
+    found: Sequence[Series],
+    operators: PingOperators,
+    where: Attitude,
+    parameters: Parameters,
+    part: Part | None = None,
 ) -> DopplerBurst:
     """Combine the series of a burst and place the bins (science.md 4.5 steps 5, 6).
 
     Parameters
     ----------
     found : sequence of Series
-    tools : Tools
+    operators : PingOperators
         Those of the last ping, for ranges, beam angles and the velocity scale.
     where : Attitude
     parameters : Parameters
     part : Part, optional
         The windows that the series have; all when not given.
     """
-    part, windows = part or whole(tools, parameters), whole(tools, parameters)
+    part, windows = part or whole(operators, parameters), whole(operators, parameters)
     corrected, lag = parameters.corrected, parameters.correlation.lag
-    header = tools.header
+    header = operators.header
     scale = 100 * velocity_scale(header.xmit_freq, header.sample_rate, header.sound_speed, lag)
     covar: Complex = np.sum([one.covariance for one in found], axis=0)
     theta = np.stack([np.angle(one.covariance) for one in found])
@@ -98,11 +102,11 @@ def doppler_burst(
     reduction = 1.0 if corrected else 1 / np.sqrt(2)
     vr, vr_filt = scale * np.angle(covar), scale * theta.mean(axis=0)
     intensity = power.mean(axis=0)
-    rc = window_ranges(tools.ranges, windows.lagged[part.bins])
+    rc = window_ranges(operators.ranges, windows.lagged[part.bins])
     altitude = parameters.position.altitude
     x, y, z = world_endeavour(
         rc,
-        tools.beamformer.angles[part.beams],
+        operators.beamformer.angles[part.beams],
         where.compass,
         where.roll,
         where.elevation,
@@ -162,21 +166,24 @@ class _Program(BurstProgram):
         self._series: Differences | None = None
         self._offset = 0j
 
-    def take(self, signal: Signal, tools: Tools) -> None:
+    def take(self, signal: PhasedPing, operators: PingOperators) -> None:
         parameters = self.parameters
         if self._series is None:
             self._series = Differences(
-                self._part(tools), self._factor if self.differences else None, parameters.precision
+                self._part(operators), self._factor if self.differences else None, parameters.precision
             )
-        self._series.add(signal, tools)
+        self._series.add(signal, operators)
         self._offset += offset_covariance(
-            signal.start(tools.monitor), parameters.phase.channel, tools.monitor, parameters.correlation.lag
+            signal.start(operators.monitor),
+            parameters.phase.channel,
+            operators.monitor,
+            parameters.correlation.lag,
         )
 
-    def _part(self, tools: Tools) -> Part:
+    def _part(self, operators: PingOperators) -> Part:
         """Return what of the open burst can lie in the grids: the attitude of its last good ping counts."""
         attitudes = [self._where(row) for row in self.burst.rows.tolist()]
-        return part_within([self._velocity.axes, self._intensity.axes], tools, attitudes, self.parameters)
+        return part_within([self._velocity.axes, self._intensity.axes], operators, attitudes, self.parameters)
 
     def _where(self, row: int) -> Attitude:
         """Return the attitude of the open burst when a row of the ping table is its last."""
@@ -187,7 +194,7 @@ class _Program(BurstProgram):
         if self._series is None:
             return
         where, part = self._where(self.rows[-1]), self._series.part
-        made = doppler_burst(self._series.found, self.tools, where, self.parameters, part)
+        made = doppler_burst(self._series.found, self.operators, where, self.parameters, part)
         coords = (made.x, made.y, made.z)
         shared = {"vr": made.vr, "covar": made.covar}
         self._velocity.add(
@@ -244,8 +251,8 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
     _add_offset(product, program)
     add_bursts(product, walk)
     product.pings(sweep.table)
-    add_beams(product, program.tools)
-    return product.dataset(walk.account, facts(program.tools, program.chain.fault))
+    add_beams(product, program.operators)
+    return product.dataset(walk.tally, facts(program.operators, program.operator_cache.fault))
 
 
 _VELOCITY = {
@@ -277,7 +284,7 @@ _INTENSITY = {
 
 def _add_offset(product: Product, program: _Program) -> None:
     """Add the clock offset between transmitter and receiver (science.md 4.5, 5.6)."""
-    header, lag = program.tools.header, program.parameters.correlation.lag
+    header, lag = program.operators.header, program.parameters.correlation.lag
     scale = 100 * velocity_scale(header.xmit_freq, header.sample_rate, header.sound_speed, lag)
     covariance = np.asarray(program.offset)
     velocity = np.asarray(scale * np.angle(program.offset))

@@ -8,9 +8,9 @@ import numpy as np
 import xarray as xr
 
 from covis_dask.modes._dataset import Field, Product
-from covis_dask.modes._signal import Signal
+from covis_dask.modes._phased_ping import PhasedPing
 from covis_dask.modes.context import Context
-from covis_dask.modes.endeavour._chain import Tools, calibrated_beams
+from covis_dask.modes.endeavour._operators import PingOperators, calibrated_beams
 from covis_dask.modes.endeavour._walk import (
     Attitude,
     BurstProgram,
@@ -52,7 +52,7 @@ class ImagingBurst:
 
 
 def image_burst(
-    pages: Sequence[Complex], tools: Tools, where: Attitude, parameters: Parameters
+    pages: Sequence[Complex], operators: PingOperators, where: Attitude, parameters: Parameters
 ) -> ImagingBurst:
     """Combine the pings of a burst and place them (science.md 4.2 steps 2.2, 2.3).
 
@@ -60,7 +60,7 @@ def image_burst(
     ----------
     pages : sequence of ndarray of complex128, [N, B]
         Calibrated pings, 1/sqrt(m).
-    tools : Tools
+    operators : PingOperators
         Those of the last ping, for ranges and beam angles.
     where : Attitude
     parameters : Parameters
@@ -70,8 +70,8 @@ def image_burst(
     else:
         powers = [_power(page) for page in pages]
     x, y, z = world_endeavour(
-        tools.ranges,
-        tools.beamformer.angles,
+        operators.ranges,
+        operators.beamformer.angles,
         where.compass,
         where.roll,
         where.elevation,
@@ -99,8 +99,8 @@ class _Program(BurstProgram):
     def reset(self) -> None:
         self._pages = []
 
-    def take(self, signal: Signal, tools: Tools) -> None:
-        self._pages.append(calibrated_beams(signal, tools))
+    def take(self, signal: PhasedPing, operators: PingOperators) -> None:
+        self._pages.append(calibrated_beams(signal, operators))
 
     def place(self, burst: Burst) -> None:  # noqa: ARG002 (its attitude is that of its first good ping)
         pages = self._pages
@@ -108,7 +108,7 @@ class _Program(BurstProgram):
             # The original's array of pings is never cleared: pings of longer bursts show through (Q19).
             pages = self._left = [*pages, *self._left[len(pages) :]]
         where = attitude(self.table, self.rows[0], self.parameters)
-        image = image_burst(pages, self.tools, where, self.parameters)
+        image = image_burst(pages, self.operators, where, self.parameters)
         self._gridder.add((image.x, image.y, image.z), {"v": image.v}, np.isfinite(image.v))
 
 
@@ -150,5 +150,5 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
     )
     add_bursts(product, walk)
     product.pings(sweep.table)
-    add_beams(product, program.tools)
-    return product.dataset(walk.account, facts(program.tools, program.chain.fault))
+    add_beams(product, program.operators)
+    return product.dataset(walk.tally, facts(program.operators, program.operator_cache.fault))

@@ -7,11 +7,11 @@ from typing import Any
 
 from covis_dask.errors import NoValidPings
 
-__all__ = ["Account"]
+__all__ = ["PingTally"]
 
 
 @dataclass(slots=True)
-class Account:
+class PingTally:
     """Tally of a run, kept by its mode program and written to the product's attributes.
 
     Parameters

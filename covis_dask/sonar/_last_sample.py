@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covis_dask.sonar._grid_kernels import collect, deposit, locate
-from covis_dask.sonar._gridder import Gridder, Pick, Samples, Wanted
+from covis_dask.sonar._gridder import Gridder, GridRequest, Pick, Samples
 from covis_dask.sonar._types import Int, Real
 
-__all__ = ["PerBurst", "PerRun"]
+__all__ = ["PerBurstGridder", "PerRunGridder"]
 
 
 @dataclass(slots=True, eq=False)
@@ -75,7 +75,7 @@ class _Pile:
         self._count = stop
 
 
-class _LastWins(Gridder):
+class _LastSample(Gridder):
     """The originals' scheme: in each pass over the corners, the last sample that reaches a cell counts (Q4).
 
     Samples of one cell, none of them on a grid line, reach the same corners in every pass; so only the last
@@ -83,8 +83,8 @@ class _LastWins(Gridder):
     They are kept beside it: there are few.
     """
 
-    def __init__(self, wanted: Wanted) -> None:
-        super().__init__(wanted)
+    def __init__(self, request: GridRequest) -> None:
+        super().__init__(request)
         # Room for a number per cell: of the last sample that reached it.
         self._last = np.full(self._size, -1, np.int32)
         # Sums over the passes.
@@ -153,11 +153,11 @@ class _LastWins(Gridder):
         return {**grids, "w": self._finished(self._weight)}
 
 
-class PerBurst(_LastWins):
+class PerBurstGridder(_LastSample):
     """2010-15: one call per burst, whose contributions add up."""
 
-    def __init__(self, wanted: Wanted) -> None:
-        super().__init__(wanted)
+    def __init__(self, request: GridRequest) -> None:
+        super().__init__(request)
         for dimension, axis in enumerate(self.axes.axes):
             self._nodes[dimension, : len(axis)] = axis[self._looked_up(dimension, np.arange(len(axis)))]
 
@@ -172,11 +172,11 @@ class PerBurst(_LastWins):
         return node if dimension == 1 else node // (ny * nx)
 
 
-class PerRun(_LastWins):
+class PerRunGridder(_LastSample):
     """2018+: one call over all bursts. Records of later bursts replace those of earlier ones."""
 
-    def __init__(self, wanted: Wanted) -> None:
-        super().__init__(wanted)
+    def __init__(self, request: GridRequest) -> None:
+        super().__init__(request)
         self._pile = _Pile(self._size)
         self._number = 0
 

@@ -7,13 +7,13 @@ import numpy as np
 
 from covis_dask.raw.record import Samples
 from covis_dask.sonar._types import Complex
-from covis_dask.sonar.chain import BeamBlock, PingChain
+from covis_dask.sonar.fused import BeamBlock, FusedBeamformer
 
-__all__ = ["Signal"]
+__all__ = ["PhasedPing"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Signal:
+class PhasedPing:
     """One ping with its phase; what is made of it is computed when it is asked for.
 
     Attributes
@@ -22,14 +22,14 @@ class Signal:
         Element data as recorded.
     phase : float
         Phase by which they are ahead of the reference, rad.
-    chain : PingChain
+    fused : FusedBeamformer
     rows : int
         Samples after the filter.
     """
 
     samples: Samples
     phase: float
-    chain: PingChain
+    fused: FusedBeamformer
     rows: int
 
     def start(self, stop: int | None) -> Complex:
@@ -46,12 +46,12 @@ class Signal:
     @property
     def filtered(self) -> Complex:
         """Element data after the filter, [rows, E]; the beams are made without."""
-        return self.chain.lowpass(self.corrected)
+        return self.fused.lowpass(self.corrected)
 
     def beams(self) -> Complex:
         """Return the beams [rows, B], machine units."""
-        return self.chain(self.samples.values, self.samples.scale, self.phase)
+        return self.fused(self.samples.values, self.samples.scale, self.phase)
 
     def beam_blocks(self, rows: int | None = None, start: int = 0) -> Iterator[BeamBlock]:
         """Yield the same, of the rows from `start` to `rows`, in blocks that are overwritten by the next."""
-        return self.chain.blocks(self.samples.values, self.samples.scale, self.phase, rows, start)
+        return self.fused.blocks(self.samples.values, self.samples.scale, self.phase, rows, start)

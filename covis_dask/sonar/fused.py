@@ -19,7 +19,7 @@ from covis_dask.sonar._types import Complex
 from covis_dask.sonar.beamform import Beamformer
 from covis_dask.sonar.filter import Lowpass
 
-__all__ = ["BeamBlock", "PingChain", "Precision"]
+__all__ = ["BeamBlock", "FusedBeamformer", "Precision"]
 
 Precision = Literal["float64", "float32"]
 BeamBlock = tuple[slice, NDArray[np.complexfloating[Any, Any]]]
@@ -32,7 +32,7 @@ _LINE = 64
 """Bytes of a line of the cache."""
 
 
-class PingChain:
+class FusedBeamformer:
     """Makes beams from pings as they were recorded.
 
     Parameters

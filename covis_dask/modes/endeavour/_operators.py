@@ -3,27 +3,27 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from covis_dask.modes._signal import Signal
+from covis_dask.modes._phased_ping import PhasedPing
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.record import Samples
 from covis_dask.raw.sweep import Ping, PingHeader
 from covis_dask.sonar._types import Complex, Real
 from covis_dask.sonar.beamform import Beamformer, beam_count, beamformer
 from covis_dask.sonar.calibration import Calibration, calibration
-from covis_dask.sonar.chain import PingChain
 from covis_dask.sonar.filter import make_filter
+from covis_dask.sonar.fused import FusedBeamformer
 from covis_dask.sonar.phase import correct_phase, monitor_samples, phase_offset
 from covis_dask.sonar.ranges import range_axis
 from covis_dask.sonar.seawater import absorption, absorption_2010
 
-__all__ = ["Chain", "PingStages", "Tools", "calibrated_beams", "ping_stages"]
+__all__ = ["OperatorCache", "PingOperators", "PingStages", "calibrated_beams", "ping_stages"]
 
 _PLAUSIBLE = {"sound_speed": (1300.0, 1700.0), "pulse_width": (1e-6, 0.1), "gain_sel": (-20.0, 120.0)}
 """Header values beyond these are not the sonar's: m/s, s, dB."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Tools:
+class PingOperators:
     """What one header asks for.
 
     Parameters
@@ -32,7 +32,7 @@ class Tools:
     filter : callable
         Element data [N, E] (or beams) to filtered and decimated ones.
     beamformer : Beamformer
-    chain : PingChain
+    fused : FusedBeamformer
         Both in one go.
     ranges : ndarray of float64
         Slant range of each sample of the beams, m.
@@ -44,14 +44,14 @@ class Tools:
     header: PingHeader
     filter: Callable[[Complex], Complex]
     beamformer: Beamformer
-    chain: PingChain
+    fused: FusedBeamformer
     ranges: Real
     calibration: Calibration
     monitor: int
 
 
-class Chain:
-    """Makes the tools of a ping, and keeps them for the next ping with the same settings.
+class OperatorCache:
+    """Makes the operators of a ping, and keeps them for the next ping with the same settings.
 
     Parameters
     ----------
@@ -72,15 +72,15 @@ class Chain:
         self._parameters = parameters
         self._log = log
         self._decimation = decimation
-        self._made: dict[tuple[float, ...], Tools] = {}
+        self._made: dict[tuple[float, ...], PingOperators] = {}
 
-    def open(self, ping: Ping) -> tuple[Complex, Tools]:
-        """Return the element data [N, E] of a ping, and the tools for it; raises as `recorded`."""
-        samples, tools = self.recorded(ping)
-        return samples.decode(), tools
+    def open(self, ping: Ping) -> tuple[Complex, PingOperators]:
+        """Return the element data [N, E] of a ping, and the operators for it; raises as `recorded`."""
+        samples, operators = self.recorded(ping)
+        return samples.decode(), operators
 
-    def recorded(self, ping: Ping) -> tuple[Samples, Tools]:
-        """Return the samples of a ping as they were recorded, and the tools for it.
+    def recorded(self, ping: Ping) -> tuple[Samples, PingOperators]:
+        """Return the samples of a ping as they were recorded, and the operators for it.
 
         Raises
         ------
@@ -108,7 +108,7 @@ class Chain:
             self._made[key] = self._make(header, samples, record.first_samp)
         return samples, self._made[key]
 
-    def signal(self, samples: Samples, reference: Samples | None, tools: Tools) -> Signal:
+    def signal(self, samples: Samples, reference: Samples | None, operators: PingOperators) -> PhasedPing:
         """Return a ping with its phase against that of the reference (science.md 3.3), 0 without one.
 
         Raises
@@ -118,13 +118,13 @@ class Chain:
         """
         phase = 0.0
         if reference is not None:
-            start, other = samples.decode(tools.monitor), reference.decode(tools.monitor)
-            phase = phase_offset(start, other, self._parameters.phase.channel, tools.monitor)
-        return Signal(samples, phase, tools.chain, tools.chain.rows_of(samples.shape[0]))
+            start, other = samples.decode(operators.monitor), reference.decode(operators.monitor)
+            phase = phase_offset(start, other, self._parameters.phase.channel, operators.monitor)
+        return PhasedPing(samples, phase, operators.fused, operators.fused.rows_of(samples.shape[0]))
 
-    def phased(self, x: Complex, reference: Complex, tools: Tools) -> Complex:
+    def phased(self, x: Complex, reference: Complex, operators: PingOperators) -> Complex:
         """Return element data with the transmit phase of the reference (science.md 3.3)."""
-        return correct_phase(x, reference, self._parameters.phase.channel, tools.monitor)
+        return correct_phase(x, reference, self._parameters.phase.channel, operators.monitor)
 
     def _check(self, header: PingHeader, nsamps: int, nelems: int) -> None:
         """Refuse a header that cannot be right: its ping would be put in the wrong place."""
@@ -142,8 +142,8 @@ class Chain:
         if beam_count(header.xmit_freq) != nelems:
             raise ValueError(f"its header states {header.xmit_freq:g} Hz, which has not {nelems} channels")
 
-    def _make(self, header: PingHeader, samples: Samples, first_samp: int) -> Tools:
-        """Make the tools for one header and size of ping."""
+    def _make(self, header: PingHeader, samples: Samples, first_samp: int) -> PingOperators:
+        """Make the operators for one header and size of ping."""
         parameters = self._parameters
         corrected = parameters.corrected
         status, order = parameters.filter.status, parameters.filter.order
@@ -192,8 +192,8 @@ class Chain:
         if gains.fault is not None and gains.fault != self.fault:
             self.fault = gains.fault
             self._log(f"warning: {gains.fault}")
-        chain = PingChain(lowpass, beams, parameters.precision)
-        return Tools(header, lowpass, beams, chain, ranges, gains, self._monitor(header))
+        fused = FusedBeamformer(lowpass, beams, parameters.precision)
+        return PingOperators(header, lowpass, beams, fused, ranges, gains, self._monitor(header))
 
     def _monitor(self, header: PingHeader) -> int:
         """Return the length of the transmitted signal in the monitor channel, samples."""
@@ -217,7 +217,7 @@ class Chain:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PingStages:
-    """One ping after each step of the imaging and Doppler chains.
+    """One ping after each step of the imaging and Doppler modes.
 
     Parameters
     ----------
@@ -235,14 +235,14 @@ class PingStages:
     calibrated: Complex
 
 
-def ping_stages(phased: Complex, tools: Tools) -> PingStages:
+def ping_stages(phased: Complex, operators: PingOperators) -> PingStages:
     """Filter, beamform and calibrate one ping (science.md 4.2 step 2.1, 4.5 step 2)."""
-    filtered = tools.filter(phased)
-    beams = tools.beamformer(filtered)
-    return PingStages(phased, filtered, beams, tools.calibration.apply(beams))
+    filtered = operators.filter(phased)
+    beams = operators.beamformer(filtered)
+    return PingStages(phased, filtered, beams, operators.calibration.apply(beams))
 
 
-def calibrated_beams(signal: Signal, tools: Tools) -> Complex:
+def calibrated_beams(signal: PhasedPing, operators: PingOperators) -> Complex:
     """Return the last of `ping_stages`, made in one go."""
-    beams: Complex = tools.calibration.apply(signal.beams())
+    beams: Complex = operators.calibration.apply(signal.beams())
     return beams
