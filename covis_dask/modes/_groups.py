@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from covis_dask.errors import ConfigurationError
+from covis_dask.modes.fixes import Fixes, fixes_of
 
 __all__ = [
     "Attitude",
@@ -283,7 +284,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Bursts:
-    """Grouping of pings: degrees of wobble within a burst (`corrected` only), least number of pings."""
+    """Grouping of pings: degrees of wobble within a burst (where Q5 or Q56 is mended), least number of pings."""
 
     tolerance: float = 0.0
     min_pings: int = 2
@@ -409,6 +410,8 @@ class Parameters:
         ``END``, ``PP2``, ``PP3`` or ``PPX`` (science.md 0.5).
     profile : str
         ``matlab`` or ``corrected`` (science.md 0.2).
+    fixed : tuple of str
+        Quirks that are mended one by one, in profile ``matlab``: those that touch these runs.
     grids : tuple of GridSpec
         In the original's order.
     precision : str
@@ -443,11 +446,12 @@ class Parameters:
     bathy: Bathy = Bathy()
     imaging: "Parameters | None" = None
     unused: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
 
     @property
-    def corrected(self) -> bool:
-        """Whether the original's documented faults are mended."""
-        return self.profile == "corrected"
+    def fixes(self) -> Fixes:
+        """What is mended of the original's quirks."""
+        return fixes_of(self.profile, self.fixed)
 
     @property
     def era(self) -> Literal["END", "ASHES"]:
@@ -475,6 +479,8 @@ class Parameters:
     def to_dict(self) -> dict[str, Any]:
         """Return plain nested values that JSON can hold, the same for equal parameters."""
         document = {item.name: getattr(self, item.name) for item in fields(self)}
+        if fixed := document.pop("fixed"):
+            document["fixes"] = list(fixed)
         for name, value in document.items():
             if isinstance(value, Parameters):
                 document[name] = value.to_dict()

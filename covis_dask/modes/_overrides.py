@@ -16,7 +16,7 @@ from covis_dask.modes._groups import GridSpec, Parameters
 
 __all__ = ["apply", "load", "parse", "valid_keys", "values"]
 
-_FIXED = frozenset({"family", "preset", "profile", "unused"})
+_FIXED = frozenset({"family", "preset", "profile", "unused", "fixed"})
 _TYPE_OF_FAMILY = {"fullimaging": "diffuse_fr"}
 _NOT_PARAMETERS = frozenset({"user", "comments"})
 

@@ -1,15 +1,15 @@
 """Default parameters of every mode and preset (science.md 0.5, 3.3, 3.4, 4.0.1)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Literal, get_args
 
 from covis_dask.errors import ConfigurationError
+from covis_dask.modes import fixes as _fixes
 from covis_dask.modes._groups import (
     Beamformer,
     Bounds,
-    Bursts,
     Calibrate,
     Correlation,
     Filter,
@@ -252,17 +252,21 @@ _SOMETIMES_READ = (
 
 def _unused(parameters: Parameters) -> tuple[str, ...]:
     """Return the keys without effect on a mode and preset."""
-    read = set(_READ[parameters.era, parameters.family])
+    read, fixes = set(_READ[parameters.era, parameters.family]), parameters.fixes
     if parameters.era == "ASHES":
         read |= {"attitude", "water"}
+        tolerant = fixes.consecutive_bursts
     else:
-        read |= {"header", "water"} if parameters.corrected else {"header"}
-    if parameters.corrected and "bursts.min_pings" in read:
+        read |= {"header", "water"} if fixes.absorption_formula else {"header"}
+        tolerant = fixes.pitch_tolerance
+    if tolerant and "bursts.min_pings" in read:
         read.add("bursts.tolerance")
     return tuple(key for key in _SOMETIMES_READ if key not in read)
 
 
-def defaults(family: str, site: str, preset: str | None, profile: str) -> Parameters:
+def defaults(
+    family: str, site: str, preset: str | None, profile: str, fixes: Iterable[str] = ()
+) -> Parameters:
     """Return the default parameters of a family of modes.
 
     Parameters
@@ -273,11 +277,13 @@ def defaults(family: str, site: str, preset: str | None, profile: str) -> Parame
     preset : str, optional
         ``END``, ``PP2``, ``PP3`` or ``PPX``; the default of science.md 0.5 when not given.
     profile : {"matlab", "corrected"}
+    fixes : iterable of str, optional
+        Quirks to mend in profile ``matlab``; those that do not touch these runs are left out.
 
     Raises
     ------
     ConfigurationError
-        When there is no such preset for this kind of run, or no such profile.
+        When there is no such preset for this kind of run, no such profile, or no switch for a quirk.
     """
     if (site, family) not in DEFAULT_PRESET:
         raise ConfigurationError(
@@ -294,21 +300,23 @@ def defaults(family: str, site: str, preset: str | None, profile: str) -> Parame
     if profile not in {"matlab", "corrected"}:
         raise ConfigurationError(f"There is no profile {profile!r}: choose matlab or corrected.")
     made = _endeavour(family) if chosen == "END" else _ashes(family, next(p for p in choices if p == chosen))
-    return _finished(made, corrected=profile == "corrected")
+    named = _fixes.named_fixes(fixes, profile)
+    return _finished(made, site, "corrected" if profile == "corrected" else "matlab", named)
 
 
-def _finished(made: Parameters, *, corrected: bool) -> Parameters:
-    """Set the profile, with the defaults that go with it (Q5, Q18, Q23, Q27, Q56), and name unused keys."""
-    inner = None if made.imaging is None else _finished(made.imaging, corrected=corrected)
-    made = replace(made, imaging=inner)
-    if corrected:
-        made = replace(made, profile="corrected", bursts=Bursts(tolerance=WOBBLE))
-        if made.family in {"diffuse", "fullimaging"} and made.era == "ASHES":
-            made = replace(
-                made,
-                noise=replace(made.noise, mask_intensity=True),
-                correlation=replace(made.correlation, tlag=2.0),
-            )
-        elif made.era == "END" and made.family == "diffuse":
-            made = replace(made, filter=replace(made.filter, zero_phase=True))
+def _finished(made: Parameters, site: str, profile: Profile, fixed: tuple[str, ...]) -> Parameters:
+    """Set profile and fixes, with the defaults that go with them, and name unused keys."""
+    inner = None if made.imaging is None else _finished(made.imaging, site, profile, fixed)
+    touching = _fixes.effective(fixed, made.family, site, made.preset)
+    made = replace(made, imaging=inner, profile=profile, fixed=touching)
+    fixes = made.fixes
+    if fixes.consecutive_bursts or fixes.pitch_tolerance:
+        made = replace(made, bursts=replace(made.bursts, tolerance=WOBBLE))
+    if made.era == "ASHES" and made.family in {"diffuse", "fullimaging"}:
+        if fixes.masked_intensity:
+            made = replace(made, noise=replace(made.noise, mask_intensity=True))
+        if fixes.short_lag:
+            made = replace(made, correlation=replace(made.correlation, tlag=2.0))
+    if made.era == "END" and made.family == "diffuse" and fixes.filter_before_beams:
+        made = replace(made, filter=replace(made.filter, zero_phase=True))
     return replace(made, unused=_unused(made))

@@ -4,7 +4,7 @@ The values are those of science.md 4.0.1; each can be changed by its dotted key,
 ``grids.intensity.dx``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ def parameters_for(
     *,
     preset: str | None = None,
     profile: str = "matlab",
+    fixes: Iterable[str] = (),
     overrides: Mapping[str, Any] | None = None,
 ) -> Parameters:
     """Return the parameters of a family of modes at a site.
@@ -47,16 +48,18 @@ def parameters_for(
         The default of science.md 0.5 when not given.
     profile : {"matlab", "corrected"}
         The original's numbers, or its documented faults mended.
+    fixes : iterable of str, optional
+        Quirks to mend in profile ``matlab``, such as ``Q11``; those that do not touch these runs are left out.
     overrides : mapping of str to value, optional
         Dotted keys to new values; a key ``type`` must equal the mode's own.
 
     Raises
     ------
     ConfigurationError
-        No such mode, preset or profile; unknown key (the nearest valid one is named), wrong type,
+        No such mode, preset, profile or fix; unknown key (the nearest valid one is named), wrong type,
         impossible value.
     """
-    return apply(defaults(family, site, preset, profile), overrides or {})
+    return apply(defaults(family, site, preset, profile, fixes), overrides or {})
 
 
 def load_overrides(path: Path | str) -> dict[str, Any]:
@@ -91,7 +94,7 @@ def parse_set(text: str) -> tuple[str, Any]:
 
 
 def with_family(parameters: Parameters, family: str) -> Parameters:
-    """Return the parameters of another family, with the same preset, profile and changed values.
+    """Return the parameters of another family, with the same preset, profile, fixes and changed values.
 
     A run of Endeavour may turn out to be of another kind than its name says (science.md 4.0).
 
@@ -107,8 +110,8 @@ def with_family(parameters: Parameters, family: str) -> Parameters:
         When there are no parameters for that family.
     """
     site = "Endeavour" if parameters.era == "END" else "Ashes"
-    made = defaults(family, site, parameters.preset, parameters.profile)
-    before = values(defaults(parameters.family, site, parameters.preset, parameters.profile))
+    how = (site, parameters.preset, parameters.profile, parameters.fixed)
+    made, before = defaults(family, *how), values(defaults(parameters.family, *how))
     known = set(valid_keys(made))
     changed = {
         key: value

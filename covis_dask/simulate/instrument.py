@@ -272,7 +272,9 @@ def instrument(era: Era, family: str, **settings: Any) -> Instrument:
     water = ENDEAVOUR if era == "END" else ASHES
     c = 1480.0
     if era == "ASHES":
-        c = sound_speed(water.temperature, water.salinity, water.depth, water.latitude, corrected=True)
+        c = sound_speed(
+            water.temperature, water.salinity, water.depth, water.latitude, absolute_salinity=True
+        )
     base: dict[str, Any] = {
         "era": era,
         "frequency": frequency,
@@ -283,7 +285,7 @@ def instrument(era: Era, family: str, **settings: Any) -> Instrument:
         "sound_speed": c,
         "header_sound_speed": c if era == "END" else 1468.0,
         "absorption": absorption(
-            frequency, c, water.temperature, water.salinity, water.ph, water.depth, corrected=True
+            frequency, c, water.temperature, water.salinity, water.ph, water.depth, zero_celsius=273.15
         ),
         "sector": 64.0 if wide or era == "END" else 54.0,
         "vertical_width": 20.0 if wide else (1.03 if era == "END" else 1.07),

@@ -146,6 +146,7 @@ def locate(
     spacing: Real,
     top: Real,
     strides: Int,
+    product: bool,
     cells: NDArray[np.int32],
     lines: NDArray[np.uint8],
 ) -> None:
@@ -157,6 +158,8 @@ def locate(
         In the grid.
     lower, spacing, top, strides
         As for `candidates`.
+    product : bool
+        As for `deposit`.
     cells : ndarray of int32, [n]
         Filled with the flat number of the lower nodes.
     lines : ndarray of uint8, [n]
@@ -167,9 +170,16 @@ def locate(
     for d in range(places.shape[0]):
         for n in range(places.shape[1]):
             steps = min((places[d, n] - lower[d]) / spacing[d], top[d])
-            node = math.floor(steps)
+            node = _lower_node(steps, top[d], product)
             cells[n] += np.int32(node * strides[d])
-            lines[n] |= np.uint8((node == steps) << d)
+            lines[n] |= np.uint8((node == steps and not (product and top[d] > 0)) << d)
+
+
+@kernel
+def _lower_node(steps: float, top: float, product: bool) -> int:
+    """Return the lower node of a place; with `product` a cell has an upper node even on the last line."""
+    node = math.floor(steps)
+    return int(node - 1) if product and node == top and top > 0 else int(node)
 
 
 @kernel
@@ -183,6 +193,9 @@ def deposit(
     top: Real,
     nodes: Real,
     strides: Int,
+    product: bool,
+    matched: bool,
+    every: bool,
     last: NDArray[np.int32],
     total: Real,
     weight: Real,
@@ -204,32 +217,39 @@ def deposit(
     nodes : ndarray of float64, [axes, most nodes]
         Coordinates of the nodes, as the weights see them.
     strides : ndarray of int64, [axes]
+    product : bool
+        Weights are products of those along the axes, so that on a grid line the upper node gets none;
+        otherwise roots of sums of squares, and both passes reach the same node there (Q1).
+    matched : bool
+        In two dimensions too a corner gets its own weight (Q2).
+    every : bool
+        All records that reach a cell add to it (Q4).
     last : ndarray of int32, [cells]
         Room for one number per cell.
     total : ndarray of float64, [V, cells]
     weight : ndarray of float64, [cells]
     """
     axes = lower.shape[0]
-    squares = np.empty((axes, 2))
-    if not lines.any():
+    shares = np.empty((axes, 2))
+    if every or not lines.any():
         # No two records reach the same cell in the same pass, so each can run all passes at once.
         for n in range(cells.shape[0]):
-            _square_weights(n, lines, rows, lower, spacing, top, nodes, squares)
+            _fill_weights(n, lines, rows, lower, spacing, top, nodes, product, shares)
             for corner in range(2**axes):
-                cell = _reached(corner, n, cells, lines, strides)
-                _add(cell, corner, n, squares, rows, total, weight)
+                cell = _reached(corner, n, cells, lines, strides, matched)
+                _add(cell, corner, n, shares, product, rows, total, weight)
         return
     for corner in range(2**axes):
         for n in range(cells.shape[0]):
-            last[_reached(corner, n, cells, lines, strides)] = -1
+            last[_reached(corner, n, cells, lines, strides, matched)] = -1
         for n in range(cells.shape[0]):
-            cell = _reached(corner, n, cells, lines, strides)
+            cell = _reached(corner, n, cells, lines, strides, matched)
             last[cell] = max(last[cell], numbers[n])
         for n in range(cells.shape[0]):
-            cell = _reached(corner, n, cells, lines, strides)
+            cell = _reached(corner, n, cells, lines, strides, matched)
             if last[cell] == numbers[n]:
-                _square_weights(n, lines, rows, lower, spacing, top, nodes, squares)
-                _add(cell, corner, n, squares, rows, total, weight)
+                _fill_weights(n, lines, rows, lower, spacing, top, nodes, product, shares)
+                _add(cell, corner, n, shares, product, rows, total, weight)
 
 
 @kernel
@@ -327,20 +347,27 @@ def _climb(
 
 
 @kernel
-def _reached(corner: int, n: int, cells: NDArray[np.int32], lines: NDArray[np.uint8], strides: Int) -> int:
+def _reached(
+    corner: int,
+    n: int,
+    cells: NDArray[np.int32],
+    lines: NDArray[np.uint8],
+    strides: Int,
+    matched: bool,
+) -> int:
     """Return the cell that a record reaches in the pass over a corner."""
     axes = strides.shape[0]
     cell = int(cells[n])
     for d in range(axes):
         # In two dimensions the originals exchange the two steps, not the weights (Q2).
-        by = d if axes == 3 else 1 - d
+        by = d if matched or axes == 3 else 1 - d
         if (corner >> (axes - 1 - by)) & 1 and not (lines[n] >> d) & 1:
             cell += strides[d]
     return cell
 
 
 @kernel
-def _square_weights(
+def _fill_weights(
     n: int,
     lines: NDArray[np.uint8],
     rows: Real,
@@ -348,14 +375,18 @@ def _square_weights(
     spacing: Real,
     top: Real,
     nodes: Real,
-    squares: Real,
+    product: bool,
+    shares: Real,
 ) -> None:
-    """Fill in the squared weights of a record for the lower and upper node of each axis."""
+    """Fill in the weights of a record, or their squares, for the lower and upper node of each axis."""
     for d in range(lower.shape[0]):
-        node = math.floor(min((rows[n, d] - lower[d]) / spacing[d], top[d]))
+        node = _lower_node(min((rows[n, d] - lower[d]) / spacing[d], top[d]), top[d], product)
         for k in range(2):
             at = node if (lines[n] >> d) & 1 else node + k
-            squares[d, k] = _square_weight(nodes[d, at], rows[n, d], spacing[d])
+            if product:
+                shares[d, k] = 1 - abs(nodes[d, at] - rows[n, d]) / spacing[d]
+            else:
+                shares[d, k] = _square_weight(nodes[d, at], rows[n, d], spacing[d])
 
 
 @kernel
@@ -366,13 +397,19 @@ def _square_weight(node: float, place: float, spacing: float) -> float:
 
 
 @kernel
-def _add(cell: int, corner: int, n: int, squares: Real, rows: Real, total: Real, weight: Real) -> None:
-    """Add the share of a record to a cell; the weights add up as squares (Q1: not their product)."""
-    axes = squares.shape[0]
-    share = 0.0
+def _add(
+    cell: int, corner: int, n: int, shares: Real, product: bool, rows: Real, total: Real, weight: Real
+) -> None:
+    """Add the share of a record to a cell: the product of its weights, or the root of their squares (Q1)."""
+    axes = shares.shape[0]
+    share = 1.0 if product else 0.0
     for d in range(axes):
-        share += squares[d, (corner >> (axes - 1 - d)) & 1]
-    share = math.sqrt(share)
+        if product:
+            share *= shares[d, (corner >> (axes - 1 - d)) & 1]
+        else:
+            share += shares[d, (corner >> (axes - 1 - d)) & 1]
+    if not product:
+        share = math.sqrt(share)
     weight[cell] += share
     for v in range(total.shape[0]):
         total[v, cell] += share * rows[n, axes + v]

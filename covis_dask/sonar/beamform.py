@@ -152,7 +152,7 @@ def beamformer(
     aperture : float
         Distance from the first to the last element, m.
     monitor_weight_zero : bool
-        Give the last channel, the transmit monitor, no weight (Q8, profile ``corrected``).
+        Give the last channel, the transmit monitor, no weight (Q8).
 
     Raises
     ------

@@ -29,56 +29,54 @@ class Burst:
         return len(self.rows)
 
 
-def bursts_ashes(
-    rot_pitch: Real, sen_pitch: Real, *, corrected: bool = False, tolerance: float = 0.0
-) -> list[Burst]:
+def bursts_ashes(moving: Real, sen_pitch: Real, *, consecutive: bool, tolerance: float) -> list[Burst]:
     """Group the pings of a run of 2018+.
 
     Parameters
     ----------
-    rot_pitch : ndarray of float64, [n]
-        Rotator reading of the axis that moves, degrees: the pitch, or (corrected) the yaw if that is swept.
+    moving : ndarray of float64, [n]
+        Rotator reading by which pings are grouped, degrees: the pitch, or the yaw where that is swept (Q7).
     sen_pitch : ndarray of float64, [n]
         Sensor pitch, degrees.
-    corrected : bool
+    consecutive : bool
         Group consecutive readings that agree. The original opens a burst at the first occurrence of every
         reading, so a later return to an old one joins the burst then open (Q5).
     tolerance : float
-        In `corrected`: readings so far from the first of their burst (degrees) still belong to it.
+        Of consecutive readings: so far from the first of their burst (degrees) they still belong to it.
 
     Returns
     -------
     list of Burst
     """
-    if corrected:
-        starts = _changes(rot_pitch, tolerance)
+    if consecutive:
+        starts = _changes(moving, tolerance)
     else:
         seen: dict[float, int] = {}
-        for row, value in enumerate(rot_pitch.tolist()):
+        for row, value in enumerate(moving.tolist()):
             seen.setdefault(value, row)
         starts = list(seen.values())
-    return _bursts(starts, len(rot_pitch), sen_pitch)
+    return _bursts(starts, len(moving), sen_pitch)
 
 
-def bursts_endeavour(kpangle: Real, *, corrected: bool = False, tolerance: float = 0.0) -> list[Burst]:
+def bursts_endeavour(kpangle: Real, *, last: bool, tolerance: float) -> list[Burst]:
     """Group the pings of a run of 2010-15.
 
     Parameters
     ----------
     kpangle : ndarray of float64, [n]
         Sensor pitch, degrees.
-    corrected : bool
+    last : bool
         Keep the last burst, which the original never stores (Q6).
     tolerance : float
-        In `corrected`: readings so far from the first of their burst (degrees) still belong to it (Q56).
+        Readings so far from the first of their burst (degrees) still belong to it; 0 in the original (Q56).
 
     Returns
     -------
     list of Burst
         Empty in the original's way when the pitch never changes.
     """
-    bursts = _bursts(_changes(kpangle, tolerance if corrected else 0.0), len(kpangle), kpangle)
-    return bursts if corrected else bursts[:-1]
+    bursts = _bursts(_changes(kpangle, tolerance), len(kpangle), kpangle)
+    return bursts if last else bursts[:-1]
 
 
 def _changes(values: Real, tolerance: float) -> list[int]:

@@ -159,7 +159,7 @@ def world_endeavour(
     elev: float,
     altitude: float = 4.2,
     *,
-    corrected: bool = False,
+    unrotated_x: bool,
 ) -> tuple[Real, Real, Real]:
     """Return the world coordinates of every range and beam, 2010-15 (science.md 3.10).
 
@@ -175,7 +175,7 @@ def world_endeavour(
         Sensor roll and elevation, rad.
     altitude : float
         Height of the head above the base, m.
-    corrected : bool
+    unrotated_x : bool
         Roll turns x and z together; the original turns z with the x it has already turned (Q11).
 
     Returns
@@ -183,23 +183,23 @@ def world_endeavour(
     x, y, z : ndarray of float64, [N, B]
         Metres.
     """
-    return directions_endeavour(a, compass, roll, elev, altitude, corrected=corrected).at(r)
+    return directions_endeavour(a, compass, roll, elev, altitude, unrotated_x=unrotated_x).at(r)
 
 
 def directions_endeavour(
-    a: Real, compass: float, roll: float, elev: float, altitude: float = 4.2, *, corrected: bool = False
+    a: Real, compass: float, roll: float, elev: float, altitude: float = 4.2, *, unrotated_x: bool
 ) -> BeamDirections:
     """Return the directions of the beams for `world_endeavour`."""
     xs, ys, zs = np.sin(a), np.cos(a) * np.cos(elev), np.cos(a) * np.sin(elev)
     rolled = xs * np.cos(roll) + zs * np.sin(roll)
-    up = zs * np.cos(roll) - (xs if corrected else rolled) * np.sin(roll)
+    up = zs * np.cos(roll) - (xs if unrotated_x else rolled) * np.sin(roll)
     ux = rolled * np.cos(compass) + ys * np.sin(compass)
     uy = ys * np.cos(compass) - rolled * np.sin(compass)
     return BeamDirections(ux, uy, up, altitude)
 
 
 def flat_bottom(
-    rc: Real, a: Real, compass: float, altitude: float = 4.2, *, corrected: bool = False
+    rc: Real, a: Real, compass: float, altitude: float = 4.2, *, compass_bearing: bool
 ) -> tuple[Real, Real]:
     """Return positions on a flat seafloor, 2010-15 diffuse (science.md 4.4, Q24).
 
@@ -213,23 +213,23 @@ def flat_bottom(
         True heading, rad.
     altitude : float
         Height of the head above the seafloor, m.
-    corrected : bool
+    compass_bearing : bool
         Ground range and compass bearing. The original takes the slant range for the ground range and the
         heading for a mathematical angle, which turns the map.
 
     Returns
     -------
     x, y : ndarray of float64, [M, B]
-        Metres; NaN (corrected) where the slant range does not reach the seafloor.
+        Metres; NaN where a ground range is asked for and the slant range does not reach the seafloor.
     """
-    if not corrected:
+    if not compass_bearing:
         return rc[:, None] * np.cos(compass - a), rc[:, None] * np.sin(compass - a)
     squared = rc**2 - altitude**2
     ground = np.sqrt(np.where(squared >= 0, squared, np.nan))
     return ground[:, None] * np.sin(compass + a), ground[:, None] * np.cos(compass + a)
 
 
-def elevation_sine(x: Real, y: Real, z: Real, *, altitude: float = 4.2, corrected: bool = False) -> Real:
+def elevation_sine(x: Real, y: Real, z: Real, *, altitude: float = 4.2, from_head: bool) -> Real:
     """Return the sine of the elevation at which a point is seen, 2010-15 Doppler (science.md 4.5, Q28).
 
     Parameters
@@ -238,9 +238,9 @@ def elevation_sine(x: Real, y: Real, z: Real, *, altitude: float = 4.2, correcte
         World coordinates, m; shapes that broadcast.
     altitude : float
         Height of the head above the base, m.
-    corrected : bool
+    from_head : bool
         Seen from the head; the original looks from the foot of the tower.
     """
-    up = z - altitude if corrected else z
+    up = z - altitude if from_head else z
     sine: Real = up / np.sqrt(x**2 + y**2 + up**2)
     return sine

@@ -84,7 +84,7 @@ def offset_covariance(x: Complex, channel: int, nsamps: int, lag: int) -> comple
     Parameters
     ----------
     x : ndarray of complex128, [N, E]
-        Phase-corrected, unfiltered element data.
+        Element data after phase correction, unfiltered.
     channel : int
         Monitor channel, counted from 0; negative from the end.
     nsamps : int

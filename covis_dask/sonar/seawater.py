@@ -45,8 +45,8 @@ def sound_speed(
     depth: float,
     latitude: float,
     *,
+    absolute_salinity: bool,
     longitude: float = ASHES.longitude,
-    corrected: bool = False,
 ) -> float:
     """Return the TEOS-10 sound speed, m/s (science.md 3.9).
 
@@ -59,12 +59,12 @@ def sound_speed(
     depth : float
         Metres, positive down.
     latitude, longitude : float
-        Degrees; the longitude counts in `corrected` only.
-    corrected : bool
+        Degrees; the longitude counts for the absolute salinity only.
+    absolute_salinity : bool
         Convert the salinity to absolute salinity, which the original omits (Q14).
     """
     pressure = gsw.p_from_z(-depth, latitude)
-    absolute = gsw.SA_from_SP(salinity, pressure, longitude, latitude) if corrected else salinity
+    absolute = gsw.SA_from_SP(salinity, pressure, longitude, latitude) if absolute_salinity else salinity
     return float(gsw.sound_speed_t_exact(absolute, temperature, pressure))
 
 
@@ -76,7 +76,7 @@ def absorption(
     ph: float,
     depth: float,
     *,
-    corrected: bool = False,
+    zero_celsius: float,
 ) -> float:
     """Return the absorption of Francois and Garrison (1982), dB/m (science.md 3.8).
 
@@ -94,10 +94,10 @@ def absorption(
         pH.
     depth : float
         Metres, positive down.
-    corrected : bool
-        0 degrees C is 273.15 K; the original takes 273 (Q14).
+    zero_celsius : float
+        0 degrees C in K: 273.15, where the original takes 273 (Q14).
     """
-    kelvin = temperature + (273.15 if corrected else 273)
+    kelvin = temperature + zero_celsius
     khz = freq / 1000
     boric = 8.86 / c * 10 ** (0.78 * ph - 5)
     boric_khz = 2.8 * math.sqrt(salinity / 35) * 10 ** (4 - 1245 / kelvin)

@@ -42,11 +42,14 @@ def group(table: PingTable, parameters: Parameters) -> list[Burst]:
     ----------
     table : PingTable
     parameters : Parameters
-        In `corrected` bursts are consecutive equal readings of the axis that moves.
     """
-    moving = table.yaw if parameters.corrected and sweeps_in_yaw(table) else table.pitch
+    fixes = parameters.fixes
+    moving = table.yaw if fixes.moving_axis and sweeps_in_yaw(table) else table.pitch
     return bursts_ashes(
-        moving, table.sensor_pitch, corrected=parameters.corrected, tolerance=parameters.bursts.tolerance
+        moving,
+        table.sensor_pitch,
+        consecutive=fixes.consecutive_bursts,
+        tolerance=parameters.bursts.tolerance,
     )
 
 
@@ -211,7 +214,7 @@ class BurstProgram(ABC):
         if outside is not None:
             return outside
         # The original takes the attitude of the last ping that has a file, be it a bad one (Q15).
-        rows = self._valid if self.parameters.corrected else [self.row]
+        rows = self._valid if self.parameters.fixes.mean_attitude else [self.row]
         return self.burst(self.setup.attitude(self.table, rows))
 
     def _skip(self, index: int, reason: str) -> None:
@@ -221,7 +224,7 @@ class BurstProgram(ABC):
     def _reason_to_skip(self, burst: Burst) -> str | None:
         """Say why a burst is left out before any of its pings is read."""
         bounds, pitches = self.parameters.bounds, np.array([burst.pitch])
-        if self.parameters.corrected:
+        if self.parameters.fixes.mean_attitude:
             # The mean of the valid pings decides (Q15): surely outside only when all lie on one side.
             pitches = self.table.sensor_pitch[burst.rows]
         if bounds.pitch_applied and (pitches.max() < bounds.pitch.start or pitches.min() > bounds.pitch.stop):
@@ -231,7 +234,7 @@ class BurstProgram(ABC):
 
     def _mean_outside(self) -> str | None:
         bounds = self.parameters.bounds
-        if not (self.parameters.corrected and bounds.pitch_applied):
+        if not (self.parameters.fixes.mean_attitude and bounds.pitch_applied):
             return None
         pitch = float(np.mean(self.table.sensor_pitch[self._valid]))
         if bounds.pitch.start <= pitch <= bounds.pitch.stop:

@@ -114,8 +114,10 @@ class ScintillationWindow:
         Pings that index.csv lists in the window.
     W, O : int
         Range window and overlap, samples.
-    corrected : bool
-        Q16, Q17.
+    valid_ping_count : bool
+        The factor of the scintillation index counts valid pings only (Q16).
+    whole_pairs : bool
+        The energy of a ping without a partner is left out (Q17).
     """
 
     def __init__(
@@ -125,13 +127,15 @@ class ScintillationWindow:
         W: int,
         O: int,  # noqa: E741 (science.md's symbol)
         *,
-        corrected: bool,
+        valid_ping_count: bool,
+        whole_pairs: bool,
     ) -> None:
         self._pairs = pairs
         self._paired = {place for pair in pairs for place in pair}
         self._listed = listed
         self._window = (W, O)
-        self._corrected = corrected
+        self._valid_ping_count = valid_ping_count
+        self._whole_only = whole_pairs
         self._statistics = ScintillationStatistics()
         self._kept: dict[int, Complex] = {}
 
@@ -166,7 +170,7 @@ class ScintillationWindow:
             I_av1=I_av1,
             X_var=statistics.log_variance,
             # The original's factor counts the missing pings too (Q16).
-            SI=statistics.scintillation_index(None if self._corrected else self._listed),
+            SI=statistics.scintillation_index(None if self._valid_ping_count else self._listed),
             Kp=statistics.kp,
             J=statistics.coherence,
             sig_phi2=statistics.phase_variance,
@@ -190,7 +194,7 @@ class ScintillationWindow:
                 energy1 += e1
                 energy2 += e2
                 intensity += np.sqrt(e1 * e2)
-            elif not self._corrected:
+            elif not self._whole_only:
                 # The energy of a ping whose partner is missing still counts (Q17).
                 if a is not None:
                     energy1 += hamming_covariance(a, a, *self._window)[1]

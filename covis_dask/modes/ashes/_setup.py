@@ -115,8 +115,14 @@ class SonarSetup:
                 f"no ping can be processed: the header states a pulse of {header.pulse_width:g} s "
                 f"and a sound speed of {header.sound_speed:g} m/s"
             )
-        corrected = parameters.corrected
-        c = sound_speed(water.temperature, water.salinity, water.depth, water.latitude, corrected=corrected)
+        fixes = parameters.fixes
+        c = sound_speed(
+            water.temperature,
+            water.salinity,
+            water.depth,
+            water.latitude,
+            absolute_salinity=fixes.one_sound_speed,
+        )
         decimation = filtering.decimation if decimates and filtering.status == "on" else 1
         try:
             lowpass = make_filter(
@@ -137,7 +143,7 @@ class SonarSetup:
                 parameters.beamformer.start_angle,
                 parameters.beamformer.end_angle,
                 parameters.beamformer.aperture,
-                monitor_weight_zero=corrected and channels == _MONITOR_CHANNELS,
+                monitor_weight_zero=fixes.silent_monitor and channels == _MONITOR_CHANNELS,
             )
         except ValueError as error:
             raise NoValidPings(f"no ping can be filtered and beamformed: {error}") from error
@@ -145,7 +151,7 @@ class SonarSetup:
             parameters=parameters,
             header=header,
             c=c,
-            c_scale=c if corrected else header.sound_speed,
+            c_scale=c if fixes.one_sound_speed else header.sound_speed,
             alpha=absorption(
                 header.xmit_freq,
                 c,
@@ -153,7 +159,7 @@ class SonarSetup:
                 water.salinity,
                 water.ph,
                 water.depth,
-                corrected=corrected,
+                zero_celsius=273.15 if fixes.one_sound_speed else 273.0,
             ),
             decimation=decimation,
             reference=monitor_samples(parameters.phase.pulses, header.sample_rate, header.pulse_width),
@@ -188,21 +194,21 @@ class SonarSetup:
         ----------
         nsamps : int
         record : RecordHeader
-            Of a ping; its first sample counts in `corrected` (Q10).
+            Of a ping; its first sample counts where ranges begin at zero (Q10).
 
         Raises
         ------
         NoValidPings
             When there is no such calibration at this frequency (Q12).
         """
-        header, corrected = self.header, self.parameters.corrected
+        header, from_zero = self.header, self.parameters.fixes.ranges_from_zero
         ranges = range_axis(
             nsamps,
             self.c,
             header.sample_rate,
             decimation=self.decimation,
-            first_samp=record.first_samp if corrected else 0,
-            corrected=corrected,
+            first_samp=record.first_samp if from_zero else 0,
+            from_zero=from_zero,
         )
         try:
             gains = calibration(

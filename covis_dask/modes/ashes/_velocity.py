@@ -31,8 +31,10 @@ class DopplerSettings:
         OSCFAR, % and dB.
     about_mean : bool
         Subtract the mean of the pings before the autocovariance (PP3).
-    corrected : bool
-        Q30, Q31.
+    complex_mean : bool
+        Deviations are those from the complex mean of the pings, and not from its magnitude (Q30).
+    valid_pings : bool
+        Means are those of the valid pings; otherwise a missing ping makes them NaN (Q31).
     """
 
     W: int
@@ -42,7 +44,8 @@ class DopplerSettings:
     percentile: float
     threshold: float
     about_mean: bool
-    corrected: bool
+    complex_mean: bool
+    valid_pings: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -167,11 +170,13 @@ class VelocityStatistics:
         noise : ndarray of float64, [N, B]
             Calibrated noise floor.
         complete : bool
-            Whether all pings that index.csv lists are good. The original's plain mean is NaN otherwise (Q31).
+            Whether all pings that index.csv lists are good (Q31).
         """
         settings, pings = self._settings, self._pings
-        spoilt = not (complete or settings.corrected)
-        power_d = pings.fluctuation_power if settings.corrected else pings.fluctuation_power_about_magnitude
+        spoilt = not (complete or settings.valid_pings)
+        power_d = (
+            pings.fluctuation_power if settings.complex_mean else pings.fluctuation_power_about_magnitude
+        )
         samples = self._intensities(np.abs(pings.mean) ** 2, power_d, noise**2)
         bins, _ = self._bins(len(pings.mean))
         Ia2 = window_power(pings.mean, bins)

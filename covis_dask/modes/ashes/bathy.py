@@ -205,8 +205,8 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
     product = Product(sweep, parameters)
     found = program.grid.finish()
     height = found["v"]
-    if not parameters.corrected:
-        # The original takes a height of exactly 0 for an empty cell (Q41).
+    if not parameters.fixes.separate_masks:
+        # The original takes a height of exactly 0 for an empty cell (Q41, Q42).
         height = np.where(height == 0, np.nan, height)
     product.grid(
         program.axes,

@@ -27,6 +27,7 @@ __all__ = [
     "Window",
     "flat_seafloor",
     "process",
+    "scintillation_window",
     "seafloor_positions",
     "window_of",
 ]
@@ -87,6 +88,18 @@ def window_of(setup: SonarSetup, times: Real, rows: Int) -> Window:
     except ValueError as error:
         raise NoValidPings(f"no ping can be cut into windows: {error}") from error
     return Window(chosen, pairs, W, O)
+
+
+def scintillation_window(window: Window, parameters: Parameters) -> ScintillationWindow:
+    """Return what takes the pings of an averaging window."""
+    return ScintillationWindow(
+        window.pairs,
+        len(window.rows),
+        window.W,
+        window.O,
+        valid_ping_count=parameters.fixes.valid_ping_count,
+        whole_pairs=parameters.fixes.whole_pairs,
+    )
 
 
 def seafloor_positions(
@@ -177,7 +190,7 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
     window = window_of(setup, table.time, np.arange(len(table)))
     pings = _take_pings(sweep, setup, window, tally, context)
     tally.require_pings()
-    if not (pings.window.whole_pairs if parameters.corrected else window.pairs):
+    if not (pings.window.whole_pairs if parameters.fixes.whole_pairs else window.pairs):
         raise NoValidPings(
             f"no ping has a partner {parameters.correlation.tlag:g} s later within the first "
             f"{parameters.averaging.avg_win:g} s: nothing can be correlated"
@@ -240,11 +253,7 @@ def _take_pings(
     """Read the run: take the pings of the window, check the others (science.md 4.0.2)."""
     table, first_row = sweep.table, int(window.rows[0])
     places = {int(row): place for place, row in enumerate(window.rows)}
-    pings = _Pings(
-        ScintillationWindow(
-            window.pairs, len(window.rows), window.W, window.O, corrected=setup.parameters.corrected
-        )
-    )
+    pings = _Pings(scintillation_window(window, setup.parameters))
     reference: Complex | None = None
     seen: set[int] = set()
     wanted = frozenset(table.ping[window.rows].tolist())

@@ -53,7 +53,7 @@ _VELOCITIES: Final = {
 
 
 def gridded_velocities(
-    velocities: Velocities, snr_d: Real, snr_thresh: float, *, corrected: bool
+    velocities: Velocities, snr_d: Real, snr_thresh: float, *, separate_masks: bool
 ) -> dict[str, NDArray[np.float64] | Complex]:
     """Return the velocities that are gridded: NaN where the SNR of the fluctuating part is low.
 
@@ -64,8 +64,8 @@ def gridded_velocities(
         dB; where it is NaN nothing is masked (Q31).
     snr_thresh : float
         dB.
-    corrected : bool
-        Only windows without a covariance are left out; the original leaves out every value that is 0.
+    separate_masks : bool
+        Only windows without a covariance are left out; the original leaves out every value that is 0 (Q42).
     """
     low = snr_d < snr_thresh
     values: dict[str, NDArray[np.float64] | Complex] = {}
@@ -75,7 +75,7 @@ def gridded_velocities(
         ("std", velocities.vr_std),
         ("covar", velocities.covar),
     ):
-        empty = velocities.covar == 0 if corrected else value == 0
+        empty = velocities.covar == 0 if separate_masks else value == 0
         values[name] = np.where(low | empty, np.nan, value)
     return values
 
@@ -83,19 +83,19 @@ def gridded_velocities(
 class _Offsets:
     """Covariance of the monitored transmission of every ping [slot, burst], and the velocity it feigns."""
 
-    def __init__(self, bursts: int, *, corrected: bool) -> None:
+    def __init__(self, bursts: int, *, separate_masks: bool) -> None:
         self._found: dict[tuple[int, int], complex] = {}
         self._bursts = bursts
-        self._corrected = corrected
+        self._separate_masks = separate_masks
 
     def put(self, slot: int, burst: int, covariance: complex) -> None:
         self._found[slot, burst] = covariance
 
     def table(self) -> Complex:
-        """Return all covariances: NaN without a ping, but 0 where the original's table grew."""
+        """Return all covariances: NaN without a ping, but 0 where the original's table grew (Q42)."""
         rows = max([_OFFSET_ROWS, *(slot + 1 for slot, _ in self._found)])
         table = np.full((rows, self._bursts), np.nan, dtype=np.complex128)
-        if not self._corrected:
+        if not self._separate_masks:
             table[_OFFSET_ROWS:] = 0
         for place, covariance in self._found.items():
             table[place] = covariance
@@ -112,7 +112,7 @@ class DopplerProgram(BurstProgram):
             W, O = window_bins(self.setup.fs, correlation.window_size, correlation.window_overlap)  # noqa: E741
         except ValueError as error:
             raise NoValidPings(f"no ping can be cut into windows: {error}") from error
-        c = self.setup.c_scale
+        c, fixes = self.setup.c_scale, parameters.fixes
         self.settings = DopplerSettings(
             W,
             O,
@@ -121,12 +121,13 @@ class DopplerProgram(BurstProgram):
             oscfar.percentile,
             oscfar.threshold,
             about_mean=parameters.preset == "PP3",
-            corrected=parameters.corrected,
+            complex_mean=fixes.complex_mean,
+            valid_pings=fixes.mean_of_valid_pings,
         )
         # The monitor channel is not filtered, so its lag is counted at the recorded rate.
         self._offset_scale = velocity_scale(header.xmit_freq, header.sample_rate, c, correlation.nlag)
         self._offset_samples = monitor_samples(_MONITOR_PULSES, header.sample_rate, header.pulse_width)
-        self.offsets = _Offsets(len(self.bursts), corrected=parameters.corrected)
+        self.offsets = _Offsets(len(self.bursts), separate_masks=fixes.separate_masks)
         scheme, fractions = scheme_of(parameters), INTENSITIES if parameters.corrected else ()
         self.axes = {
             name: axes_of(parameters.grid(name))
@@ -199,7 +200,7 @@ class DopplerProgram(BurstProgram):
         at_samples = self.setup.world(ranging.ranges[: self._rows], attitude)
         at_windows = self.setup.world(rc, attitude)
         velocities = gridded_velocities(
-            found.velocities, found.windows.snr_d, thresh, corrected=parameters.corrected
+            found.velocities, found.windows.snr_d, thresh, separate_masks=parameters.fixes.separate_masks
         )
         self._velocity.add(at_windows, velocities, np.isfinite(velocities["vr_cov"]))
         self._add(self._samples, at_samples, found.samples)
@@ -221,7 +222,7 @@ class DopplerProgram(BurstProgram):
         fields = []
         for key, (name, long_name, units) in _VELOCITIES.items():
             values = found[key]
-            if not self.parameters.corrected:
+            if not self.parameters.fixes.separate_masks:
                 # The original sets what came out as NaN to 0 before it divides by the weight.
                 values = np.where(np.isnan(values) & (found["w"] > 0), 0, values)
             fields.append(Field(name, f"doppler_velocity_{key}", long_name, units, values))
@@ -284,7 +285,7 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
     -------
     Dataset
         On (y, x, z): velocities (m/s) and covariance, intensities of samples and of windows (1/m), weights;
-        in `corrected` also the fractions of the samples that passed each mask. Offsets by ping and burst.
+        with separate masks (Q42) also the fractions of the samples that passed each mask. Offsets by ping and burst.
 
     Raises
     ------

@@ -18,7 +18,7 @@ from covis_dask.modes.ashes._product import add_beams, add_bursts, facts_of
 from covis_dask.modes.ashes._scintillation import Scintillation, ScintillationWindow
 from covis_dask.modes.ashes._setup import Attitude, PhasedPing
 from covis_dask.modes.ashes.bathy import first_maximum
-from covis_dask.modes.ashes.diffuse import window_of
+from covis_dask.modes.ashes.diffuse import scintillation_window, window_of
 from covis_dask.modes.ashes.imaging import ImagingProgram
 from covis_dask.modes.context import Context
 from covis_dask.modes.parameters import Parameters
@@ -95,9 +95,7 @@ class FullRangeProgram(BurstProgram):
         """Begin the window of a burst."""
         window = self._windows[self.open]
         self._places = {int(row): place for place, row in enumerate(window.rows)}
-        self._window = ScintillationWindow(
-            window.pairs, len(window.rows), window.W, window.O, corrected=self.parameters.corrected
-        )
+        self._window = scintillation_window(window, self.parameters)
 
     def ping(self, signal: PhasedPing) -> None:
         """Add the calibrated beams of a ping."""
@@ -114,7 +112,7 @@ class FullRangeProgram(BurstProgram):
         )
         if self._window is None:
             raise RuntimeError("no burst is open")
-        if not (self._window.whole_pairs if parameters.corrected else window.pairs):
+        if not (self._window.whole_pairs if parameters.fixes.whole_pairs else window.pairs):
             return f"no ping has a partner {parameters.correlation.tlag:g} s later"  # Q57
         rc = window_ranges(ranging.ranges, complete_bins(len(ranging.ranges), window.W, window.O))
         if not len(rc):
@@ -134,12 +132,13 @@ class FullRangeProgram(BurstProgram):
         intensity1, intensity2 = _picked(found.I_av1, at1), _picked(found.I_av2, at2)
         x1, y1, z1 = self.setup.world(ranges[at1][None, :], attitude)
         x2, y2, z2 = self.setup.world(rc[at2][None, :], attitude)
-        if self.parameters.corrected:  # a beam without any echo above the noise has no strongest one
+        fixes = self.parameters.fixes
+        if fixes.masked_intensity:  # a beam without any echo above the noise has no strongest one
             x1, x2 = np.where(np.isnan(intensity1), np.nan, x1), np.where(np.isnan(intensity2), np.nan, x2)
         maps = self.maps
         maps.add("bathy_filt", x2, y2, z2)
         # The original's positions are those of two different echoes (Q33).
-        maps.add("intensity_filt", x2, y2 if self.parameters.corrected else y1, intensity2)
+        maps.add("intensity_filt", x2, y2 if fixes.own_northing else y1, intensity2)
         maps.add("decorrelation_intensity", x2, y2, _picked(found.decor, at2))
         maps.add("decorrelation", x2, y2, 1 - _picked(found.cor, at2))
         maps.add("bathy", x1, y1, z1)

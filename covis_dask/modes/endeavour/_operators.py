@@ -145,7 +145,7 @@ class OperatorCache:
     def _make(self, header: PingHeader, samples: Samples, first_samp: int) -> PingOperators:
         """Make the operators for one header and size of ping."""
         parameters = self._parameters
-        corrected = parameters.corrected
+        fixes = parameters.fixes
         status, order = parameters.filter.status, parameters.filter.order
         decimation = self._decimation if status == "on" else 1
         nsamps, nelems = samples.shape
@@ -167,7 +167,7 @@ class OperatorCache:
             parameters.beamformer.start_angle,
             parameters.beamformer.end_angle,
             parameters.beamformer.aperture,
-            monitor_weight_zero=corrected,
+            monitor_weight_zero=fixes.silent_monitor,
         )
         ranges = range_axis(
             -(-nsamps // decimation),
@@ -175,7 +175,7 @@ class OperatorCache:
             header.sample_rate,
             decimation=decimation,
             first_samp=first_samp,
-            corrected=corrected,
+            from_zero=fixes.ranges_from_zero,
         )
         gains = calibration(
             parameters.calibrate.mode,
@@ -201,7 +201,7 @@ class OperatorCache:
 
     def _absorption(self, header: PingHeader) -> float:
         """Return the absorption, dB/m: the original's constants, or the formula (Q13)."""
-        if not self._parameters.corrected:
+        if not self._parameters.fixes.absorption_formula:
             return absorption_2010(header.xmit_freq)
         water = self._parameters.water
         return absorption(
@@ -211,7 +211,7 @@ class OperatorCache:
             water.salinity,
             water.ph,
             water.depth,
-            corrected=True,
+            zero_celsius=273.15,
         )
 
 

@@ -98,10 +98,15 @@ def part_within(
         Those the burst may have.
     parameters : Parameters
     """
-    part, corrected = whole(operators, parameters), parameters.corrected
+    part = whole(operators, parameters)
     first, angles = attitudes[0], operators.beamformer.angles
     directions = directions_endeavour(
-        angles, first.compass, first.roll, first.elevation, parameters.position.altitude, corrected=corrected
+        angles,
+        first.compass,
+        first.roll,
+        first.elevation,
+        parameters.position.altitude,
+        unrotated_x=parameters.fixes.unrotated_x,
     )
     # Turned by an angle, a point moves by no more than that times its range; twice that where roll is
     # applied as in the original (Q11).

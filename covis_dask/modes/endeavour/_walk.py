@@ -182,13 +182,16 @@ def walk_bursts(
     """
     table = sweep.table
     tally = PingTally(context.log, len(table))
+    fixes = parameters.fixes
     bursts = bursts_endeavour(
-        table.sensor_pitch, corrected=parameters.corrected, tolerance=parameters.bursts.tolerance
+        table.sensor_pitch,
+        last=fixes.last_burst,
+        tolerance=parameters.bursts.tolerance if fixes.pitch_tolerance else 0.0,
     )
     if not bursts:
         raise NoValidPings(
             "The sensor pitch never changes, and the original never stores the last burst of a run (Q6): "
-            "no burst is left. The profile corrected keeps it."
+            "no burst is left. With --fix Q6, or in profile corrected, it is kept."
         )
     burst_of = _choose(table, bursts, parameters, tally)
     used = np.zeros(len(bursts), np.bool_)

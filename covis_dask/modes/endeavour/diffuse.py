@@ -39,8 +39,8 @@ class PairStages:
     Parameters
     ----------
     beams, calibrated, samples : ndarray of complex128, [N, B]
-        Machine units; m (target strength modes); the same after the filter. In `corrected` the filter has
-        been applied before the beams were formed, and `samples` equals `calibrated` (Q23).
+        Machine units; m (target strength modes); the same after the filter. Mended (Q23), the
+        filter has been applied before the beams were formed, and `samples` equals `calibrated`.
     """
 
     beams: Complex
@@ -95,13 +95,14 @@ def pair_stages(phased: Complex, operators: PingOperators, parameters: Parameter
     Parameters
     ----------
     phased : ndarray of complex128, [N, E]
-        Phase-corrected element data.
+        Element data after phase correction.
     operators : PingOperators
     parameters : Parameters
     """
-    beams = operators.beamformer(operators.filter(phased) if parameters.corrected else phased)
+    first = parameters.fixes.filter_before_beams
+    beams = operators.beamformer(operators.filter(phased) if first else phased)
     calibrated = operators.calibration.apply(beams)
-    return PairStages(beams, calibrated, calibrated if parameters.corrected else operators.filter(calibrated))
+    return PairStages(beams, calibrated, calibrated if first else operators.filter(calibrated))
 
 
 def diffuse_pair(a: Complex, b: Complex, window: tuple[int, int]) -> DiffusePair:
@@ -143,7 +144,9 @@ def diffuse_maps(
     keep = rc > altitude
     rc = rc[keep]
     correlation, intensity, decorrelated = (array[keep] for array in averages)
-    x, y = flat_bottom(rc, operators.beamformer.angles, compass, altitude, corrected=parameters.corrected)
+    x, y = flat_bottom(
+        rc, operators.beamformer.angles, compass, altitude, compass_bearing=parameters.fixes.compass_bearing
+    )
     relative = _relative(intensity)
     seen = 1 - np.exp(-((relative / parameters.correlation.windthresh + 0.0001) ** 4))
     values = {
@@ -193,9 +196,9 @@ class _Pairs:
     def _partner(self, number: int) -> tuple[int, int, Complex, PingOperators] | None:
         """Return the ping that a new one is correlated with.
 
-        The original counts the pings that are there; in `corrected` a gap does not lengthen the lag.
+        The original counts the pings that are there; mended, a gap does not lengthen the lag (Q17).
         """
-        if not self._parameters.corrected:
+        if not self._parameters.fixes.whole_pairs:
             return self._waiting.popleft() if len(self._waiting) == self._lag else None
         while self._waiting and self._waiting[0][0] < number - self._lag:
             self._waiting.popleft()
@@ -249,18 +252,18 @@ def _read(sweep: RawSweep, parameters: Parameters, context: Context) -> tuple[_P
     absent = table.ping[~np.isin(table.ping, seen)]
     tally.missing(absent)
     # The original takes attitudes by position, so it wants as many rows as files.
-    if (len(absent) or sweep.unlisted) and not parameters.corrected:
+    if (len(absent) or sweep.unlisted) and not parameters.fixes.whole_pairs:
         raise SweepIncomplete(
             f"index.csv lists {len(table)} pings; the archive holds {len(seen)} of them, and "
-            f"{len(sweep.unlisted)} others. The original rejects such a diffuse run, the profile corrected "
-            "takes it."
+            f"{len(sweep.unlisted)} others. The original rejects such a diffuse run; with --fix Q17, or "
+            "in profile corrected, it is taken."
         )
     return pairs, tally
 
 
 def _compass(pairs: _Pairs, table: PingTable, parameters: Parameters) -> float:
     """Return the heading of the run, rad: that of one ping, or (Q24) the mean of all."""
-    if not parameters.corrected:
+    if not parameters.fixes.compass_bearing:
         return attitude(table, pairs.first_row_of_last_pair, parameters).compass
     headings = np.array([attitude(table, row, parameters).compass for row in pairs.rows])
     return float(np.angle(np.exp(1j * headings).mean()))
@@ -286,7 +289,7 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
     NoValidPings
         When there are not more valid pings than the lag of a pair.
     SweepIncomplete
-        When index.csv lists no ping, or (profile matlab) not as many as the archive holds.
+        When index.csv lists no ping, or (unless Q17 is mended) not as many as the archive holds.
     """
     pairs, tally = _read(sweep, parameters, context)
     if not pairs.rows:

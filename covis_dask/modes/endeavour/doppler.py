@@ -92,14 +92,14 @@ def doppler_burst(
         The windows that the series have; all when not given.
     """
     part, windows = part or whole(operators, parameters), whole(operators, parameters)
-    corrected, lag = parameters.corrected, parameters.correlation.lag
+    fixes, lag = parameters.fixes, parameters.correlation.lag
     header = operators.header
     scale = 100 * velocity_scale(header.xmit_freq, header.sample_rate, header.sound_speed, lag)
     covar: Complex = np.sum([one.covariance for one in found], axis=0)
     theta = np.stack([np.angle(one.covariance) for one in found])
     power = np.stack([one.power for one in found])
     # The original prepares the deviation for an average of two sweeps that is made later, if at all (Q48).
-    reduction = 1.0 if corrected else 1 / np.sqrt(2)
+    reduction = 1.0 if fixes.exact_differences else 1 / np.sqrt(2)
     vr, vr_filt = scale * np.angle(covar), scale * theta.mean(axis=0)
     intensity = power.mean(axis=0)
     rc = window_ranges(operators.ranges, windows.lagged[part.bins])
@@ -111,9 +111,9 @@ def doppler_burst(
         where.roll,
         where.elevation,
         altitude,
-        corrected=corrected,
+        unrotated_x=fixes.unrotated_x,
     )
-    sine = elevation_sine(x, y, z, altitude=altitude, corrected=corrected)
+    sine = elevation_sine(x, y, z, altitude=altitude, from_head=fixes.elevation_from_head)
     with np.errstate(divide="ignore", invalid="ignore"):
         vz, vz_filt = vr / sine, vr_filt / sine
     return DopplerBurst(
@@ -159,7 +159,7 @@ class _Program(BurstProgram):
         self._velocity = velocity
         self._intensity = intensity
         # The original has 0.707 (Q48).
-        self._factor = float(np.sqrt(0.5)) if parameters.corrected else 0.707
+        self._factor = float(np.sqrt(0.5)) if parameters.fixes.exact_differences else 0.707
         self.reset()
 
     def reset(self) -> None:
@@ -234,7 +234,7 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
         When index.csv lists no ping.
     """
     scheme = "corrected" if parameters.corrected else "endeavour"
-    unnormalised = () if parameters.corrected else ("covar",)
+    unnormalised = () if parameters.fixes.normalised_covariance else ("covar",)
     specs = [parameters.grid("doppler velocity"), parameters.grid("intensity")]
     axes = [grid_axes(spec) for spec in specs]
     gridders = [make_gridder(one, _NAMES, scheme, unnormalised) for one in axes]

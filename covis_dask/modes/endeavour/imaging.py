@@ -76,7 +76,7 @@ def image_burst(
         where.roll,
         where.elevation,
         parameters.position.altitude,
-        corrected=parameters.corrected,
+        unrotated_x=parameters.fixes.unrotated_x,
     )
     return ImagingBurst(x, y, z, np.mean(powers, axis=0))
 
@@ -104,7 +104,7 @@ class _Program(BurstProgram):
 
     def place(self, burst: Burst) -> None:  # noqa: ARG002 (its attitude is that of its first good ping)
         pages = self._pages
-        if not self.parameters.corrected:
+        if not self.parameters.fixes.own_pings:
             # The original's array of pings is never cleared: pings of longer bursts show through (Q19).
             pages = self._left = [*pages, *self._left[len(pages) :]]
         where = attitude(self.table, self.rows[0], self.parameters)
