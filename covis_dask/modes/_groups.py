@@ -284,7 +284,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Bursts:
-    """Grouping of pings: degrees of wobble within a burst (where Q5 or Q56 is mended), least number of pings."""
+    """Grouping of pings: degrees of wobble within a burst (mended: Q5, Q56), least number of pings."""
 
     tolerance: float = 0.0
     min_pings: int = 2

@@ -101,8 +101,8 @@ def named_fixes(words: Iterable[str], profile: str = "matlab") -> tuple[str, ...
     ids = {word.strip().upper() for word in words}
     if ids and profile == "corrected":
         raise ConfigurationError(
-            f"Profile corrected mends everything, {', '.join(sorted(ids, key=_number))} too: leave out --fix, or "
-            "take --profile matlab to mend nothing else."
+            f"Profile corrected mends {', '.join(sorted(ids, key=_number))} with everything else: leave out "
+            "--fix, or take --profile matlab to mend nothing else."
         )
     for one in sorted(ids, key=_number):
         if one not in _switches():

@@ -49,7 +49,8 @@ def parameters_for(
     profile : {"matlab", "corrected"}
         The original's numbers, or its documented faults mended.
     fixes : iterable of str, optional
-        Quirks to mend in profile ``matlab``, such as ``Q11``; those that do not touch these runs are left out.
+        Quirks to mend in profile ``matlab``, such as ``Q11``; those that do not touch these runs are
+        left out.
     overrides : mapping of str to value, optional
         Dotted keys to new values; a key ``type`` must equal the mode's own.
 

@@ -12,7 +12,7 @@ from covis_dask.sonar._grid_kernels import candidates
 from covis_dask.sonar._types import Bool, Int, Real
 from covis_dask.sonar.geometry import BeamDirections
 
-__all__ = ["GridAxes", "GridRequest", "Gridder", "Pick", "Samples"]
+__all__ = ["GridAxes", "GridRequest", "GridScheme", "Gridder", "Pick", "Samples"]
 
 Samples = NDArray[Any]
 Pick = Callable[[Int], dict[str, Samples]]
@@ -61,6 +61,42 @@ def _nodes(first: float, last: float, spacing: float) -> Real:
     return first + np.arange(count) * np.float64(spacing)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GridScheme:
+    """How samples are spread over the nodes: as the originals do it, or with some of their quirks mended.
+
+    Parameters
+    ----------
+    flattened : bool
+        The era of the original: 2010-15 (a call for every burst, and nodes looked up in the flattened arrays
+        of all nodes), or 2018+ (one call for all bursts).
+    product_weights : bool
+        The weight of a sample at a node is the product of its weights along the axes, and not the root of the
+        sum of their squares (Q1).
+    matched_corners : bool
+        In a plane each corner of a cell gets its own weight, and not that of the opposite one (Q2).
+    axis_coordinates : bool
+        Distances are measured from the nodes themselves also in 2010-15 (Q3).
+    every_sample : bool
+        All samples count that reach a node in a pass over the corners, and not only the last one (Q4).
+    """
+
+    flattened: bool
+    product_weights: bool
+    matched_corners: bool
+    axis_coordinates: bool
+    every_sample: bool
+
+    def is_multilinear(self, axes: GridAxes) -> bool:
+        """Say whether nothing is left of the original's scheme on a grid."""
+        return (
+            self.every_sample
+            and self.product_weights
+            and (self.matched_corners or axes.z is not None)
+            and (self.axis_coordinates or not self.flattened)
+        )
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class GridRequest:
     """What a gridder is to make.
@@ -69,21 +105,27 @@ class GridRequest:
     ----------
     axes : GridAxes
         The grid.
+    scheme : GridScheme
     names : tuple of str
         Variables gridded together.
     unnormalised : frozenset of str
         Those of `names` that are not divided by the weight at the end (Q29).
     dtype : dtype
         Of the finished grids, float64 or float32 (complex ones likewise); all sums are float64.
+    own : frozenset of str
+        Those of `names` that are averaged over the samples in which they are numbers; NaN in one of the
+        others makes NaN of the nodes that the sample reaches.
     fractions : tuple of str
-        Those of `names` of which it also tells, as ``NAME_valid``, in which part of the samples (by weight)
+        Those of `own` of which it also tells, as ``NAME_valid``, in which part of the samples (by weight)
         they were numbers.
     """
 
     axes: GridAxes
+    scheme: GridScheme
     names: tuple[str, ...]
     unnormalised: frozenset[str]
     dtype: np.dtype[Any]
+    own: frozenset[str] = frozenset()
     fractions: tuple[str, ...] = ()
 
 
@@ -101,7 +143,7 @@ class Gridder(ABC):
     def __init__(self, request: GridRequest) -> None:
         axes = request.axes
         self.axes, self.names, self.unnormalised = axes, request.names, request.unnormalised
-        self._fractions = request.fractions
+        self._own_samples, self._fractions = request.own, request.fractions
         self._dtype = request.dtype
         self._size = int(np.prod(axes.shape))
         # One step along x, y, z in the flat grid.

@@ -1,4 +1,4 @@
-"""Gridding in which every sample counts, with multilinear weights (science.md 3.11, corrected)."""
+"""Gridding in which every sample counts, with multilinear weights (science.md 3.11)."""
 
 import numpy as np
 
@@ -56,6 +56,8 @@ class MultilinearGridder(Gridder):
         for number, name in enumerate(self.names):
             weight = self._own[number] if self._owned[number] else self._weight
             grids[name] = self._normalised(name, self._grid(self._total, name), weight)
+            if self._owned[number] and name not in self._own_samples:
+                grids[name][(weight != self._weight).reshape(self.axes.shape)] = np.nan
             if name in self._fractions:
                 with np.errstate(invalid="ignore"):
                     grids[f"{name}_valid"] = self._finished(weight / self._weight)

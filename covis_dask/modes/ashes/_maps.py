@@ -6,7 +6,8 @@ import numpy as np
 
 from covis_dask.errors import ConfigurationError
 from covis_dask.modes._dataset import Field, Product
-from covis_dask.modes.ashes._product import axes_of, scheme_of
+from covis_dask.modes._scheme import scheme_of
+from covis_dask.modes.ashes._product import axes_of
 from covis_dask.modes.parameters import Parameters
 from covis_dask.sonar._types import Real
 from covis_dask.sonar.grid import make_gridder

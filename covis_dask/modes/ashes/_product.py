@@ -9,13 +9,13 @@ import xarray as xr
 from covis_dask.modes._dataset import Field, Product
 from covis_dask.modes.ashes._bursts import BurstProgram, sweeps_in_yaw
 from covis_dask.modes.ashes._setup import RangeCalibration, SonarSetup
-from covis_dask.modes.parameters import GridSpec, Parameters
+from covis_dask.modes.parameters import GridSpec
 from covis_dask.raw.sweep import PingTable, RawSweep
 from covis_dask.sonar._types import Bool
 from covis_dask.sonar.bursts import Burst
 from covis_dask.sonar.grid import GridAxes
 
-__all__ = ["add_beams", "add_bursts", "axes_of", "facts_of", "finished", "scheme_of"]
+__all__ = ["add_beams", "add_bursts", "axes_of", "facts_of", "finished"]
 
 _TURNED: Final = (
     "The head was turned in yaw. The original puts all pings of such a run into one burst with one attitude; "
@@ -27,11 +27,6 @@ def axes_of(spec: GridSpec) -> GridAxes:
     """Return the nodes of a grid."""
     z = None if spec.zmin is None or spec.zmax is None or spec.dz is None else (spec.zmin, spec.zmax, spec.dz)
     return GridAxes.from_bounds((spec.xmin, spec.xmax, spec.dx), (spec.ymin, spec.ymax, spec.dy), z)
-
-
-def scheme_of(parameters: Parameters) -> str:
-    """Return the name of the gridding scheme (Q1, Q2, Q4)."""
-    return "corrected" if parameters.corrected else "ashes"
 
 
 def add_bursts(product: Product, bursts: Sequence[Burst], table: PingTable, used: Bool) -> None:

@@ -6,8 +6,9 @@ import numpy as np
 import xarray as xr
 
 from covis_dask.modes._dataset import Field, Product
+from covis_dask.modes._scheme import scheme_of
 from covis_dask.modes.ashes._bursts import BurstProgram, run_bursts
-from covis_dask.modes.ashes._product import axes_of, finished, scheme_of
+from covis_dask.modes.ashes._product import axes_of, finished
 from covis_dask.modes.ashes._setup import Attitude, PhasedPing
 from covis_dask.modes.context import Context
 from covis_dask.modes.parameters import Parameters

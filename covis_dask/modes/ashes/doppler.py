@@ -9,15 +9,16 @@ from numpy.typing import NDArray
 
 from covis_dask.errors import NoValidPings
 from covis_dask.modes._dataset import Field, Product
+from covis_dask.modes._scheme import scheme_of
 from covis_dask.modes.ashes._bursts import BurstProgram, run_bursts
 from covis_dask.modes.ashes._masks import (
     INTENSITIES,
-    MASKED,
     Intensities,
-    blanked,
+    gridded_intensities,
     intensity_fields,
+    own_samples,
 )
-from covis_dask.modes.ashes._product import axes_of, finished, scheme_of
+from covis_dask.modes.ashes._product import axes_of, finished
 from covis_dask.modes.ashes._setup import Attitude, PhasedPing
 from covis_dask.modes.ashes._velocity import DopplerBurst, DopplerSettings, Velocities, VelocityStatistics
 from covis_dask.modes.context import Context
@@ -128,14 +129,20 @@ class DopplerProgram(BurstProgram):
         self._offset_scale = velocity_scale(header.xmit_freq, header.sample_rate, c, correlation.nlag)
         self._offset_samples = monitor_samples(_MONITOR_PULSES, header.sample_rate, header.pulse_width)
         self.offsets = _Offsets(len(self.bursts), separate_masks=fixes.separate_masks)
-        scheme, fractions = scheme_of(parameters), INTENSITIES if parameters.corrected else ()
+        scheme = scheme_of(parameters)
+        own = own_samples(parameters.preset, fixes)
+        fractions = INTENSITIES if fixes.separate_masks else ()
         self.axes = {
             name: axes_of(parameters.grid(name))
             for name in ("doppler velocity", "intensity", "intensity_win")
         }
         self._velocity = make_gridder(self.axes["doppler velocity"], [*_VELOCITIES], scheme)
-        self._samples = make_gridder(self.axes["intensity"], INTENSITIES, scheme, fractions=fractions)
-        self._windows = make_gridder(self.axes["intensity_win"], INTENSITIES, scheme, fractions=fractions)
+        self._samples = make_gridder(
+            self.axes["intensity"], INTENSITIES, scheme, own=own, fractions=fractions
+        )
+        self._windows = make_gridder(
+            self.axes["intensity_win"], INTENSITIES, scheme, own=own, fractions=fractions
+        )
         self._taken, self._rows = 0, 0
         self._statistics = VelocityStatistics(self.settings)
         self._room: Complex = np.empty((0, 0), np.complex128)
@@ -208,13 +215,13 @@ class DopplerProgram(BurstProgram):
         return None
 
     def _add(self, grid: Gridder, coordinates: tuple[Real, Real, Real], intensities: Intensities) -> None:
-        thresh = self.parameters.noise.snr_thresh
-        if self.parameters.corrected:
-            values = intensities.masked(thresh, np.nan)
+        parameters = self.parameters
+        thresh, fixes = parameters.noise.snr_thresh, parameters.fixes
+        values = gridded_intensities(intensities, thresh, parameters.preset, fixes)
+        if fixes.separate_masks:  # every sample is taken, so that the fractions are right
             grid.add(coordinates, values, np.ones(intensities.Ia.shape, dtype=np.bool_))
-            return
-        values = blanked(intensities.masked(thresh, MASKED))
-        grid.add(coordinates, values, np.isfinite(values["Ia"]) & np.isfinite(values["Id"]))
+        else:
+            grid.add(coordinates, values, np.isfinite(values["Ia"]) & np.isfinite(values["Id"]))
 
     def add_to(self, product: Product) -> None:
         """Add the finished grids and the offsets to a product."""
@@ -285,7 +292,8 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
     -------
     Dataset
         On (y, x, z): velocities (m/s) and covariance, intensities of samples and of windows (1/m), weights;
-        with separate masks (Q42) also the fractions of the samples that passed each mask. Offsets by ping and burst.
+        with separate masks (Q42) also the fractions of the samples that passed each mask. Offsets by ping
+        and burst.
 
     Raises
     ------

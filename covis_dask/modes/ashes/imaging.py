@@ -7,17 +7,19 @@ import numpy as np
 import xarray as xr
 
 from covis_dask.modes._dataset import Field, Product
+from covis_dask.modes._scheme import scheme_of
 from covis_dask.modes.ashes._bursts import BurstProgram, run_bursts
 from covis_dask.modes.ashes._masks import (
     INTENSITIES,
-    MASKED,
     Intensities,
-    blanked,
+    gridded_intensities,
     intensity_fields,
+    own_samples,
 )
-from covis_dask.modes.ashes._product import axes_of, finished, scheme_of
+from covis_dask.modes.ashes._product import axes_of, finished
 from covis_dask.modes.ashes._setup import Attitude, PhasedPing
 from covis_dask.modes.context import Context
+from covis_dask.modes.fixes import Fixes
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import RawSweep
 from covis_dask.sonar._types import Bool, Complex, Int, Real
@@ -133,9 +135,7 @@ def _reduced(
     )
 
 
-def gridded_values(
-    burst: ImagingBurst, snr_thresh: float, preset: str, *, corrected: bool
-) -> dict[str, Real]:
+def gridded_values(burst: ImagingBurst, snr_thresh: float, preset: str, fixes: Fixes) -> dict[str, Real]:
     """Return the values that are gridded: Ia, Id, Ia_filt, Id_filt (1/m) and Kp (science.md 4.1 item 2.7).
 
     Parameters
@@ -144,18 +144,22 @@ def gridded_values(
     snr_thresh : float
         dB.
     preset : str
-        PP3 and PPX do not grid masked samples; the Kp they leave out spoils its cells (Q26).
-    corrected : bool
-        Masked samples are NaN in each variable of its own (Q25, Q26, Q42, Q43).
+        PP3 and PPX do not grid masked samples, and take a Kp of 0 for the mark of one.
+    fixes : Fixes
     """
-    low = burst.intensities.snr_d < snr_thresh
-    if corrected:
-        return {**burst.intensities.masked(snr_thresh, np.nan), "Kp": np.where(low, np.nan, burst.Kp)}
     # The mask of Kp is that of the fluctuating part, its filling a Kp of a steady target (Q43).
-    values = {**burst.intensities.masked(snr_thresh, MASKED), "Kp": np.where(low, 0.0, burst.Kp)}
-    if preset != "PP2":
-        values = {**blanked(values), "Kp": np.where(values["Kp"] == 0, np.nan, values["Kp"])}
-    return values
+    unmarked = fixes.kp_mask_without_value
+    Kp = np.where(burst.intensities.snr_d < snr_thresh, np.nan if unmarked else 0.0, burst.Kp)
+    if preset != "PP2" and not unmarked:
+        Kp = np.where(Kp == 0, np.nan, Kp)
+    return {**gridded_intensities(burst.intensities, snr_thresh, preset, fixes), "Kp": Kp}
+
+
+def _own_samples(preset: str, fixes: Fixes) -> tuple[str, ...]:
+    """Return the variables that are averaged over samples of their own; another's NaN spoils its cells."""
+    # What PP3 and PPX leave out of Kp does that (Q26); PP2 leaves nothing out unless Q43 is mended.
+    own_kp = fixes.kp_mask_without_value if preset == "PP2" else fixes.kp_of_valid_samples
+    return (*own_samples(preset, fixes), *(("Kp",) if own_kp else ()))
 
 
 class ImagingProgram(BurstProgram):
@@ -163,13 +167,14 @@ class ImagingProgram(BurstProgram):
 
     def __init__(self, sweep: RawSweep, parameters: Parameters, context: Context) -> None:
         super().__init__(sweep, parameters, context)
-        self.axes = axes_of(parameters.grids[0])
+        self.axes, fixes = axes_of(parameters.grids[0]), parameters.fixes
         self.grid = make_gridder(
             self.axes,
             (*INTENSITIES, "Kp"),
             scheme_of(parameters),
             dtype=parameters.precision,
-            fractions=INTENSITIES if parameters.corrected else (),
+            own=_own_samples(parameters.preset, fixes),
+            fractions=INTENSITIES if fixes.separate_masks else (),
         )
         self._pings = PingStatistics()
         self._gain: Real = np.empty((0, 0))
@@ -204,9 +209,7 @@ class ImagingProgram(BurstProgram):
                 noise.snr_thresh,
                 places,
             )
-            return gridded_values(
-                samples, noise.snr_thresh, parameters.preset, corrected=parameters.corrected
-            )
+            return gridded_values(samples, noise.snr_thresh, parameters.preset, parameters.fixes)
 
         self.grid.add_beams(
             self.setup.directions(attitude), ranging.ranges[: self._rows], pick, self._select()
@@ -216,7 +219,7 @@ class ImagingProgram(BurstProgram):
     def _select(self) -> Bool | None:
         """Say which samples have a value of Ia and of Id to grid; None means all."""
         parameters = self.parameters
-        if parameters.corrected:  # every sample counts, so that the fractions are right
+        if parameters.fixes.separate_masks:  # every sample is taken, so that the fractions are right
             return None
         select = None if self.range_calibration.calibration.valid else np.isfinite(self._gain[: self._rows])
         if parameters.preset == "PP2":
@@ -249,8 +252,8 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
     Returns
     -------
     Dataset
-        On (y, x, z): Ia, Id, Ia_filt, Id_filt (1/m), Kp, weight; in `corrected` also the fractions of the
-        samples that passed each mask.
+        On (y, x, z): Ia, Id, Ia_filt, Id_filt (1/m), Kp, weight; with separate masks (Q42) also the
+        fractions of the samples that passed each mask.
 
     Raises
     ------

@@ -8,6 +8,7 @@ import xarray as xr
 
 from covis_dask.errors import NoValidPings, SweepIncomplete
 from covis_dask.modes._dataset import Field, Product
+from covis_dask.modes._scheme import scheme_of
 from covis_dask.modes._tally import PingTally
 from covis_dask.modes.context import Context
 from covis_dask.modes.endeavour._operators import OperatorCache, PingOperators
@@ -16,7 +17,7 @@ from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import Ping, PingTable, RawSweep
 from covis_dask.sonar._types import Complex, Real
 from covis_dask.sonar.geometry import flat_bottom
-from covis_dask.sonar.grid import GridAxes, make_gridder
+from covis_dask.sonar.grid import GridAxes, GridScheme, make_gridder
 from covis_dask.sonar.windows import cut_bins, window_bins, window_correlation, window_ranges
 
 __all__ = [
@@ -311,7 +312,7 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
     for name, long_name in _LONG_NAMES.items():
         spec = parameters.grid(name)
         axes = grid_axes(spec)
-        value, weight = _gridded(axes, maps, maps.values[name], corrected=parameters.corrected)
+        value, weight = _gridded(axes, maps, maps.values[name], scheme_of(parameters))
         product.grid(
             axes,
             [
@@ -345,9 +346,9 @@ _LONG_NAMES = {
 }
 
 
-def _gridded(axes: GridAxes, maps: DiffuseMaps, value: Real, *, corrected: bool) -> tuple[Real, Real]:
+def _gridded(axes: GridAxes, maps: DiffuseMaps, value: Real, scheme: GridScheme) -> tuple[Real, Real]:
     """Grid one map; return value and weight."""
-    gridder = make_gridder(axes, ("v",), "corrected" if corrected else "endeavour")
+    gridder = make_gridder(axes, ("v",), scheme)
     gridder.add((maps.x, maps.y), {"v": value}, np.isfinite(value) & np.isfinite(maps.x))
     grids = gridder.finish()
     return grids["v"], grids["w"]

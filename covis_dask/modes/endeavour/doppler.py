@@ -8,6 +8,7 @@ import xarray as xr
 
 from covis_dask.modes._dataset import Field, Product
 from covis_dask.modes._phased_ping import PhasedPing
+from covis_dask.modes._scheme import scheme_of
 from covis_dask.modes.context import Context
 from covis_dask.modes.endeavour._operators import PingOperators
 from covis_dask.modes.endeavour._reach import Part, part_within, whole
@@ -233,11 +234,11 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
     SweepIncomplete
         When index.csv lists no ping.
     """
-    scheme = "corrected" if parameters.corrected else "endeavour"
+    scheme = scheme_of(parameters)
     unnormalised = () if parameters.fixes.normalised_covariance else ("covar",)
     specs = [parameters.grid("doppler velocity"), parameters.grid("intensity")]
     axes = [grid_axes(spec) for spec in specs]
-    gridders = [make_gridder(one, _NAMES, scheme, unnormalised) for one in axes]
+    gridders = [make_gridder(one, _NAMES, scheme, unnormalised=unnormalised) for one in axes]
     program = _Program(sweep, parameters, context, *gridders)
     walk = walk_bursts(sweep, parameters, context, CHANNELS, program)
     product = Product(sweep, parameters)

@@ -9,6 +9,7 @@ import xarray as xr
 
 from covis_dask.modes._dataset import Field, Product
 from covis_dask.modes._phased_ping import PhasedPing
+from covis_dask.modes._scheme import scheme_of
 from covis_dask.modes.context import Context
 from covis_dask.modes.endeavour._operators import PingOperators, calibrated_beams
 from covis_dask.modes.endeavour._walk import (
@@ -135,7 +136,7 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
         When index.csv lists no ping.
     """
     axes = grid_axes(parameters.grids[0])
-    gridder = make_gridder(axes, ("v",), "corrected" if parameters.corrected else "endeavour")
+    gridder = make_gridder(axes, ("v",), scheme_of(parameters))
     program = _Program(sweep, parameters, context, gridder)
     walk = walk_bursts(sweep, parameters, context, CHANNELS, program)
     grids = gridder.finish()
