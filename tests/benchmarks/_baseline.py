@@ -38,13 +38,13 @@ def process(case: Case, archive: Path) -> dict[str, Array]:
     header = json.loads(next(data for name, data in members.items() if "rec_7000" in name))["hdr"]
     table = PingTable.from_csv(members["index.csv"])
     water = parameters.water
-    c = sound_speed(water.temperature, water.salinity, water.depth, water.latitude)
+    c = sound_speed(water.temperature, water.salinity, water.depth, water.latitude, absolute_salinity=False)
     fs, tau, freq = header["sample_rate"], header["pulse_width"], header["xmit_freq"]
     b, a = butter(4, parameters.filter.bw / fs / tau)
     span = parameters.beamformer
     angles = np.radians(np.linspace(span.start_angle, span.end_angle, beam_count(freq)))
     points: list[Array] = []
-    for burst in bursts_ashes(table.pitch, table.sensor_pitch):
+    for burst in bursts_ashes(table.pitch, table.sensor_pitch, consecutive=False, tolerance=0.0):
         pings = [_decoded(members[f"rec_7038_{table.ping[row]:06d}.bin"]) for row in burst.rows]
         steering = _steering(pings[0].shape[1], freq, c, angles)
         n = int(parameters.phase.pulses * fs * tau + 0.5)
@@ -65,7 +65,7 @@ def process(case: Case, archive: Path) -> dict[str, Array]:
             angles=angles,
             ranges=r,
             alpha=absorption(
-                freq, c, water.temperature, water.salinity, water.ph, water.depth, corrected=False
+                freq, c, water.temperature, water.salinity, water.ph, water.depth, zero_celsius=273.0
             ),
         )
         last = burst.rows[-1]

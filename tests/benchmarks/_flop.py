@@ -57,7 +57,7 @@ def _needed_part(case: Case, spec: RunSpec, burst: int) -> float:
     span = parameters.beamformer
     angles = np.radians(np.linspace(span.start_angle, span.end_angle, beam_count(spec.instrument.frequency)))
     directions = directions_endeavour(
-        angles, at.compass, at.roll, at.elevation, parameters.position.altitude, corrected=False
+        angles, at.compass, at.roll, at.elevation, parameters.position.altitude, unrotated_x=False
     )
     step = np.float64(_C / (2 * spec.instrument.sample_rate))
     places = directions.at((np.arange(spec.samples) + 1) * step)

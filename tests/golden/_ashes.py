@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from covis_dask.modes.ashes import bathy, diffuse, doppler, imaging
 from covis_dask.modes.ashes._bursts import BurstProgram, run_bursts
-from covis_dask.modes.ashes._scintillation import ScintillationWindow
 from covis_dask.modes.ashes._setup import Attitude, PhasedPing, RangeCalibration, SonarSetup
 from covis_dask.modes.ashes._velocity import VelocityStatistics
 from covis_dask.modes.context import Bathymetry, Context
@@ -125,7 +124,7 @@ def _imaging(_case: Case, found: _Bursts, burst: _Burst) -> Taps:
         parameters.oscfar.threshold,
     )
     levels = made.intensities
-    values = imaging.gridded_values(made, parameters.noise.snr_thresh, parameters.preset, corrected=False)
+    values = imaging.gridded_values(made, parameters.noise.snr_thresh, parameters.preset, parameters.fixes)
     world = found.setup.world(found.range_calibration.ranges, burst.attitude)
     return {
         "tap_stats_Kp": made.Kp,
@@ -175,7 +174,7 @@ def _doppler(case: Case, found: _Bursts, burst: _Burst) -> Taps:
     floor = np.full(burst.beams[0].shape, program.parameters.noise.noise_floor)
     made = statistics.burst(calibration.apply(floor), complete=True)
     velocities = made.velocities
-    masked = doppler.gridded_velocities(velocities, made.windows.snr_d, thresh, corrected=False)
+    masked = doppler.gridded_velocities(velocities, made.windows.snr_d, thresh, separate_masks=False)
     rc = window_ranges(ranges, lagged_bins(len(ranges), settings.W, settings.O, settings.lag))
     taps: dict[str, NDArray[Any]] = {
         "tap_vel_vr_cov": velocities.vr_cov,
@@ -188,7 +187,7 @@ def _doppler(case: Case, found: _Bursts, burst: _Burst) -> Taps:
         **{f"tap_burst_{'vr_std' if name == 'std' else name}": value for name, value in masked.items()},
     }
     for intensities, at, suffix in ((made.samples, ranges, ""), (made.windows, rc, "2")):
-        for name, value in intensities.masked(thresh, 1e-9).items():
+        for name, value in intensities.masked(thresh, 1e-9, 1e-9).items():
             taps[f"tap_burst_{name}{suffix}"] = value
         for axis, where in zip("xyz", found.setup.world(at, burst.attitude), strict=True):
             taps[f"tap_burst_{axis}v{suffix}"] = where
@@ -276,7 +275,7 @@ def average_taps(case: Case) -> Taps:
     """Return scintillation, covariance and correlation over the whole window, before and after masking."""
     found = _diffuse(case)
     window, parameters = found.window, found.setup.parameters
-    taken = ScintillationWindow(window.pairs, len(window.rows), window.W, window.O, corrected=False)
+    taken = diffuse.scintillation_window(window, parameters)
     for row, ping in found.pings.items():
         taken.add(row, ping)
     floor = np.full(found.pings[0].shape, parameters.noise.noise_floor)

@@ -1,5 +1,6 @@
 """Plain versions of the sonar steps, as science.md says them: the fast ones are tested against these."""
 
+from collections.abc import Collection
 from itertools import product
 from typing import Any
 
@@ -9,7 +10,7 @@ from scipy.interpolate import RegularGridInterpolator
 from scipy.signal import filtfilt
 
 from covis_dask.sonar.geometry import receiver_to_world
-from covis_dask.sonar.grid import GridAxes
+from covis_dask.sonar.grid import GridAxes, GridScheme
 
 Array = NDArray[Any]
 
@@ -42,12 +43,30 @@ def plain_beams(x: Array, freq: float, c: float, angles: Array, aperture: float 
     return beams
 
 
+def scheme_of(*, flattened: bool, mended: Collection[str] = ()) -> GridScheme:
+    """Return the scheme of an era, with some of its quirks mended."""
+    return GridScheme(
+        flattened=flattened,
+        product_weights="Q1" in mended,
+        matched_corners="Q2" in mended,
+        axis_coordinates="Q3" in mended,
+        every_sample="Q4" in mended,
+    )
+
+
+SCHEMES = {
+    "ashes": scheme_of(flattened=False),
+    "endeavour": scheme_of(flattened=True),
+    "mended": scheme_of(flattened=True, mended=("Q1", "Q2", "Q3", "Q4")),
+}
+
+
 class PlainGridder:
     """The gridding of the originals, pass by pass over all samples (3.11)."""
 
-    def __init__(self, axes: GridAxes, era: str) -> None:
+    def __init__(self, axes: GridAxes, scheme: GridScheme) -> None:
         self.axes = axes
-        self.era = era
+        self.scheme = scheme
         self.total: dict[str, Array] = {}
         self.weight = np.zeros(axes.shape)
 
@@ -64,26 +83,37 @@ class PlainGridder:
         nodes = []
         for place, axis in zip(flat, self.axes.axes, strict=True):
             steps = (place - axis[0]) / (axis[1] - axis[0])
-            nodes.append((np.floor(steps).astype(int), np.ceil(steps).astype(int)))
+            lower, upper = np.floor(steps).astype(int), np.ceil(steps).astype(int)
+            if self.scheme.product_weights:  # a sample on a node gives the next one nothing
+                lower = np.minimum(lower, len(axis) - 2)
+                upper = lower + 1
+            nodes.append((lower, upper))
         for corner in product((0, 1), repeat=len(flat)):
-            squares = np.zeros(len(flat[0]))
+            parts = []
             for d, (place, axis) in enumerate(zip(flat, self.axes.axes, strict=True)):
                 at = self._looked_up(d, nodes[d][corner[d]])
-                squares += (1 - np.abs(axis[at] - place) / (axis[1] - axis[0])) ** 2
-            weight = np.sqrt(squares)
+                parts.append(1 - np.abs(axis[at] - place) / (axis[1] - axis[0]))
+            weight = (
+                np.prod(parts, axis=0) if self.scheme.product_weights else np.sqrt(np.square(parts).sum(0))
+            )
             if len(corner) == 2:
-                n, m = corner
+                n, m = corner[::-1] if self.scheme.matched_corners else corner
                 cell: tuple[Array, ...] = (nodes[1][n], nodes[0][m])
             else:
                 n, m, k = corner
                 cell = (nodes[1][m], nodes[0][n], nodes[2][k])
-            for name, value in data.items():
-                self.total[name][cell] = self.total[name][cell] + weight * value
-            self.weight[cell] = self.weight[cell] + weight
+            for total, share in (
+                *((self.total[name], weight * value) for name, value in data.items()),
+                (self.weight, weight),
+            ):
+                if self.scheme.every_sample:
+                    np.add.at(total, cell, share)
+                else:
+                    total[cell] = total[cell] + share
 
     def _looked_up(self, dimension: int, node: Array) -> Array:
         """Where the coordinate of a node is read: in 2010-15 in the flattened array of all nodes."""
-        if self.era != "endeavour":
+        if not self.scheme.flattened or self.scheme.axis_coordinates:
             return node
         shape = self.axes.shape
         flat = np.meshgrid(*[np.arange(n) for n in shape], indexing="ij")

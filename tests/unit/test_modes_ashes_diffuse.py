@@ -80,11 +80,16 @@ def test_a_still_seafloor_shows_no_change(profile: str) -> None:
     assert ds.attrs["window_pairs"] == 10
 
 
+AS_ORIGINAL = {"valid_ping_count": False, "whole_pairs": False}
+
+
 def test_an_incoherent_seafloor_is_that_of_noise() -> None:
     """7.3.19, 7.3.20: independent Gaussian pings have SI 1, J 1/P and hardly any correlation."""
     random = np.random.default_rng(3)
     pings = 60
-    window = ScintillationWindow([(n, n + 1) for n in range(0, pings, 2)], pings, W, O, corrected=False)
+    window = ScintillationWindow(
+        [(n, n + 1) for n in range(0, pings, 2)], pings, W, O, valid_ping_count=False, whole_pairs=False
+    )
     for n in range(pings):
         window.add(n, random.standard_normal((170, 128)) + 1j * random.standard_normal((170, 128)))
     made = window.result(np.full((170, 128), 1e-3))
@@ -98,7 +103,9 @@ def test_phase_jitter_between_partners_decorrelates() -> None:
     """7.3.20: partners whose phases differ by a Gaussian jitter of variance s^2 correlate by exp(-s^2/2)."""
     random = np.random.default_rng(4)
     spread, pairs = 0.8, 400
-    window = ScintillationWindow([(2 * n, 2 * n + 1) for n in range(pairs)], 2 * pairs, W, O, corrected=False)
+    window = ScintillationWindow(
+        [(2 * n, 2 * n + 1) for n in range(pairs)], 2 * pairs, W, O, valid_ping_count=False, whole_pairs=False
+    )
     base = random.standard_normal((70, 4)) + 1j * random.standard_normal((70, 4))
     for n in range(pairs):
         window.add(2 * n, base)
@@ -110,7 +117,7 @@ def test_phase_jitter_between_partners_decorrelates() -> None:
 @pytest.mark.parametrize("profile", PROFILES)
 def test_q16_scintillation_index_with_a_missing_ping(profile: str) -> None:
     """Q16: the factor of SI counts missing pings in matlab, so equal pings scintillate; not in corrected."""
-    window = ScintillationWindow([], 5, W, O, corrected=profile == "corrected")
+    window = ScintillationWindow([], 5, W, O, valid_ping_count=profile == "corrected", whole_pairs=False)
     for place in (0, 1, 3, 4):
         window.add(place, np.ones((70, 4), np.complex128))
     made = window.result(np.full((70, 4), 1e-3))
@@ -120,7 +127,9 @@ def test_q16_scintillation_index_with_a_missing_ping(profile: str) -> None:
 @pytest.mark.parametrize("profile", PROFILES)
 def test_q17_the_energy_of_a_ping_without_partner(profile: str) -> None:
     """Q17: in matlab a ping without partner adds to the energy only, which lowers the correlation."""
-    window = ScintillationWindow([(0, 1), (2, 3)], 4, W, O, corrected=profile == "corrected")
+    window = ScintillationWindow(
+        [(0, 1), (2, 3)], 4, W, O, valid_ping_count=False, whole_pairs=profile == "corrected"
+    )
     for place in (0, 1, 2):
         window.add(place, np.ones((70, 4), np.complex128))
     made = window.result(np.full((70, 4), 1e-3))

@@ -18,7 +18,7 @@ from tests.unit._ashes import CUBE, FS, PROFILES, C, Row, elements, fake, named,
 N = 240
 FREQ = 396000.0
 UNAMBIGUOUS = {"matlab": 1468.0 * FS / (4 * FREQ * 8), "corrected": C * FS / (4 * FREQ * 8)}
-TRUE_C = sound_speed(2.41, 34.53, 1544.0, 46.0, corrected=True)
+TRUE_C = sound_speed(2.41, 34.53, 1544.0, 46.0, absolute_salinity=True)
 
 
 def _receding(speed: float) -> Complex:
@@ -107,7 +107,8 @@ def _settings(**changes: Any) -> DopplerSettings:
         "percentile": 65.0,
         "threshold": 20.0,
         "about_mean": False,
-        "corrected": False,
+        "complex_mean": False,
+        "valid_pings": False,
         **changes,
     }
     return DopplerSettings(**known)
@@ -125,7 +126,7 @@ NOISE = np.full((N, 256), 1e-3)
 @pytest.mark.parametrize("profile", PROFILES)
 def test_q30_what_the_fluctuation_is_against(profile: str) -> None:
     """Q30: equal pings that are not real fluctuate about the magnitude of their mean, in matlab."""
-    statistics = VelocityStatistics(_settings(corrected=profile == "corrected"))
+    statistics = VelocityStatistics(_settings(complex_mean=profile == "corrected"))
     for _ in range(3):
         statistics.add(np.full((N, 256), 1j))
     made = statistics.burst(NOISE, complete=True)
@@ -138,14 +139,14 @@ def test_q30_what_the_fluctuation_is_against(profile: str) -> None:
 def test_q31_a_missing_ping(profile: str, preset: str) -> None:
     """Q31: in matlab one missing ping leaves a burst no windows' intensity, and in PP3 no velocity."""
     corrected = profile == "corrected"
-    statistics = VelocityStatistics(_settings(about_mean=preset == "PP3", corrected=corrected))
+    statistics = VelocityStatistics(_settings(about_mean=preset == "PP3", valid_pings=corrected))
     for seed in range(3):
         statistics.add(_speckle(seed))
     made = statistics.burst(NOISE, complete=False)
     assert np.isfinite(made.windows.Ia).all() == corrected
     assert np.isfinite(made.windows.Id).all() == corrected
     assert np.isfinite(made.samples.Id).all()
-    values = gridded_velocities(made.velocities, made.windows.snr_d, 50, corrected=corrected)
+    values = gridded_velocities(made.velocities, made.windows.snr_d, 50, separate_masks=corrected)
     known = np.isfinite(values["vr_cov"]).all()
     # In PPX the velocities do not need the mean, and the mask, which compares with NaN, lets all pass.
     assert known == (corrected or preset == "PPX")
@@ -175,10 +176,10 @@ def test_velocities_of_zero_are_left_out_in_matlab() -> None:
         covar=np.array([[2.0 + 0j, 0j, 1j]]),
     )
     snr = np.array([[60.0, 60.0, 60.0]])
-    matlab = gridded_velocities(found, snr, 50, corrected=False)
+    matlab = gridded_velocities(found, snr, 50, separate_masks=False)
     np.testing.assert_array_equal(matlab["vr_cov"], [[np.nan, np.nan, 1]])
     np.testing.assert_array_equal(matlab["std"], [[np.nan, np.nan, np.nan]])
-    corrected = gridded_velocities(found, snr, 50, corrected=True)
+    corrected = gridded_velocities(found, snr, 50, separate_masks=True)
     np.testing.assert_array_equal(corrected["vr_cov"], [[0, np.nan, 1]])
     np.testing.assert_array_equal(corrected["std"], [[0, np.nan, 0]])
 

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from covis_dask.modes._scheme import scheme_of
 from covis_dask.modes.ashes import imaging
 from covis_dask.modes.ashes._masks import Intensities
 from covis_dask.modes.ashes._product import axes_of
 from covis_dask.modes.ashes.imaging import ImagingBurst, gridded_values
 from covis_dask.modes.context import Context
+from covis_dask.modes.fixes import Fixes, fixes_of
 from covis_dask.modes.parameters import Parameters
 from covis_dask.sonar._types import Bool, Complex, Real
 from covis_dask.sonar.calibration import Calibration, calibration
@@ -40,8 +42,8 @@ SCENE = slice(120, N)
 def _truth() -> tuple[Real, Calibration]:
     """Return ranges and gains as they are in nature: one sound speed, first sample at 0 (Q10, Q14)."""
     water = (2.41, 34.53, 1544.0, 46.0)
-    c = sound_speed(*water, corrected=True)
-    alpha = absorption(396000.0, c, 2.41, 34.53, 7.0, 1544.0, corrected=True)
+    c = sound_speed(*water, absolute_salinity=True)
+    alpha = absorption(396000.0, c, 2.41, 34.53, 7.0, 1544.0, zero_celsius=273.15)
     ranges: Real = np.arange(N, dtype=np.float64) * c / (2 * FS)
     with np.errstate(divide="ignore"):
         gains = calibration(
@@ -133,7 +135,7 @@ def test_a_steady_scene_does_not_fluctuate(profile: str) -> None:
     made = imaging.imaging_burst(statistics, _unit(), 0.197, 65, 20)
     np.testing.assert_allclose(made.Kp, 0, atol=1e-12)
     np.testing.assert_allclose(made.intensities.Ia, 2500, rtol=1e-12)
-    values = gridded_values(made, 50, "PP2", corrected=profile == "corrected")
+    values = gridded_values(made, 50, "PP2", fixes_of(profile, ()))
     if profile == "corrected":
         assert np.isnan(values["Id"]).all()
     else:
@@ -169,16 +171,17 @@ def _burst(Ia: list[float], Id: list[float], snr_a: list[float], snr_d: list[flo
     )
 
 
+ALL = fixes_of("corrected", ())
 BURST = _burst([1e-4, 2e-4, 3e-4], [1e-5, 2e-5, 3e-5], [60, 60, 40], [60, 40, 40])
 
 
 def test_q42_masked_samples_are_data_in_matlab_only() -> None:
     """Q42: below the SNR threshold matlab grids 1e-9, corrected grids nothing."""
-    matlab = gridded_values(BURST, 50, "PP2", corrected=False)
+    matlab = gridded_values(BURST, 50, "PP2", Fixes())
     np.testing.assert_array_equal(matlab["Ia"], [[1e-4, 2e-4, 1e-9]])
     np.testing.assert_array_equal(matlab["Id"], [[1e-5, 1e-9, 1e-9]])
     np.testing.assert_array_equal(matlab["Ia_filt"], [[1e-4, 1e-9, 1e-9]])
-    corrected = gridded_values(BURST, 50, "PP2", corrected=True)
+    corrected = gridded_values(BURST, 50, "PP2", ALL)
     np.testing.assert_array_equal(corrected["Ia"], [[1e-4, 2e-4, np.nan]])
     np.testing.assert_array_equal(corrected["Id"], [[1e-5, np.nan, np.nan]])
 
@@ -202,19 +205,19 @@ def test_q42_a_cell_half_masked_keeps_its_level_in_corrected() -> None:
 @pytest.mark.parametrize("preset", ["PP2", "PP3"])
 def test_q43_kp_of_masked_samples(preset: str) -> None:
     """Q43: the mask of Kp is the SNR of the fluctuating part; matlab (PP2) puts 0 there, corrected NaN."""
-    matlab = gridded_values(BURST, 50, preset, corrected=False)["Kp"]
+    matlab = gridded_values(BURST, 50, preset, Fixes())["Kp"]
     np.testing.assert_array_equal(matlab, [[0.2, 0, 0]] if preset == "PP2" else [[0.2, np.nan, np.nan]])
-    corrected = gridded_values(BURST, 50, preset, corrected=True)["Kp"]
+    corrected = gridded_values(BURST, 50, preset, ALL)["Kp"]
     np.testing.assert_array_equal(corrected, [[0.2, np.nan, np.nan]])
 
 
 def test_q25_blanking_of_filtered_intensities() -> None:
     """Q25: PP3 blanks Ia and Id but not their filtered forms; corrected blanks each by its own mask."""
-    matlab = gridded_values(BURST, 50, "PP3", corrected=False)
+    matlab = gridded_values(BURST, 50, "PP3", Fixes())
     np.testing.assert_array_equal(matlab["Ia"], [[1e-4, 2e-4, np.nan]])
     np.testing.assert_array_equal(matlab["Ia_filt"], [[1e-4, 1e-9, 1e-9]])
     np.testing.assert_array_equal(matlab["Id_filt"], [[1e-5, 1e-9, 1e-9]])
-    corrected = gridded_values(BURST, 50, "PP3", corrected=True)
+    corrected = gridded_values(BURST, 50, "PP3", ALL)
     np.testing.assert_array_equal(corrected["Ia_filt"], [[1e-4, np.nan, np.nan]])
 
 
@@ -222,8 +225,9 @@ def test_q25_blanking_of_filtered_intensities() -> None:
 def test_q26_a_sample_without_kp_spoils_its_cells_in_matlab_only(profile: str) -> None:
     """Q26: PP3 takes a Kp of 0 for none, and its NaN spoils the cell; in corrected it counts."""
     burst = replace(BURST, Kp=np.array([[0.2, 0.0, 0.3]]))
-    values = gridded_values(burst, 30, "PP3", corrected=profile == "corrected")
-    grid = make_gridder(axes_of(CUBE), ["Kp"], "corrected" if profile == "corrected" else "ashes")
+    values = gridded_values(burst, 30, "PP3", fixes_of(profile, ()))
+    own = ["Kp"] if profile == "corrected" else []
+    grid = make_gridder(axes_of(CUBE), ["Kp"], scheme_of(parameters("imaging", profile, "PP3")), own=own)
     places = (np.full((1, 3), 0.1), np.array([[0.1, 0.1, 1.1]]), np.full((1, 3), 5.1))
     grid.add(places, {"Kp": values["Kp"]}, np.ones((1, 3), np.bool_))
     found = grid.finish()["Kp"]

@@ -300,7 +300,7 @@ def test_windows_left_out_lie_in_no_grid(profile: str) -> None:
                 where.compass,
                 where.roll,
                 where.elevation,
-                corrected=parameters.corrected,
+                unrotated_x=parameters.fixes.unrotated_x,
             )
             places = directions.at(stretch * window_ranges(operators.ranges, everything.lagged))
             inside = np.logical_and.reduce(

@@ -111,7 +111,7 @@ def test_profile_defaults(profile: str) -> None:
     corrected = profile == "corrected"
     imaging = parameters_for("imaging", "Endeavour", profile=profile)
     diffuse = parameters_for("diffuse", "Endeavour", profile=profile)
-    assert imaging.corrected == corrected
+    assert imaging.fixes.pitch_tolerance == corrected
     assert (imaging.bursts.tolerance > 0.1) == corrected
     assert not imaging.filter.zero_phase
     assert diffuse.filter.zero_phase == corrected

@@ -60,63 +60,63 @@ def test_world_one_range_per_beam() -> None:
     points = world_ashes(r[None, :], a, 0.3, 0.2, 0.4, 279, 16)
     for whole, single in zip(grid, points, strict=True):
         assert np.array_equal(np.diag(whole), single[0])
-    old = world_endeavour(r[None, :], a, 1.1, 0.2, 0.4)
+    old = world_endeavour(r[None, :], a, 1.1, 0.2, 0.4, unrotated_x=False)
     assert old[0].shape == (1, 3)
 
 
 def test_world_endeavour_check_values() -> None:
     """The check values of science.md 3.10, with Q11 as in the original."""
-    x, y, z = world_endeavour(np.array([5.0]), np.array([-0.5, 0.3]), 1.1, 0.2, 0.4)
+    x, y, z = world_endeavour(np.array([5.0]), np.array([-0.5, 0.3]), 1.1, 0.2, 0.4, unrotated_x=False)
     np.testing.assert_allclose(x, [[2.69017601, 4.74547069]], atol=5e-9)
     np.testing.assert_allclose(y, [[3.62443725, 0.37570311]], atol=5e-9)
     np.testing.assert_allclose(z, [[6.27397270, 5.66192826]], atol=5e-9)
 
 
 def test_world_endeavour_q11_roll() -> None:
-    """Q11: corrected, roll is a rotation and keeps the range; the original's is not."""
+    """Q11: mended, roll is a rotation and keeps the range; the original's is not."""
     r, a = np.array([5.0, 40.0]), np.array([-0.5, 0.3])
-    for corrected in (True, False):
-        x, y, z = world_endeavour(r, a, 1.1, 0.2, 0.4, corrected=corrected)
+    for mended in (True, False):
+        x, y, z = world_endeavour(r, a, 1.1, 0.2, 0.4, unrotated_x=mended)
         distance = np.sqrt(x**2 + y**2 + (z - 4.2) ** 2)
-        assert np.allclose(distance, r[:, None], rtol=1e-13) is corrected
+        assert np.allclose(distance, r[:, None], rtol=1e-13) is mended
     # Without roll the two agree.
     for plain, mended in zip(
-        world_endeavour(r, a, 1.1, 0, 0.4), world_endeavour(r, a, 1.1, 0, 0.4, corrected=True), strict=True
+        *(world_endeavour(r, a, 1.1, 0, 0.4, unrotated_x=mended) for mended in (False, True)), strict=True
     ):
         assert np.array_equal(plain, mended)
 
 
 def test_world_endeavour_looks_to_the_compass() -> None:
     """Level and straight ahead lies the compass heading, clockwise from north."""
-    x, y, z = world_endeavour(np.array([10.0]), np.array([0.0]), np.radians(90), 0, 0)
+    x, y, z = world_endeavour(np.array([10.0]), np.array([0.0]), np.radians(90), 0, 0, unrotated_x=False)
     np.testing.assert_allclose([x[0, 0], y[0, 0], z[0, 0]], [10, 0, 4.2], atol=1e-14)
 
 
 def test_flat_bottom_q24_original() -> None:
     """Q24: the original takes the heading for a mathematical angle, the slant range for the ground range."""
-    x, y = flat_bottom(np.array([10.0]), np.array([0.2]), 1.1)
+    x, y = flat_bottom(np.array([10.0]), np.array([0.2]), 1.1, compass_bearing=False)
     np.testing.assert_allclose([x[0, 0], y[0, 0]], [10 * np.cos(0.9), 10 * np.sin(0.9)], rtol=1e-14)
 
 
 def test_flat_bottom_q24_turned_by_twice_the_heading() -> None:
     """Q24: at a heading of 230 degrees the original's map is turned by 2 * 230 - 90 = 370, so 10, degrees."""
     phi, rc, a = np.radians(230), np.array([50.0]), np.array([-0.3, 0.4])
-    x0, y0 = flat_bottom(rc, a, phi)
-    x1, y1 = flat_bottom(rc, a, phi, altitude=0, corrected=True)
+    x0, y0 = flat_bottom(rc, a, phi, compass_bearing=False)
+    x1, y1 = flat_bottom(rc, a, phi, altitude=0, compass_bearing=True)
     turn = np.angle((x0 + 1j * y0) / (x1 + 1j * y1))
     np.testing.assert_allclose(np.degrees(turn), 10, atol=1e-10)
 
 
-def test_flat_bottom_q24_corrected() -> None:
-    """Q24: corrected, the position lies in the beam's bearing, where the slant range meets the seafloor."""
-    x, y = flat_bottom(np.array([3.0, 5.0]), np.array([0.2]), 1.1, 4.0, corrected=True)
+def test_flat_bottom_q24_mended() -> None:
+    """Q24: mended, the position lies in the beam's bearing, where the slant range meets the seafloor."""
+    x, y = flat_bottom(np.array([3.0, 5.0]), np.array([0.2]), 1.1, 4.0, compass_bearing=True)
     np.testing.assert_allclose([x[1, 0], y[1, 0]], [3 * np.sin(1.3), 3 * np.cos(1.3)], rtol=1e-14)
     assert np.isnan(x[0, 0])
     assert np.isnan(y[0, 0])
 
 
 def test_elevation_q28() -> None:
-    """Q28: the original sees a point from the foot of the tower, the corrected profile from the head."""
+    """Q28: the original sees a point from the foot of the tower, mended, from the head."""
     x, y, z = np.array([3.0]), np.array([4.0]), np.array([9.2])
-    assert elevation_sine(x, y, z)[0] == pytest.approx(9.2 / np.hypot(5, 9.2), rel=1e-14)
-    assert elevation_sine(x, y, z, corrected=True)[0] == pytest.approx(np.sqrt(0.5), rel=1e-14)
+    assert elevation_sine(x, y, z, from_head=False)[0] == pytest.approx(9.2 / np.hypot(5, 9.2), rel=1e-14)
+    assert elevation_sine(x, y, z, from_head=True)[0] == pytest.approx(np.sqrt(0.5), rel=1e-14)

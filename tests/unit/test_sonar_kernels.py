@@ -18,7 +18,7 @@ from covis_dask.sonar.fused import FusedBeamformer
 from covis_dask.sonar.geometry import directions_ashes
 from covis_dask.sonar.grid import GridAxes, make_gridder
 from covis_dask.sonar.stats import PingStatistics, median_filter
-from tests.unit._sonar_reference import FS, SOUND_SPEED, TAU, noise
+from tests.unit._sonar_reference import FS, SCHEMES, SOUND_SPEED, TAU, noise
 
 _RANGES: Real = (np.arange(600) + 1) * np.float64(0.1)
 
@@ -121,7 +121,7 @@ def test_imaging_looks_at_few_samples() -> None:
     whole = imaging_burst(pings, calibration, 0.197, 65.0, 20.0)
     places = np.random.default_rng(2).integers(0, 600 * 256, 5000)
     some = imaging_samples(pings, calibration.gain, 0.197, 65.0, 20.0, 50.0, places)
-    wanted, found = whole.intensities.masked(50.0, 1e-9), some.intensities.masked(50.0, 1e-9)
+    wanted, found = whole.intensities.masked(50.0, 1e-9, 1e-9), some.intensities.masked(50.0, 1e-9, 1e-9)
     for name, values in wanted.items():
         np.testing.assert_array_equal(found[name], values.reshape(-1)[places])
     np.testing.assert_array_equal(some.Kp, whole.Kp.reshape(-1)[places])
@@ -143,14 +143,14 @@ def _picked(values: Real, places: Int) -> dict[str, Real]:
     return {"v": values.reshape(-1)[places]}
 
 
-@pytest.mark.parametrize("scheme", ["ashes", "corrected"])
+@pytest.mark.parametrize("scheme", ["ashes", "mended"])
 @pytest.mark.parametrize("roll", [0.0, 0.03])
 @pytest.mark.parametrize("part", [None, 0.5])
 def test_a_fan_is_gridded_like_its_samples(scheme: str, roll: float, part: float | None) -> None:
     """Jumping from cell to cell along the beams gives the grid of all samples, also of level beams."""
     axes = GridAxes.from_bounds((-40, 20, 0.5), (-40, 20, 0.5), (0, 20, 0.6))
     angles, rng = np.linspace(-0.9, 0.9, 64), np.random.default_rng(5)
-    jumping, plain = (make_gridder(axes, ["v"], scheme) for _ in range(2))
+    jumping, plain = (make_gridder(axes, ["v"], SCHEMES[scheme]) for _ in range(2))
     for pitch in (0.0, 0.2, 0.25):
         directions = directions_ashes(angles, 0.0, roll, pitch, 344.0, 16.0)
         values = rng.normal(size=(600, 64))
