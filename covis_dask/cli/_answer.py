@@ -12,7 +12,7 @@ __all__ = ["answered", "put"]
 
 def put(text: str) -> None:
     """Write to standard output."""
-    print(text)  # noqa: T201 (a command line talks)
+    print(text)
 
 
 def answered(work: Callable[[], int]) -> int:
@@ -20,5 +20,5 @@ def answered(work: Callable[[], int]) -> int:
     try:
         return work()
     except (CatalogError, CovisError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        print(f"error: {error}", file=sys.stderr)
         return Exit.CONFIGURATION

@@ -54,7 +54,7 @@ def run(request: BatchRequest, *, dry_run: bool, as_json: bool) -> int:
 
 def _say(line: str) -> None:
     """Tell the user something on standard error."""
-    print(line, file=sys.stderr, flush=True)  # noqa: T201 (a command line talks)
+    print(line, file=sys.stderr, flush=True)
 
 
 def _carry_out(prepared: PreparedBatch, *, as_json: bool) -> int:

@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _process(archive: str, request: ArchiveRequest) -> RunOutcome:
     outcome, notes = process_one(archive, request)
     for note in notes:
-        print(f"note: {note}", file=sys.stderr)  # noqa: T201
+        print(f"note: {note}", file=sys.stderr)
     if outcome.state == "not-run":
         raise ConfigurationError(outcome.reason)
     why = f"  {outcome.kind}: {outcome.reason}" if outcome.kind else ""

@@ -75,10 +75,10 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "python -m covis_dask
 
         return run(request, dry_run=arguments.dry_run, as_json=arguments.json)
     except (CovisError, SelectionError, CatalogError) as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201 (a command line talks)
+        print(f"error: {error}", file=sys.stderr)
         return Exit.CONFIGURATION
     except KeyboardInterrupt:
-        print(  # noqa: T201
+        print(
             "left at once; products already committed are safe, the same command goes on from there",
             file=sys.stderr,
         )

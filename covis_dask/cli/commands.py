@@ -17,7 +17,7 @@ _COMMANDS = {
     "open": ("covis_dask.cli.open", "show what the product of a run holds, and where it lies"),
     "report": ("covis_dask.cli.report", "make the report of a batch again"),
     "catalog": ("catalog.__main__", "import, select, count and copy the catalogue of runs"),
-    "ancillary": ("covis_dask.ancillary.__main__", "list seafloor grids, or make bathymetry products one"),
+    "ancillary": ("covis_dask.cli.ancillary", "list seafloor grids, or make bathymetry products one"),
     "config": ("covis_dask.cli.config", "show the settings in force, or write a file to change them in"),
     "doctor": ("covis_dask.cli.doctor", "check database, hosts, scheduler, workers, scratch space and clock"),
 }
@@ -41,16 +41,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _without_command(word: str) -> int:
     """Answer what is no sub-command: help, version, or a slip of the pen."""
     if word in ("-h", "--help"):
-        print(_outline().format_help(), end="")  # noqa: T201 (a command line talks)
+        print(_outline().format_help(), end="")
         return 0
     if word == "--version":
         from covis_dask import __version__
 
-        print(f"covis-dask {__version__}")  # noqa: T201
+        print(f"covis-dask {__version__}")
         return 0
     near = difflib.get_close_matches(word, [*_COMMANDS, "completion"], 1)
     hint = f"did you mean {near[0]}?" if near else "covis --help lists the commands"
-    print(f"covis: there is no command {word!r}; {hint}", file=sys.stderr)  # noqa: T201
+    print(f"covis: there is no command {word!r}; {hint}", file=sys.stderr)
     return 2
 
 
@@ -108,7 +108,7 @@ def _complete(words: Sequence[str]) -> int:
         theirs = importlib.import_module(module).parser()
         commands.add_parser(name, parents=[theirs], add_help=False, help=text)
     commands.add_parser("completion", parents=[parser], add_help=False, help="print completions")
-    print(shtab.complete(whole, shell))  # noqa: T201
+    print(shtab.complete(whole, shell))
     return 0
 
 

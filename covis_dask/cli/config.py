@@ -47,13 +47,13 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "covis config") -> in
     arguments = parser(prog).parse_args(argv)
     try:
         if arguments.command == "init":
-            print(f"wrote {write_default_file(arguments.file, force=arguments.force)}")  # noqa: T201
+            print(f"wrote {write_default_file(arguments.file, force=arguments.force)}")
             return Exit.DONE
         for line in _table(list(settings_in_force())):
-            print(line)  # noqa: T201 (a command line talks)
+            print(line)
         load_settings()
     except ConfigurationError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        print(f"error: {error}", file=sys.stderr)
         return Exit.CONFIGURATION
     return Exit.DONE
 

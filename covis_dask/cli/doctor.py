@@ -80,12 +80,12 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "covis doctor") -> in
     try:
         settings = load_settings()
     except (ConfigurationError, CatalogError) as error:
-        print(Finding("configuration", "RED", str(error), "covis config show"))  # noqa: T201
+        print(Finding("configuration", "RED", str(error), "covis config show"))
         return Exit.CONFIGURATION
     red = False
     for finding in examine(settings, arguments.scheduler):
         red = red or finding.state == "RED"
-        print(finding, flush=True)  # noqa: T201 (a command line talks)
+        print(finding, flush=True)
     return Exit.SOME_FAILED if red else Exit.DONE
 
 

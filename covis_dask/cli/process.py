@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "python -m covis_dask
 
         return run(arguments)
     except CovisError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201 (a command line talks)
+        print(f"error: {error}", file=sys.stderr)
         return Exit.CONFIGURATION
     except KeyboardInterrupt:
         return Exit.INTERRUPTED

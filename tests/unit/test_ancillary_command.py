@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from covis_dask.ancillary.__main__ import main
 from covis_dask.cli import main as covis
 from covis_dask.cli import process
+from covis_dask.cli.ancillary import main
 from covis_dask.products._canvas import Sheet
 from covis_dask.simulate import Scene, Seafloor, instrument, simulate, write_archive
 from covis_dask.simulate.specs import run_spec

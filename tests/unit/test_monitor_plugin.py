@@ -153,14 +153,14 @@ def test_page_says_so_when_history_and_store_cannot_be_read(tmp_path: Path) -> N
             plugin = scheduler.plugins[StatusPlugin.name]
             while plugin._tasks:
                 await asyncio.sleep(0.05)
-            plugin.board.take({
+            plugin.source.state.take({
                 "op": "batch", "batch": "B", "expected": 1, "start": "2026-01-01T00:00:00+00:00", "facts": {},
             })  # fmt: skip
-            plugin.board.take({
+            plugin.source.state.take({
                 "op": "ended", "batch": "B", "outcomes": [{"basename": _RUN, "state": "done", "path": "p/x"}],
             })  # fmt: skip
             document = Document()
-            covis_page(plugin, {}, document)
+            covis_page(plugin.source, {}, document)
             return " ".join(root.text for root in document.roots if isinstance(root, Div))
 
     with dask.config.set(nowhere):

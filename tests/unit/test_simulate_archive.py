@@ -9,9 +9,9 @@ import py7zr
 import pytest
 
 from catalog.names import basename_of, mode_family, parse_basename
+from covis_dask.cli.simulate import main
 from covis_dask.raw.record import parse_record
 from covis_dask.simulate import PointScatterers, Scene, archive, simulate, write_archive
-from covis_dask.simulate.__main__ import main
 from covis_dask.simulate.archive import DemoRun, demo_runs, write_demo_archive
 from covis_dask.simulate.pack import Order, arrange
 from covis_dask.simulate.specs import run_spec

@@ -1,9 +1,9 @@
-"""The COVIS page: one Bokeh document per browser, fed from the scheduler's board every two seconds."""
+"""The COVIS page: one Bokeh document per browser, fed from the scheduler's state every two seconds."""
 
 import datetime as dt
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import distributed.http
 import jinja2
@@ -17,9 +17,7 @@ from covis_dask.monitor.page._calendar import CalendarView
 from covis_dask.monitor.page._choices import batch_asked_for, year_at_work
 from covis_dask.monitor.page._rates import RatesView
 from covis_dask.monitor.page.sections import css, section
-
-if TYPE_CHECKING:
-    from covis_dask.monitor.scheduler.plugin import StatusPlugin
+from covis_dask.monitor.page.source import PageSource
 
 __all__ = ["covis_page"]
 
@@ -62,12 +60,12 @@ class _Page:
 
     Parameters
     ----------
-    plugin : StatusPlugin
+    source : PageSource
     document : Document
     """
 
-    def __init__(self, plugin: "StatusPlugin", document: Document) -> None:
-        self._plugin, self._document = plugin, document
+    def __init__(self, source: PageSource, document: Document) -> None:
+        self._source, self._document = source, document
         self._past: dict[str, BatchStatus] = {}
         self._loading: set[str] = set()
         self._note = ""
@@ -131,13 +129,13 @@ class _Page:
 
     def update(self) -> None:
         """Bring what has changed up to date."""
-        board = self._plugin.board
+        state = self._source.state
         self._offer()
         status = self._shown()
-        self._say("workers", "", sorted(board.workers.values(), key=_busy_first), board.clock())
-        past = board.history()
-        self._say("history", (len(past), board.past_note), past, board.past_note, _STORE)
-        running = [one for one in board.batches.values() if not one.over]
+        self._say("workers", "", sorted(state.workers.values(), key=_busy_first), state.clock())
+        past = state.history()
+        self._say("history", (len(past), state.past_note), past, state.past_note, _STORE)
+        running = [one for one in state.batches.values() if not one.over]
         self._parts["batches"].visible = len(running) > 1
         if len(running) > 1:
             self._say("batches", len(running), running)
@@ -157,7 +155,7 @@ class _Page:
             self._parts[name].visible = not drawn
 
     def _say(self, name: str, of: object, *values: Any) -> None:
-        self._set(name, self._plugin.shared.part(name, of, *values))
+        self._set(name, self._source.shared.part(name, of, *values))
 
     def _set(self, name: str, text: str) -> None:
         if text != self._parts[name].text:
@@ -165,12 +163,12 @@ class _Page:
 
     def _offer(self) -> None:
         """Keep the list of batches; the newest is shown until somebody chooses another."""
-        board = self._plugin.board
+        state = self._source.state
         options = [
             (name, f"{name}  {status.expected:,} runs, {status.ending}")
-            for name, status in reversed(board.batches.items())
+            for name, status in reversed(state.batches.items())
         ]
-        options += [(batch.id, f"{batch.id}  in the catalogue") for batch in board.history()]
+        options += [(batch.id, f"{batch.id}  in the catalogue") for batch in state.history()]
         names = [name for name, _ in options]
         if options != self._chooser.options:
             self._chooser.options = options
@@ -178,7 +176,7 @@ class _Page:
         if self._asked in names:
             self._turn_chooser(self._asked)
             self._asked, self._followed = "", False
-        newest = board.newest
+        newest = state.newest
         wanted = newest.batch if newest is not None else (names[0] if names else "")
         if self._followed and wanted and self._chooser.value != wanted:
             self._turn_chooser(wanted)
@@ -190,7 +188,7 @@ class _Page:
         self._chooser.on_change("value", self._choose)
 
     def _choose(self, _name: str, _old: str, new: str) -> None:
-        newest = self._plugin.board.newest
+        newest = self._source.state.newest
         self._followed = newest is not None and new == newest.batch
         self._year = None
         self._close_day()
@@ -198,7 +196,7 @@ class _Page:
 
     def _shown(self) -> BatchStatus | None:
         name = self._chooser.value
-        live = self._plugin.board.batches.get(name)
+        live = self._source.state.batches.get(name)
         if live is None and name and name not in self._past and name not in self._loading:
             self._loading.add(name)
             self._note = "reading this batch from catalogue and store"
@@ -207,22 +205,22 @@ class _Page:
 
     async def _load(self, name: str) -> None:
         """Fetch a batch of the past, away from the scheduler's event loop."""
-        history = self._plugin.history
-        batch = next((batch for batch in self._plugin.board.past if batch.id == name), None)
+        history = self._source.history
+        batch = next((batch for batch in self._source.state.past if batch.id == name), None)
         if history is None or batch is None:
             return
         try:
-            self._past[name] = await self._plugin.shared.past(history, batch)
+            self._past[name] = await self._source.shared.past(history, batch)
             self._note = ""
         except (CatalogError, CovisError, ValueError) as error:
             self._note = f"this batch cannot be read: {error}"
 
     def _picture_note(self) -> str | None:
-        if self._plugin.history is not None and self._plugin.store_note is None:
+        if self._source.history is not None and self._source.store_note is None:
             return None
         return (
             "The scheduler cannot read the product store, so there are no pictures here"
-            f" ({self._plugin.store_note or self._plugin.board.past_note}). "
+            f" ({self._source.store_note or self._source.state.past_note}). "
             "Give it the same covis.products as the workers."
         )
 
@@ -230,7 +228,7 @@ class _Page:
         years = status.calendar.years
         labels = [str(year) for year in years]
         if years:
-            now = self._plugin.board.working_on(status.batch)
+            now = self._source.state.working_on(status.batch)
             year = self._year if self._year in years else year_at_work(status, now, self._calendar.year)
             if labels != self._years.labels or self._years.active != labels.index(str(year)):
                 self._years.remove_on_change("active", self._choose_year)
@@ -276,17 +274,17 @@ def _busy_first(worker: Any) -> tuple[bool, str]:
     return worker.run is None, worker.name.zfill(8)
 
 
-def covis_page(plugin: "StatusPlugin", extra: dict[str, Any], document: Document) -> None:
+def covis_page(source: PageSource, extra: dict[str, Any], document: Document) -> None:
     """Fill a document for one browser.
 
     Parameters
     ----------
-    plugin : StatusPlugin
+    source : PageSource
     extra : dict
         What Dask's templates want: pages, plots, prefix.
     document : Document
     """
     document.title = "COVIS"
-    _Page(plugin, document).attach()
+    _Page(source, document).attach()
     document.template = _TEMPLATES.get_template("covis.html.j2")
     document.template_variables.update(extra)

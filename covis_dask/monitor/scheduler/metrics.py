@@ -1,4 +1,4 @@
-"""The board as Prometheus metrics."""
+"""The state as Prometheus metrics."""
 
 from collections.abc import Iterator
 
@@ -14,14 +14,14 @@ _BATCH = ("batch",)
 
 
 class _Collector:
-    """Reads the board whenever somebody scrapes."""
+    """Reads the state whenever somebody scrapes."""
 
-    def __init__(self, board: SchedulerState) -> None:
-        self._board = board
+    def __init__(self, state: SchedulerState) -> None:
+        self._state = state
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric, labelled by batch."""
-        batches = self._board.batches
+        batches = self._state.batches
         runs = GaugeMetricFamily(
             "covis_runs", "Runs of a batch by mode and state", labels=("batch", "mode", "state")
         )
@@ -52,14 +52,14 @@ class _Collector:
                 if value is not None:
                     family_of_metrics.add_metric((name,), value)
         workers = GaugeMetricFamily("covis_workers", "Workers by what they do", labels=("doing",))
-        busy = sum(worker.run is not None for worker in self._board.workers.values())
+        busy = sum(worker.run is not None for worker in self._state.workers.values())
         workers.add_metric(("run",), busy)
-        workers.add_metric(("nothing",), len(self._board.workers) - busy)
+        workers.add_metric(("nothing",), len(self._state.workers) - busy)
         yield from (runs, expected, stages, kinds, *simple.values(), workers)
 
 
-def metrics(board: SchedulerState) -> bytes:
-    """Return the board in the text format of Prometheus."""
+def metrics(state: SchedulerState) -> bytes:
+    """Return the state in the text format of Prometheus."""
     registry = CollectorRegistry()
-    registry.register(_Collector(board))
+    registry.register(_Collector(state))
     return generate_latest(registry)

@@ -12,8 +12,8 @@ from tornado.ioloop import PeriodicCallback
 from catalog.errors import CatalogError
 from covis_dask.batches.history import History
 from covis_dask.errors import CovisError
-from covis_dask.monitor.page.shared import Shared
-from covis_dask.monitor.scheduler.state import SchedulerState
+from covis_dask.monitor.page.source import PageSource
+from covis_dask.monitor.scheduler.routes import add_routes
 from covis_dask.runs.events import TOPIC
 
 __all__ = ["StatusPlugin", "bring_page"]
@@ -24,7 +24,7 @@ _HISTORY_EVERY = 60.0
 
 
 class StatusPlugin(SchedulerPlugin):
-    """Keeps the board, and the routes ``/covis``, ``/covis/status.json``, ``/covis/metrics``.
+    """Keeps the state, and the routes ``/covis``, ``/covis/status.json``, ``/covis/metrics``.
 
     A driver registers it with the scheduler it uses; ``dask scheduler --preload covis_dask.monitor.preload``
     has it from the start.
@@ -35,17 +35,12 @@ class StatusPlugin(SchedulerPlugin):
 
     async def start(self, scheduler: Scheduler) -> None:
         """Begin to listen, and add our routes to the dashboard."""
-        from covis_dask.monitor.scheduler.routes import add_routes
-
-        self.board = SchedulerState()
-        self.shared = Shared(self.board.clock)
-        self.history: History | None = None
-        self.store_note: str | None = "it has not been asked yet"
+        self.source = PageSource()
         self._tasks: set[asyncio.Task[None]] = set()
         for address, worker in scheduler.workers.items():
-            self.board.add_worker(address, str(worker.name), worker.host)
+            self.source.state.add_worker(address, str(worker.name), worker.host)
         scheduler.handlers |= {"covis_status": self.status, "covis_snapshot": self.snapshot}
-        add_routes(scheduler, self)
+        add_routes(scheduler, self.source)
         self._history_clock = PeriodicCallback(self._read_soon, _HISTORY_EVERY * 1000)
         self._history_clock.start()
         self._read_soon()
@@ -58,33 +53,33 @@ class StatusPlugin(SchedulerPlugin):
 
     async def status(self, **_: Any) -> dict[str, Any]:
         """Answer a client that asks for the numbers (`covis status`)."""
-        return self.board.to_document()
+        return self.source.state.to_document()
 
     async def snapshot(self, batch: str, **_: Any) -> Any:
         """Answer a client that shows a batch itself (`notebook.attach`)."""
-        status = self.board.batches.get(batch)
+        status = self.source.state.batches.get(batch)
         return None if status is None else to_serialize(status.snapshot())
 
     def log_event(self, topic: str, msg: Any) -> None:
         """Take in an event of ours."""
         if topic == TOPIC and isinstance(msg, dict):
-            self.board.take(msg)
-            came_to_be = msg.get("op") == "ended" and self.store_note is not None
+            self.source.state.take(msg)
+            came_to_be = msg.get("op") == "ended" and self.source.store_note is not None
             if msg.get("op") == "over" or (came_to_be and not self._tasks):
                 self._read_soon()
 
     def add_worker(self, scheduler: Scheduler, worker: str) -> None:
         """Note a worker."""
         state = scheduler.workers[worker]
-        self.board.add_worker(worker, str(state.name), state.host)
+        self.source.state.add_worker(worker, str(state.name), state.host)
 
     def remove_worker(self, scheduler: Scheduler, worker: str, **_: Any) -> None:  # noqa: ARG002
         """Forget a worker."""
-        self.board.remove_worker(worker)
+        self.source.state.remove_worker(worker)
 
     def remove_client(self, scheduler: Scheduler, client: str) -> None:  # noqa: ARG002
         """Note that a driver has gone."""
-        self.board.remove_client(client)
+        self.source.state.remove_client(client)
 
     def _read_soon(self) -> None:
         task = asyncio.ensure_future(self._read_history())
@@ -94,18 +89,18 @@ class StatusPlugin(SchedulerPlugin):
     async def _read_history(self) -> None:
         """Ask the catalogue for the batches before, away from the event loop."""
         try:
-            history = self.history = self.history or History.here()
-            self.board.past = await asyncio.to_thread(history.batches)
-            self.board.past_note = None
+            history = self.source.history = self.source.history or History.here()
+            self.source.state.past = await asyncio.to_thread(history.batches)
+            self.source.state.past_note = None
         except (CatalogError, CovisError) as error:
-            self.board.past_note = f"the scheduler cannot read the catalogue: {error}"
+            self.source.state.past_note = f"the scheduler cannot read the catalogue: {error}"
             logger.info("no history of batches: %s", error)
         try:
-            history = self.history = self.history or History.here()
+            history = self.source.history = self.source.history or History.here()
             await asyncio.to_thread(history.check_store)
-            self.store_note = None
+            self.source.store_note = None
         except CovisError as error:
-            self.store_note = str(error)
+            self.source.store_note = str(error)
 
 
 def bring_page(client: Client) -> None:

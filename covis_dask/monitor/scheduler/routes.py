@@ -4,18 +4,16 @@ import asyncio
 import json
 from functools import lru_cache
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from distributed import Scheduler
 from tornado import web
 from tornado.ioloop import IOLoop
 
 from covis_dask.errors import CovisError
+from covis_dask.monitor.page.source import PageSource
 from covis_dask.monitor.scheduler.metrics import metrics
 from covis_dask.products.thumbnail import thumbnail
-
-if TYPE_CHECKING:
-    from covis_dask.monitor.scheduler.plugin import StatusPlugin
 
 __all__ = ["add_routes"]
 
@@ -24,8 +22,8 @@ _SERVED = {".png": "image/png", ".txt": "text/plain; charset=utf-8", ".html": "t
 
 
 class _Handler(web.RequestHandler):
-    def initialize(self, plugin: "StatusPlugin") -> None:
-        self.plugin = plugin
+    def initialize(self, source: PageSource) -> None:
+        self.source = source
 
 
 class _Status(_Handler):
@@ -34,7 +32,7 @@ class _Status(_Handler):
     def get(self) -> None:
         self.set_header("Content-Type", "application/json")
         self.set_header("Cache-Control", "no-store")
-        self.finish(json.dumps(self.plugin.board.to_document()))
+        self.finish(json.dumps(self.source.state.to_document()))
 
 
 class _Metrics(_Handler):
@@ -42,7 +40,7 @@ class _Metrics(_Handler):
 
     def get(self) -> None:
         self.set_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-        self.finish(metrics(self.plugin.board))
+        self.finish(metrics(self.source.state))
 
 
 class _Store(_Handler):
@@ -66,7 +64,7 @@ class _Store(_Handler):
         await self.finish(data)
 
     def _read(self, path: str, small: bool) -> bytes | None:
-        history = self.plugin.history
+        history = self.source.history
         if history is None:
             return None
         data = history.store().read_bytes(path)
@@ -78,16 +76,16 @@ def _thumbnail(picture: bytes) -> bytes:
     return thumbnail(picture, _SMALL)
 
 
-def add_routes(scheduler: Scheduler, plugin: "StatusPlugin") -> None:
+def add_routes(scheduler: Scheduler, source: PageSource) -> None:
     """Add page, JSON, metrics and store to a scheduler's web server, and the page to its menu.
 
     Parameters
     ----------
     scheduler : Scheduler
         One without a dashboard gets all but the page.
-    plugin : StatusPlugin
+    source : PageSource
     """
-    given: dict[str, Any] = {"plugin": plugin}
+    given: dict[str, Any] = {"source": source}
     plain = web.Application([
         (r".*/covis/status\.json", _Status, given),
         (r".*/covis/metrics", _Metrics, given),
@@ -106,7 +104,7 @@ def add_routes(scheduler: Scheduler, plugin: "StatusPlugin") -> None:
     if "covis" not in variables["pages"]:
         variables["pages"].insert(0, "covis")
     pages = BokehApplication(
-        {"/covis": lambda server, extra, document: covis_page(plugin, extra, document)},  # noqa: ARG005
+        {"/covis": lambda server, extra, document: covis_page(source, extra, document)},  # noqa: ARG005
         scheduler,
         prefix=bokeh.prefix,
         template_variables=variables,
