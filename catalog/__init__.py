@@ -1,6 +1,7 @@
 """The run catalogue: which runs there are, where their raw archives lie, and what became of them.
 
-An index of what lies in the stores, rebuildable at any time (design.md 1). ``python -m catalog --help``.
+An index of what lies in the stores, rebuildable at any time (docs/architecture.md). ``python -m catalog
+--help``.
 """
 
 from catalog.errors import CatalogError, CatalogUnavailable

@@ -1,4 +1,4 @@
-"""Hosts of raw archives: their names, kinds, and which is asked first (science.md 2.7).
+"""Hosts of raw archives: their names, kinds, and which is asked first (docs/method.md#catalogue).
 
 Only names live here; addresses and keys come from the configuration. Names are matched in any case and kept
 in upper case; a name that is not listed here is as good as any, it only comes last.
@@ -70,8 +70,8 @@ def preferred(raw: Iterable[RawFile], order: Sequence[str] | None = None) -> tup
 def best_file(files: Iterable[RawFile]) -> tuple[RawFile, tuple[RawFile, ...]]:
     """Choose which of several files of a run on one host becomes its entry.
 
-    ``.tar.gz`` comes before ``.tar`` before ``.7z`` (design.md 3); among equals the shorter path, then the
-    first by name.
+    ``.tar.gz`` comes before ``.tar`` before ``.7z`` (docs/method.md#catalogue); among equals the shorter
+    path, then the first by name.
 
     Returns
     -------

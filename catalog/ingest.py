@@ -62,7 +62,7 @@ class ImportReport:
     skipped : mapping of str to Skipped
         What did not become a run's entry, by reason, most frequent first.
     faulty : mapping of str to Skipped
-        Runs that were taken though their names are faulty (science.md 2.1), by fault.
+        Runs that were taken though their names are faulty (docs/method.md#names), by fault.
     """
 
     kind: str

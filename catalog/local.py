@@ -1,9 +1,9 @@
 """The catalogue in one SQLite file: no server, several processes.
 
-Runs are kept as JSON documents, exactly those that MongoDB would hold (science.md 2.7, times as ISO texts),
-beside indexed columns; `contents` has a column of its own, so that a selection need not read it. The file is
-in write-ahead mode: readers never wait, writers wait for each other. Keep it on a local disk; network file
-systems do not carry write-ahead files.
+Runs are kept as JSON documents, exactly those that MongoDB would hold (docs/method.md#catalogue, times as ISO
+texts), beside indexed columns; `contents` has a column of its own, so that a selection need not read it. The
+file is in write-ahead mode: readers never wait, writers wait for each other. Keep it on a local disk; network
+file systems do not carry write-ahead files.
 """
 
 import datetime as dt

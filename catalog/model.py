@@ -1,4 +1,6 @@
-"""Runs and what is known of them: frozen values, and their documents (science.md 2.7, design.md 3).
+"""Runs and what is known of them: frozen values, and their documents.
+
+See docs/method.md#catalogue, docs/architecture.md#how-a-run-can-end.
 
 A document is a dict of plain values; times in it are `datetime` objects, or, where it went through JSON, ISO
 texts (`to_json`). Stores keep times to the millisecond. Unknown fields of a document are left alone.
@@ -97,7 +99,7 @@ class ProductRecord:
     state : str
         ``done``, ``failed``, ``quarantined`` or ``unsupported``.
     engine, version, fingerprint : str
-        What made it, and the fingerprint of engine, parameters and input (design.md 3).
+        What made it, and the fingerprint of engine, parameters and input (docs/method.md#fingerprints).
     path : str
         Product folder below the product store.
     attempts : int
@@ -153,7 +155,7 @@ class ProductRecord:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One complete acquisition in one mode (science.md 1.3).
+    """One complete acquisition in one mode (docs/method.md#terms).
 
     Parameters
     ----------

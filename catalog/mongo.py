@@ -1,9 +1,9 @@
 """The catalogue on MongoDB, or a server that speaks its protocol.
 
-Collection `runs` is the users' own (science.md 2.7); beside the documented fields, a run that a batch is
-working on has ``claim: {batch, until}``. What a query language cannot say the same everywhere (families,
-Python regular expressions) is checked here, on what the server finds by the rest; design.md section 4 lists
-what to keep away from.
+Collection `runs` is the users' own (docs/method.md#catalogue); beside the documented fields, a run that a
+batch is working on has ``claim: {batch, until}``. What a query language cannot say the same everywhere
+(families, Python regular expressions) is checked here, on what the server finds by the rest;
+docs/architecture.md#catalogue lists what to keep away from.
 """
 
 import datetime as dt

@@ -1,4 +1,6 @@
-"""Names of runs: the basename grammar of both eras, archive names, mode families (science.md 2.1, 4.0).
+"""Names of runs: the basename grammar of both eras, archive names, mode families.
+
+See docs/method.md#names, #dispatch.
 
 Sound names::
 
@@ -149,7 +151,7 @@ def archive_kind(filename: str) -> str | None:
 
 
 def archive_path(basename: str, ext: str) -> str:
-    """Return where an archive usually lies: ``YYYY/MM/DD/<basename><ext>`` (science.md 2.1).
+    """Return where an archive usually lies: ``YYYY/MM/DD/<basename><ext>`` (docs/method.md#names).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What to select: the selection words of design.md section 3, as one value each store compiles for itself."""
+"""What to select: the selection words, as one value each store compiles for itself."""
 
 import datetime as dt
 import hashlib
@@ -39,7 +39,8 @@ class RunQuery:
     start, stop : datetime, optional
         First and last moment, both included, UTC.
     families : frozenset of str
-        Mode families: ``imaging``, ``doppler``, ``diffuse``, ``bathy``, ``fullimaging`` ... (science.md 4.0).
+        Mode families: ``imaging``, ``doppler``, ``diffuse``, ``bathy``, ``fullimaging`` ...
+        (docs/method.md#dispatch).
     modes : frozenset of str
         Exact mode words, lower case, such as ``diffuse3``; a run matches a family or a mode word.
     sites : frozenset of str

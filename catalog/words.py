@@ -1,4 +1,7 @@
-"""The selection words of the command line (design.md section 3), for every command that selects runs."""
+"""The selection words of the command line, for every command that selects runs.
+
+See docs/method.md#selection-words.
+"""
 
 import argparse
 import datetime as dt

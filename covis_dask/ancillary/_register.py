@@ -21,7 +21,7 @@ def register(fs: Any, path: str, products: Sequence[xr.Dataset], valid_from: dt.
     """Make bathymetry products of this system an ancillary grid.
 
     Several products (the sectors left, centre and right) are averaged by their gridding weights, as the
-    original does when it combines sectors (science.md 4.7).
+    original does when it combines sectors (docs/method.md#bathymetry-2018).
 
     Parameters
     ----------

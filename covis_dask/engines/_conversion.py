@@ -1,4 +1,6 @@
-"""From the original's structure `covis` (science.md 4.9) to the dataset that the native engine makes.
+"""From the original's structure `covis` to the dataset that the native engine makes.
+
+See docs/method.md#contents-of-a-product.
 
 Names, units and words come from ``matlab_variables.json``, which a test holds against the native programs.
 """
@@ -214,7 +216,7 @@ def _tally(
     lost = {*tally.bad_ping, *tally.missing_ping}
     bursts = structures(covis.get("burst"))
     if not bursts:
-        # Diffuse runs: since 2018 only the averaging window counts (science.md 4.3 step 5).
+        # Diffuse runs: since 2018 only the averaging window counts (docs/method.md#diffuse-flow-2018 step 5).
         times = facts.table.time
         window = parameters.averaging.avg_win if parameters.era != "END" else np.inf
         chosen = facts.table.ping[times <= times[0] + window].tolist()
@@ -312,7 +314,10 @@ def _add_offsets(
 
 
 def _beamformer(covis: Structure) -> Structure:
-    """Return the beamformer's settings; diffuse runs of 2010-15 have them at the top (science.md 4.4)."""
+    """Return the beamformer's settings; diffuse runs of 2010-15 have them at the top.
+
+    See docs/method.md#diffuse-flow-2010-15.
+    """
     processing = covis.get("processing")
     found = processing.get("beamformer") if isinstance(processing, Mapping) else None
     found = found if isinstance(found, Mapping) else covis.get("beamformer")

@@ -1,4 +1,4 @@
-"""The seam between a task and whatever computes its product (design.md 3, engine protocol)."""
+"""The seam between a task and whatever computes its product (docs/architecture.md#engines)."""
 
 from __future__ import annotations  # the names below are for the type checker alone
 

@@ -15,7 +15,7 @@ __all__ = ["unpack_run"]
 def unpack_run(
     source: ArchiveSource, basename: str, scratch: Path, limits: Limits, tick: Callable[[], None]
 ) -> Path:
-    """Unpack a run into a folder of its own name, whatever its name in the archive (science.md 2.2).
+    """Unpack a run into a folder of its own name, whatever its name in the archive (docs/method.md#archives).
 
     Parameters
     ----------

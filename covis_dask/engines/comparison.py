@@ -1,4 +1,4 @@
-"""How two engines' products of the same run differ, variable by variable (science.md 7)."""
+"""How two engines' products of the same run differ, variable by variable (docs/method.md#known-answers)."""
 
 import json
 from collections.abc import Sequence
@@ -49,7 +49,10 @@ class Difference:
 
     @property
     def agrees(self) -> bool:
-        """Whether no cell differs; at most one in 100,000, and one more, may (science.md 7)."""
+        """Whether no cell differs; at most one in 100,000, and one more, may.
+
+        See docs/method.md#known-answers.
+        """
         return not self.note and self.different <= 1e-5 * self.cells + 1
 
 

@@ -1,4 +1,4 @@
-"""The engine that drives the original's compiled Matlab code (design.md 3, engine protocol).
+"""The engine that drives the original's compiled Matlab code (docs/architecture.md#engines).
 
 The R2020a runtime speaks only to the Pythons of its day, so it lives in a child process (`MatlabRunner`).
 """
@@ -141,7 +141,7 @@ class MatlabEngine:
     ) -> Mapping[str, Structure]:
         """Have the Matlab code make its files, keep them, and read them."""
         full = parameters.family == "fullimaging"
-        # The original derives the second name of a full-range run from the first (science.md 2.7).
+        # The original derives the second name of a full-range run from the first (docs/method.md#catalogue).
         stem = run.basename.replace("fullimaging1", "imaging1") if full else run.basename
         out = scratch / "out"
         out.mkdir()

@@ -32,7 +32,7 @@ class _OtherFamily(Exception):
 
 
 class NativeEngine:
-    """Engine that needs nothing but this package (design.md 3).
+    """Engine that needs nothing but this package (docs/architecture.md#engines).
 
     Attributes
     ----------
@@ -58,8 +58,9 @@ class NativeEngine:
     ) -> xr.Dataset:
         """Compute the product of one run.
 
-        At Endeavour the mode in sweep.json decides which program it is, as in the original (science.md 4.0);
-        a run whose name says otherwise is processed with that mode's parameters, the changed ones kept.
+        At Endeavour the mode in sweep.json decides which program it is, as in the original
+        (docs/method.md#dispatch); a run whose name says otherwise is processed with that mode's parameters,
+        the changed ones kept.
 
         Parameters
         ----------

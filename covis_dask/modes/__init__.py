@@ -1,4 +1,4 @@
-"""Mode programs: what is done with a run of each kind, by era (science.md 4).
+"""Mode programs: what is done with a run of each kind, by era (docs/method.md#modes).
 
 A program takes a `RawSweep`, `Parameters` and a `Context` and returns a dataset. It is imported when it is
 first asked for.

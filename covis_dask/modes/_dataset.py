@@ -50,7 +50,7 @@ class Field:
     name : str
         Descriptive name in snake_case.
     original_name : str
-        The original's name of it (science.md 4), as users of its products know it.
+        The original's name of it (docs/method.md#modes), as users of its products know it.
     long_name : str
         What it is, for axis labels and legends.
     units : str
@@ -135,7 +135,7 @@ class Product:
             self._add(part, tuple(dims))
 
     def pings(self, table: PingTable) -> None:
-        """Add the ping table, one row per ping of index.csv (science.md 4.9)."""
+        """Add the ping table, one row per ping of index.csv (docs/method.md#contents-of-a-product)."""
         for source, name, long_name, units in _TABLE:
             values = np.asarray(getattr(table, source))
             if source == "time":

@@ -1,4 +1,6 @@
-"""The parameter tree as frozen values (science.md 4.0.1): one small class per group, no defaults of a mode.
+"""The parameter tree as frozen values: one small class per group, no defaults of a mode.
+
+See docs/method.md#default-parameters.
 
 Values a mode never reads are present all the same, so that programs need no `None` checks;
 `Parameters.unused` names them.
@@ -70,7 +72,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Attitude:
-    """How rotator readings become angles, 2018+ (science.md 2.4).
+    """How rotator readings become angles, 2018+ (docs/method.md#ping-table).
 
     Parameters
     ----------
@@ -92,7 +94,10 @@ class Attitude:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a ping's header must say (science.md 3.1): sample rate and how far it may differ, Hz."""
+    """What a ping's header must say: sample rate and how far it may differ, Hz.
+
+    See docs/method.md#ping-headers.
+    """
 
     sample_rate: float = 34482.758
     tolerance: float = 1.0
@@ -104,7 +109,10 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Beamformer:
-    """Beams to form (science.md 3.5): kind, first and last beam angle (degrees), length of the array (m)."""
+    """Beams to form: kind, first and last beam angle (degrees), length of the array (m).
+
+    See docs/method.md#beamforming.
+    """
 
     type: Literal["fast"] = "fast"
     start_angle: float = -54.0
@@ -122,14 +130,14 @@ class Beamformer:
 
 @dataclass(frozen=True, slots=True)
 class Calibrate:
-    """Calibration mode (science.md 3.7)."""
+    """Calibration mode (docs/method.md#scattering-strength)."""
 
     mode: Literal["VSS", "TS", "TS-Fan", "TS-Wide"] = "VSS"
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Low-pass filter (science.md 3.4).
+    """Low-pass filter (docs/method.md#low-pass-filter).
 
     Parameters
     ----------
@@ -160,7 +168,10 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """Phase reference (science.md 3.3): 0-based channel, -1 the last; number of pulse lengths compared."""
+    """Phase reference: 0-based channel, -1 the last; number of pulse lengths compared.
+
+    See docs/method.md#phase-correction.
+    """
 
     channel: int = -1
     pulses: float = 3.0
@@ -181,7 +192,7 @@ class PingCombination:
 
 @dataclass(frozen=True, slots=True)
 class Correlation:
-    """Windowed averages and lags (science.md 3.13).
+    """Windowed averages and lags (docs/method.md#windowed-averages).
 
     Parameters
     ----------
@@ -242,7 +253,10 @@ class Noise:
 
 @dataclass(frozen=True, slots=True)
 class Oscfar:
-    """Detection of the 2018+ modes (science.md 3.12): percentile over beams, threshold above it in dB."""
+    """Detection of the 2018+ modes: percentile over beams, threshold above it in dB.
+
+    See docs/method.md#noise-and-clutter.
+    """
 
     percentile: float = 65.0
     threshold: float = 20.0
@@ -296,7 +310,10 @@ class Bursts:
 
 @dataclass(frozen=True, slots=True)
 class Water:
-    """Sea water for sound speed and absorption (science.md 3.8, 3.9): deg C, PSU, pH, m, degrees north."""
+    """Sea water for sound speed and absorption: deg C, PSU, pH, m, degrees north.
+
+    See docs/method.md#absorption, #sound-speed.
+    """
 
     temperature: float = 2.41
     salinity: float = 34.53
@@ -318,7 +335,7 @@ class Water:
 
 @dataclass(frozen=True, slots=True)
 class Seafloor:
-    """Seafloor mapping of the 2018+ diffuse mode (science.md 4.3 step 11).
+    """Seafloor mapping of the 2018+ diffuse mode (docs/method.md#diffuse-flow-2018 step 11).
 
     Parameters
     ----------
@@ -407,9 +424,9 @@ class Parameters:
     family : str
         ``imaging``, ``diffuse``, ``doppler``, ``bathy`` or ``fullimaging``.
     preset : str
-        ``END``, ``PP2``, ``PP3`` or ``PPX`` (science.md 0.5).
+        ``END``, ``PP2``, ``PP3`` or ``PPX`` (docs/method.md#presets).
     profile : str
-        ``matlab`` or ``corrected`` (science.md 0.2).
+        ``matlab`` or ``corrected`` (docs/method.md#profiles).
     fixed : tuple of str
         Quirks that are mended one by one, in profile ``matlab``: those that touch these runs.
     grids : tuple of GridSpec

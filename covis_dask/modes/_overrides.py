@@ -42,7 +42,7 @@ def load(path: Path) -> dict[str, Any]:
     """Read overrides from a YAML or JSON file.
 
     Three layouts are taken: dotted keys, nested groups (``filter: {bw: 2}``), and the original's JSON
-    parameter files (science.md 4.0.1), whose `type` must then fit the mode.
+    parameter files (docs/method.md#default-parameters), whose `type` must then fit the mode.
 
     Parameters
     ----------

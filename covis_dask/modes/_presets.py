@@ -1,4 +1,7 @@
-"""Default parameters of every mode and preset (science.md 0.5, 3.3, 3.4, 4.0.1)."""
+"""Default parameters of every mode and preset.
+
+See docs/method.md#presets, #phase-correction, #low-pass-filter, #default-parameters.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -77,7 +80,8 @@ def _map(kind: str, *axes: float) -> GridSpec:
 
 
 _ENDEAVOUR_POSITION = Position(492669.0, 5310678.0, -2205.0, 4.2, 18.0)
-# The conditions the original states for its absorption constants (science.md 3.8); latitude of the field.
+# The conditions the original states for its absorption constants (docs/method.md#absorption); latitude of the
+# field.
 _ENDEAVOUR_WATER = Water(2.0, 35.0, 7.0, 2500.0, 47.95)
 _ENDEAVOUR_BOUNDS = Bounds(heading=Span(235.0, 235.0), range=Span(5.0, 75.0))
 _FULL_SECTOR = Beamformer(start_angle=-64.0, end_angle=64.0)
@@ -275,7 +279,7 @@ def defaults(
         ``imaging``, ``diffuse``, ``doppler``, ``bathy`` or ``fullimaging``.
     site : {"Endeavour", "Ashes"}
     preset : str, optional
-        ``END``, ``PP2``, ``PP3`` or ``PPX``; the default of science.md 0.5 when not given.
+        ``END``, ``PP2``, ``PP3`` or ``PPX``; the default of docs/method.md#presets when not given.
     profile : {"matlab", "corrected"}
     fixes : iterable of str, optional
         Quirks to mend in profile ``matlab``; those that do not touch these runs are left out.

@@ -24,7 +24,7 @@ class PingTally:
     Attributes
     ----------
     bad_ping : list of int
-        Ping numbers whose file exists and is bad (science.md 4.0.2), in the order met.
+        Ping numbers whose file exists and is bad (docs/method.md#bad-and-missing-pings), in the order met.
     missing_ping : list of int
         Ping numbers of the table without a file.
     pings_used : int

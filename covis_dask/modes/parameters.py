@@ -1,7 +1,7 @@
 """Parameters of the mode programs: presets, profiles, and overrides by key, file or command line.
 
-The values are those of science.md 4.0.1; each can be changed by its dotted key, such as ``filter.bw`` or
-``grids.intensity.dx``.
+The values are those of docs/method.md#default-parameters; each can be changed by its dotted key, such as
+``filter.bw`` or ``grids.intensity.dx``.
 """
 
 from collections.abc import Iterable, Mapping
@@ -45,7 +45,7 @@ def parameters_for(
         ``imaging``, ``diffuse``, ``doppler``, ``bathy`` or ``fullimaging``.
     site : {"Endeavour", "Ashes"}
     preset : {"END", "PP2", "PP3", "PPX"}, optional
-        The default of science.md 0.5 when not given.
+        The default of docs/method.md#presets when not given.
     profile : {"matlab", "corrected"}
         The original's numbers, or its documented faults mended.
     fixes : iterable of str, optional
@@ -97,7 +97,7 @@ def parse_set(text: str) -> tuple[str, Any]:
 def with_family(parameters: Parameters, family: str) -> Parameters:
     """Return the parameters of another family, with the same preset, profile, fixes and changed values.
 
-    A run of Endeavour may turn out to be of another kind than its name says (science.md 4.0).
+    A run of Endeavour may turn out to be of another kind than its name says (docs/method.md#dispatch).
 
     Parameters
     ----------

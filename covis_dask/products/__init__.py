@@ -1,4 +1,4 @@
-"""What is left of a run: files, picture, manifest (design.md 3, product of a run).
+"""What is left of a run: files, picture, manifest (docs/architecture.md#a-product).
 
 `metadata` makes a mode program's dataset a product that stands on its own; `netcdf`, `zarr` and `mat` write
 it, `quicklook` draws it, `writers` does what a batch asks for. `manifest` has the documents beside it, and

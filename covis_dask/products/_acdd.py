@@ -125,7 +125,7 @@ def _notes(ds: xr.Dataset, facts: ProductFacts, kind: str) -> tuple[str, ...]:
     """Repeat what a user must not overlook: the seafloor assumed, a calibration that does not hold."""
     floor = str(ds.attrs.get("seafloor", ""))
     if not floor and kind == "diffuse" and facts.preset == "END":
-        floor = "flat seafloor assumed"  # the only way of 2010-15 (science.md 4.4)
+        floor = "flat seafloor assumed"  # the only way of 2010-15 (docs/method.md#diffuse-flow-2010-15)
     found = [floor if "assumed" in floor else f"seafloor {floor}"] if floor else []
     if ds.attrs.get("calibration_valid", 1) == 0:
         fault = ds.attrs.get("calibration_fault")

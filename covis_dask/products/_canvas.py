@@ -51,7 +51,8 @@ REDS = LinearSegmentedColormap.from_list(
     "covis_reds",
     ["#fff5f0", "#fee0d2", "#fcbba1", "#fc9272", "#fb6a4a", "#ef3b2c", "#cb181d", "#a50f15", "#67000d"],
 )
-# The browns of science.md 5.1, low to high, and one darker step: heights of a vent field need the contrast.
+# The browns of docs/method.md#quick-looks, low to high, and one darker step: heights of a vent field need the
+# contrast.
 BROWNS = LinearSegmentedColormap.from_list(
     "covis_browns",
     ["#ededc8", "#e7e7b2", "#e1d9aa", "#dac9a1", "#d4b898", "#cda68e", "#c69184", "#be7878", "#7f3f45"],
@@ -191,8 +192,8 @@ def limits(
     ----------
     values : ndarray
     usual : tuple of float, optional
-        Range of science.md 5 for this quantity. It is kept when the upper percentile of the values lies in
-        its upper four fifths, or a fifth above it, and the median not far below it.
+        Range of docs/method.md#quick-looks for this quantity. It is kept when the upper percentile of the
+        values lies in its upper four fifths, or a fifth above it, and the median not far below it.
     tails : tuple of float
         Percentiles taken otherwise, rounded outwards.
     """

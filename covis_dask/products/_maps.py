@@ -1,4 +1,4 @@
-"""Quick looks of the modes with maps: diffuse flow, bathymetry, full-range (science.md 5.1, 5.3)."""
+"""Quick looks of the modes with maps: diffuse flow, bathymetry, full-range (docs/method.md#quick-looks)."""
 
 from dataclasses import dataclass
 
@@ -129,7 +129,7 @@ def draw_bathymetry(sheet: Sheet, ds: xr.Dataset) -> None:
         sheet.say(NEVER_REACHED)
         return
     cut = _cut(found, found.values)
-    at_tower = np.hypot(*np.meshgrid(cut.u, cut.v)) < 4  # the head itself (science.md 4.7)
+    at_tower = np.hypot(*np.meshgrid(cut.u, cut.v)) < 4  # the head itself (docs/method.md#bathymetry-2018)
     cut = _cut(found, np.where(at_tower, np.nan, found.values))
     span = limits(cut.values, None, _RELIEF)  # no usual range: shallow relief needs all colours
     _relief_map(sheet, (0.9, 1.0, 5.3, 5.95), cut, span)
@@ -189,7 +189,7 @@ def draw_fullimaging(sheet: Sheet, ds: xr.Dataset) -> None:
 
 
 def _full_maps(ds: xr.Dataset) -> list[_Map]:
-    """Return the maps of a full-range run that the product has (science.md 5.3)."""
+    """Return the maps of a full-range run that the product has (docs/method.md#quick-looks)."""
     found = [_decorrelation(ds), _backscatter(ds)]
     height, amplitude = field(ds, "bathy_v", "bathy_filt_v"), field(ds, "kp_v")
     if height is not None:

@@ -11,7 +11,10 @@ __all__ = ["field_name", "plain", "struct_array"]
 
 
 def field_name(name: str) -> str:
-    """Make a valid Matlab name, by the original's rule: ``_id`` becomes ``alpha__id`` (science.md 4.9)."""
+    """Make a valid Matlab name, by the original's rule: ``_id`` becomes ``alpha__id``.
+
+    See docs/method.md#contents-of-a-product.
+    """
     safe = re.sub(r"[^0-9A-Za-z]", "_", name)
     return safe if safe[:1].isalpha() else f"alpha_{safe}"
 

@@ -1,4 +1,4 @@
-"""Quick looks of the modes with volumes: imaging and Doppler (science.md 5.2, 5.4)."""
+"""Quick looks of the modes with volumes: imaging and Doppler (docs/method.md#quick-looks)."""
 
 import math
 from dataclasses import dataclass

@@ -33,7 +33,7 @@ __all__ = [
 Array = NDArray[np.float64]
 
 SONAR = {"x": 0.0, "y": 0.0, "z": 4.2}
-"""Where the sonar head is (science.md 1.4), m."""
+"""Where the sonar head is (docs/method.md#coordinates-and-signs), m."""
 _MARGIN, _BESIDE = 3.0, 2.0  # m around the plume, and around the sonar
 
 
@@ -169,7 +169,7 @@ def strongest(weight: Array) -> Place:
 def draw_cut(
     ax: Axes, cut: Cut, colours: Colormap, norm: Normalize, frame: Frame, opacity: Array | None = None
 ) -> None:
-    """Draw a slice cell by cell; cells are centred on their coordinates (science.md 5.1).
+    """Draw a slice cell by cell; cells are centred on their coordinates (docs/method.md#quick-looks).
 
     Parameters
     ----------

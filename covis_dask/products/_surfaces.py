@@ -1,4 +1,4 @@
-"""Isosurfaces of a plume, and the seafloor, in three dimensions (science.md 5.2, 5.4)."""
+"""Isosurfaces of a plume, and the seafloor, in three dimensions (docs/method.md#quick-looks)."""
 
 from dataclasses import dataclass
 
@@ -193,7 +193,7 @@ def _normals(triangles: Array) -> Array:
 
 
 def _direction(azimuth: float, elevation: float) -> Array:
-    """Return the unit vector towards a lamp, in Matlab's angles (science.md 5.1)."""
+    """Return the unit vector towards a lamp, in Matlab's angles (docs/method.md#quick-looks)."""
     az, el = np.radians((azimuth, elevation))
     return np.array([np.sin(az) * np.cos(el), -np.cos(az) * np.cos(el), np.sin(el)])
 

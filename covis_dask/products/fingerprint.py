@@ -1,4 +1,7 @@
-"""The fingerprint of a product: equal means the same numbers would come out again (design.md 3)."""
+"""The fingerprint of a product: equal means the same numbers would come out again.
+
+See docs/method.md#fingerprints.
+"""
 
 import hashlib
 import json

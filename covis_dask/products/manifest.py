@@ -1,7 +1,7 @@
 """What lies beside a product: the manifest that commits it, or the failure that explains its absence.
 
-A manifest is written last, so its presence means that the product is whole (design.md 3). Both are JSON;
-reading checks every value, and tolerates keys of later versions.
+A manifest is written last, so its presence means that the product is whole (docs/architecture.md#a-product).
+Both are JSON; reading checks every value, and tolerates keys of later versions.
 """
 
 import datetime as dt

@@ -1,4 +1,7 @@
-"""Matlab files with the original's structure `covis` (science.md 4.9), for the scripts that read it."""
+"""Matlab files with the original's structure `covis`, for the scripts that read it.
+
+See docs/method.md#contents-of-a-product.
+"""
 
 import json
 from collections.abc import Mapping

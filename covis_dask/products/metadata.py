@@ -58,7 +58,7 @@ def finish(ds: xr.Dataset, facts: ProductFacts) -> xr.Dataset:
 
 
 def _describe_axes(ds: xr.Dataset) -> None:
-    """Name the axes in the words of science.md 5.1."""
+    """Name the axes in the words of docs/method.md#quick-looks."""
     for name, axis in ds.coords.items():
         head, _, suffix = str(name).partition("_")
         if head in _AXES and axis.dims == (name,):

@@ -1,4 +1,4 @@
-"""The picture of a product: one slide per run (science.md 5)."""
+"""The picture of a product: one slide per run (docs/method.md#quick-looks)."""
 
 from pathlib import Path
 
@@ -18,8 +18,8 @@ def quicklook(ds: xr.Dataset, path: Path | str, *, floor: Bathymetry | None = No
 
     What is drawn follows from the variables, found by `original_name`: a plume in three dimensions and two
     slices (imaging), velocity in three planes (Doppler), maps (diffuse, bathymetry), or both (full-range).
-    Colours and levels are those of science.md 5, with scales that shift when they would hide the data. A
-    grid without values gives a sheet that says so.
+    Colours and levels are those of docs/method.md#quick-looks, with scales that shift when they would hide
+    the data. A grid without values gives a sheet that says so.
 
     Parameters
     ----------

@@ -130,7 +130,7 @@ def is_text(base: str) -> bool:
 
 
 def run_folder(folders: set[str], *, marked: bool) -> str:
-    """Return the only folder with a sweep.json, whatever its name (science.md 2.2).
+    """Return the only folder with a sweep.json, whatever its name (docs/method.md#archives).
 
     Raises
     ------

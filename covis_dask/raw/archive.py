@@ -1,4 +1,4 @@
-"""Raw archives of every kind, read member by member and never unpacked to disk (science.md 2.2)."""
+"""Raw archives of every kind, read member by member and never unpacked to disk (docs/method.md#archives)."""
 
 import tarfile
 from collections.abc import Iterator

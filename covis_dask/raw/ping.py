@@ -33,7 +33,7 @@ def parse_object(text: bytes) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class PingHeader:
-    """Settings of one ping, from rec_7000_NNNNNN.json (science.md 2.5).
+    """Settings of one ping, from rec_7000_NNNNNN.json (docs/method.md#settings-record).
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def _number(hdr: Mapping[str, Any], name: str) -> float:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PingTable:
-    """index.csv without the rows that are no pings (science.md 2.4); n rows, in file order.
+    """index.csv without the rows that are no pings (docs/method.md#ping-table); n rows, in file order.
 
     Parameters
     ----------
@@ -224,7 +224,7 @@ class Ping:
         Element data as recorded. None together with `fault` None: the ping was not wanted, and its file is
         sound.
     fault : str, optional
-        Why it is a bad ping (science.md 4.0.2, Q21), to stand after "ping 12: ".
+        Why it is a bad ping (docs/method.md#bad-and-missing-pings, Q21), to stand after "ping 12: ".
     header : PingHeader, optional
         Its own rec_7000 header; None when there is none that can be used (2010-15: a bad ping, Q22).
     record : RecordHeader, optional

@@ -1,4 +1,7 @@
-"""The 7038 record: one ping as the sonar wrote it (science.md 2.6). Bytes in, arrays out, and back."""
+"""The 7038 record: one ping as the sonar wrote it. Bytes in, arrays out, and back.
+
+See docs/method.md#element-data-record.
+"""
 
 import struct
 from dataclasses import dataclass
@@ -33,7 +36,7 @@ class BadRecord(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class RecordHeader:
-    """Fixed part of a record, under the names of science.md 2.6.
+    """Fixed part of a record, under the names of docs/method.md#element-data-record.
 
     Parameters
     ----------

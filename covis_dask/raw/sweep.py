@@ -54,7 +54,7 @@ def with_sweep(
     source : ArchiveSource
         The archive, or a folder, which is never changed (Q47).
     basename : str
-        Name of the run; the folder in the archive may be called otherwise (science.md 2.2).
+        Name of the run; the folder in the archive may be called otherwise (docs/method.md#archives).
     consume : callable
         Takes a `RawSweep`, which is of no use after it has returned. It may be called twice, and the
         first result thrown away, so it must have no effect but its result.
@@ -188,7 +188,7 @@ class RawSweep:
         return self._parse_header(name, self._answer(name, lambda: self._files.text(name)))
 
     def common_header(self, target_rate: float) -> PingHeader:
-        """Return the header that serves all pings of a 2018+ run (science.md 3.1, Q37).
+        """Return the header that serves all pings of a 2018+ run (docs/method.md#ping-headers, Q37).
 
         Parameters
         ----------
@@ -210,9 +210,10 @@ class RawSweep:
     def pings(self, channels: int, wanted: Container[int] | None = None) -> Iterator[Ping]:
         """Yield the pings that have a .bin and a row in the table, in the order of the table (Q22, Q38).
 
-        Each is checked (science.md 2.6, 4.0.2): one whose file is empty, cut off or of the wrong number of
-        channels, or whose number of samples differs from that of the run's first sound ping (Q21), has a
-        `fault` and no data. One ping is read at a time, and forgotten here before the next.
+        Each is checked (docs/method.md#element-data-record, #bad-and-missing-pings): one whose file is empty,
+        cut off or of the wrong number of channels, or whose number of samples differs from that of the run's
+        first sound ping (Q21), has a `fault` and no data. One ping is read at a time, and forgotten here
+        before the next.
 
         Parameters
         ----------

@@ -29,7 +29,7 @@ class RunTask:
     inputs : mapping
         Identity of the input, part of the fingerprint.
     fingerprint : str
-        Of the product to be made (design.md 3).
+        Of the product to be made (docs/method.md#fingerprints).
     store : str
         URL of the product store the batch means; a worker configured for another refuses.
     path : str

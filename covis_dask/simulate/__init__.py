@@ -1,4 +1,4 @@
-"""Raw COVIS runs of known physics, in the instrument's own format (science.md 2)."""
+"""Raw COVIS runs of known physics, in the instrument's own format (docs/method.md#raw-data)."""
 
 from covis_dask.simulate.instrument import Instrument, instrument
 from covis_dask.simulate.pack import write_archive

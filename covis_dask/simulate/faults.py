@@ -1,4 +1,4 @@
-"""Faults of raw runs that occur, to be made on purpose (science.md 2.2, 4.0.2)."""
+"""Faults of raw runs that occur, to be made on purpose (docs/method.md#archives, #bad-and-missing-pings)."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace

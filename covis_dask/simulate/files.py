@@ -1,4 +1,7 @@
-"""The text files of a raw run, as the instrument writes them (science.md 2.2 - 2.5)."""
+"""The text files of a raw run, as the instrument writes them.
+
+See docs/method.md#archives to #settings-record.
+"""
 
 import datetime as dt
 import json

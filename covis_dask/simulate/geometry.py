@@ -1,4 +1,7 @@
-"""Attitude and view of the head: world and receiver frame, the fan of a ping (science.md 1.4, 3.10)."""
+"""Attitude and view of the head: world and receiver frame, the fan of a ping.
+
+See docs/method.md#coordinates-and-signs, #world-coordinates.
+"""
 
 import math
 from dataclasses import dataclass
@@ -42,7 +45,8 @@ class Attitude:
     def rotation(self) -> Real:
         """The matrix [3, 3] that turns receiver coordinates into the world's directions.
 
-        For 2010-15 this is the rotation that science.md 3.10 intends, without its slip in the roll (Q11).
+        For 2010-15 this is the rotation that docs/method.md#world-coordinates intends, without its slip in
+        the roll (Q11).
         """
         pitch, roll, heading = (math.radians(v) for v in (self.pitch, self.roll, self.heading))
         turn = _matrix((math.cos(heading), math.sin(heading), 0), (-math.sin(heading), math.cos(heading), 0))

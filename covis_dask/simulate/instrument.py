@@ -1,4 +1,6 @@
-"""The sonar: array, pulse, levels, and the 12-bit numbers it records (science.md 1.1, 2.6, 3.5 - 3.7).
+"""The sonar: array, pulse, levels, and the 12-bit numbers it records.
+
+See docs/method.md#instrument, #element-data-record, #beamforming to #scattering-strength.
 
 Sample s is the echo from slant range ``s c / (2 fs)``: the pulse is centred on its travel time. Its envelope
 is a half cosine over two pulse lengths, so that half-power duration and energy are those of a rectangular

@@ -1,4 +1,4 @@
-"""Pack a raw run as one of the archives that runs come in (science.md 2.2)."""
+"""Pack a raw run as one of the archives that runs come in (docs/method.md#archives)."""
 
 import datetime as dt
 import gzip

@@ -1,4 +1,4 @@
-"""A whole raw run: pings of a scene, and the files around them (science.md 2)."""
+"""A whole raw run: pings of a scene, and the files around them (docs/method.md#raw-data)."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -143,7 +143,7 @@ class RunSpec:
 
     @property
     def _central(self) -> float:
-        """True heading of the centred head, 2018+, by the year (science.md 2.4)."""
+        """True heading of the centred head, 2018+, by the year (docs/method.md#ping-table)."""
         return (289.0 if self.start.year == 2018 else 279.0) + _DECLINATION["ASHES"]
 
     @property

@@ -1,4 +1,7 @@
-"""Runs whose right answer is known: scenes made for one measurement, and what it finds (science.md 7.3)."""
+"""Runs whose right answer is known: scenes made for one measurement, and what it finds.
+
+See docs/method.md#known-answers.
+"""
 
 import math
 from dataclasses import dataclass
@@ -59,7 +62,7 @@ class RunTruth:
 
     @property
     def correlation(self) -> float:
-        """Correlation of the echoes of two pings (science.md 7.3 item 20, with s^2 = 2 jitter^2).
+        """Correlation of the echoes of two pings (docs/method.md#known-answers, with s^2 = 2 jitter^2).
 
         It is also the share of the power that the mean over many pings keeps.
         """

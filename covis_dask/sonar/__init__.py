@@ -1,4 +1,6 @@
-"""Arrays to arrays: the processing steps of science.md section 3, free of files, parameters and Dask.
+"""Arrays to arrays: the processing steps of the method, free of files, parameters and Dask.
+
+See docs/method.md#processing-steps.
 
 Element data are [N, E], beams [N, B]: sample axis first, C order, complex128. Angles are radians unless a
 name ends in ``_deg``.

@@ -1,4 +1,7 @@
-"""Compiled loops of the originals' gridding, in which the last sample of a cell counts (science.md 3.11)."""
+"""Compiled loops of the originals' gridding, in which the last sample of a cell counts.
+
+See docs/method.md#gridding.
+"""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What the gridding schemes share: axes, selection, order (science.md 3.11)."""
+"""What the gridding schemes share: axes, selection, order (docs/method.md#gridding)."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping

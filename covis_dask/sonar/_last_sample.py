@@ -1,4 +1,4 @@
-"""The gridding of the originals: the last sample of a cell counts (science.md 3.11)."""
+"""The gridding of the originals: the last sample of a cell counts (docs/method.md#gridding)."""
 
 from typing import Any
 

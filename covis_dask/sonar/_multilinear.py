@@ -1,4 +1,4 @@
-"""Gridding in which every sample counts, with multilinear weights (science.md 3.11)."""
+"""Gridding in which every sample counts, with multilinear weights (docs/method.md#gridding)."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The gridding of the originals: passes over the corners of cells (science.md 3.11)."""
+"""The gridding of the originals: passes over the corners of cells (docs/method.md#gridding)."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Compiled loops of the multilinear gridding, in which every sample counts (science.md 3.11)."""
+"""Compiled loops of the multilinear gridding, in which every sample counts (docs/method.md#gridding)."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Narrow-band phase-shift beamformer (science.md 3.5).
+"""Narrow-band phase-shift beamformer (docs/method.md#beamforming).
 
 Elements and beams lie mirrored about the middle of the array. With the sums and differences of the two
 elements of a pair, the complex product of E x B becomes two real ones of E/2 x B/2: the same numbers for a
@@ -78,7 +78,7 @@ class Beamformer:
 
     @property
     def steering(self) -> Complex:
-        """The whole matrix [E, B] of science.md 3.5: beams are ``x @ steering``."""
+        """The whole matrix [E, B] of docs/method.md#beamforming: beams are ``x @ steering``."""
         k = 2 * np.pi * self.freq / self.c
         delays = np.exp(1j * k * self.positions[:, None] * np.sin(self.angles))
         matrix: Complex = self.weights[:, None] * delays
@@ -135,7 +135,7 @@ def beamformer(
     aperture: float = 0.408,
     monitor_weight_zero: bool = False,
 ) -> Beamformer:
-    """Make the beamformer of a run (science.md 3.5).
+    """Make the beamformer of a run (docs/method.md#beamforming).
 
     Parameters
     ----------

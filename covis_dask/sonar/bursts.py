@@ -1,4 +1,4 @@
-"""Bursts: the pings of one elevation (science.md 3.2)."""
+"""Bursts: the pings of one elevation (docs/method.md#bursts)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""From machine units to scattering strength (science.md 3.6, 3.7).
+"""From machine units to scattering strength (docs/method.md#calibration, #scattering-strength).
 
 The measured tables lie beside this module as JSON, one file per calibration.
 """
@@ -123,7 +123,7 @@ def calibration(
     ranges: Real,
     alpha: float,
 ) -> Calibration:
-    """Return the gains of a calibration mode (science.md 3.7).
+    """Return the gains of a calibration mode (docs/method.md#scattering-strength).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Signal against noise and clutter (science.md 3.12)."""
+"""Signal against noise and clutter (docs/method.md#noise-and-clutter)."""
 
 from collections.abc import Callable
 
@@ -72,7 +72,7 @@ def _whole_percentile(rows: Real, q: float, *, overwrite_input: bool = False) ->
 
 
 def oscfar(power: Real, percentile: float = 65.0, threshold_db: float = 20.0) -> tuple[Bool, Real]:
-    """Detect what stands out from the other beams at its range (science.md 3.12).
+    """Detect what stands out from the other beams at its range (docs/method.md#noise-and-clutter).
 
     Parameters
     ----------

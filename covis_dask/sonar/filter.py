@@ -1,4 +1,4 @@
-"""Low-pass filter along the samples of a ping (science.md 3.4).
+"""Low-pass filter along the samples of a ping (docs/method.md#low-pass-filter).
 
 A recursive filter seems to force a loop over samples. Cut into blocks it is a few small matrix products
 instead: within a block the output is the impulse response times the samples (a triangular matrix), and what
@@ -188,7 +188,7 @@ def make_filter(
     status: str = "on",
     kind: str = "butterworth",
 ) -> Callable[[Complex], Complex]:
-    """Return the filter that a parameter file describes (science.md 3.4, Q45).
+    """Return the filter that a parameter file describes (docs/method.md#low-pass-filter, Q45).
 
     Parameters
     ----------

@@ -1,4 +1,6 @@
-"""From recorded numbers to beams in one go: unit, phase, filter, beams (science.md 3.3 to 3.5).
+"""From recorded numbers to beams in one go: unit, phase, filter, beams.
+
+See docs/method.md#phase-correction to #beamforming.
 
 The same as `Lowpass` and `Beamformer` one after the other, and tested against them. The sums and differences
 of mirrored elements, which the beamformer needs, are made first and filtered instead of the elements; a few

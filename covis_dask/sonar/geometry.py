@@ -1,4 +1,6 @@
-"""From range and beam to the world: x east, y north, z up from the foot of the tower (science.md 1.4, 3.10).
+"""From range and beam to the world: x east, y north, z up from the foot of the tower.
+
+See docs/method.md#coordinates-and-signs, #world-coordinates.
 
 All angles are radians unless their name ends in ``_deg``.
 """
@@ -112,7 +114,7 @@ def world_ashes(
     declination_deg: float,
     altitude: float = 4.2,
 ) -> tuple[Real, Real, Real]:
-    """Return the world coordinates of every range and beam, 2018+ (science.md 3.10).
+    """Return the world coordinates of every range and beam, 2018+ (docs/method.md#world-coordinates).
 
     Parameters
     ----------
@@ -161,7 +163,7 @@ def world_endeavour(
     *,
     unrotated_x: bool,
 ) -> tuple[Real, Real, Real]:
-    """Return the world coordinates of every range and beam, 2010-15 (science.md 3.10).
+    """Return the world coordinates of every range and beam, 2010-15 (docs/method.md#world-coordinates).
 
     Parameters
     ----------
@@ -201,7 +203,7 @@ def directions_endeavour(
 def flat_bottom(
     rc: Real, a: Real, compass: float, altitude: float = 4.2, *, compass_bearing: bool
 ) -> tuple[Real, Real]:
-    """Return positions on a flat seafloor, 2010-15 diffuse (science.md 4.4, Q24).
+    """Return positions on a flat seafloor, 2010-15 diffuse (docs/method.md#diffuse-flow-2010-15, Q24).
 
     Parameters
     ----------
@@ -230,7 +232,9 @@ def flat_bottom(
 
 
 def elevation_sine(x: Real, y: Real, z: Real, *, altitude: float = 4.2, from_head: bool) -> Real:
-    """Return the sine of the elevation at which a point is seen, 2010-15 Doppler (science.md 4.5, Q28).
+    """Return the sine of the elevation at which a point is seen, 2010-15 Doppler.
+
+    See docs/method.md#doppler-2010-15, Q28.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Scattered samples on a regular grid (science.md 3.11)."""
+"""Scattered samples on a regular grid (docs/method.md#gridding)."""
 
 from collections.abc import Collection
 
@@ -23,7 +23,7 @@ def make_gridder(
     own: Collection[str] = (),
     fractions: Collection[str] = (),
 ) -> Gridder:
-    """Return a gridder for variables that share samples and weight (science.md 3.11).
+    """Return a gridder for variables that share samples and weight (docs/method.md#gridding).
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """Phase correction: the random phase of each transmission, seen through its leak into one channel.
 
-science.md 3.3 (correction) and 4.5, 4.6 (clock offset).
+See docs/method.md#phase-correction, and #doppler-2010-15 for the clock offset.
 """
 
 import math
@@ -28,7 +28,7 @@ def monitor_samples(pulses: float, fs: float, tau: float) -> int:
 
 
 def phase_offset(x: Complex, ref: Complex, channel: int, nsamps: int) -> float:
-    """Return the phase of `x` against `ref` in one channel, rad (science.md 3.3).
+    """Return the phase of `x` against `ref` in one channel, rad (docs/method.md#phase-correction).
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def phase_offset(x: Complex, ref: Complex, channel: int, nsamps: int) -> float:
 
 
 def correct_phase(x: Complex, ref: Complex, channel: int, nsamps: int) -> Complex:
-    """Turn `x` so that its transmission has the phase of that of `ref` (science.md 3.3).
+    """Turn `x` so that its transmission has the phase of that of `ref` (docs/method.md#phase-correction).
 
     Parameters
     ----------
@@ -77,7 +77,9 @@ def correct_phase(x: Complex, ref: Complex, channel: int, nsamps: int) -> Comple
 
 
 def offset_covariance(x: Complex, channel: int, nsamps: int, lag: int) -> complex:
-    """Return the autocovariance of the monitored transmission at `lag`, summed (science.md 4.5, 4.6).
+    """Return the autocovariance of the monitored transmission at `lag`, summed.
+
+    See docs/method.md#doppler-2010-15, #doppler-2018.
 
     Its phase is the Doppler shift that the clocks of transmitter and receiver feign.
 

@@ -1,4 +1,4 @@
-"""Slant range of each sample (science.md 3.5, Q10)."""
+"""Slant range of each sample (docs/method.md#slant-range, Q10)."""
 
 import numpy as np
 

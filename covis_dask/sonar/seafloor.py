@@ -1,4 +1,4 @@
-"""Where the beams of a diffuse run meet the seafloor (science.md 4.3 step 11)."""
+"""Where the beams of a diffuse run meet the seafloor (docs/method.md#diffuse-flow-2018 step 11)."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Sound speed and absorption of sea water (science.md 3.8, 3.9, Q13, Q14)."""
+"""Sound speed and absorption of sea water (docs/method.md#absorption, #sound-speed, Q13, Q14)."""
 
 import math
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ def sound_speed(
     absolute_salinity: bool,
     longitude: float = ASHES.longitude,
 ) -> float:
-    """Return the TEOS-10 sound speed, m/s (science.md 3.9).
+    """Return the TEOS-10 sound speed, m/s (docs/method.md#sound-speed).
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def absorption(
     *,
     zero_celsius: float,
 ) -> float:
-    """Return the absorption of Francois and Garrison (1982), dB/m (science.md 3.8).
+    """Return the absorption of Francois and Garrison (1982), dB/m (docs/method.md#absorption).
 
     Parameters
     ----------

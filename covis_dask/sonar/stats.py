@@ -1,4 +1,6 @@
-"""Statistics over the pings of a burst, one ping at a time (science.md 4.1, 4.3, 4.6).
+"""Statistics over the pings of a burst, one ping at a time.
+
+See docs/method.md#imaging-2018, #diffuse-flow-2018, #doppler-2018.
 
 The originals stack all pings of a burst and average twice: first the mean, then the deviations from it. A
 burst of 40 Doppler pings is 0.6 GB that way. Here each ping is added and forgotten. Means are updated by
@@ -123,7 +125,7 @@ class PingStatistics:
 
 
 class ScintillationStatistics:
-    """Statistics of the intensity I = |S|^2 of pings [N, B] (science.md 4.3 item 6).
+    """Statistics of the intensity I = |S|^2 of pings [N, B] (docs/method.md#diffuse-flow-2018 step 6).
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Averages over short range windows (science.md 3.13).
+"""Averages over short range windows (docs/method.md#windowed-averages).
 
 A window covers W samples and shares O of them with the next: bin m starts at sample m (W - O). The programs
 differ in how the last bins end; `complete_bins`, `cut_bins` and `lagged_bins` tell where.
@@ -121,7 +121,7 @@ def window_ranges(r: Real, bins: Bins) -> Real:
 
 
 def hamming_covariance(a: Complex, b: Complex, W: int, O: int) -> tuple[Complex, Real, Real]:  # noqa: E741
-    """Return Hamming-weighted covariance and energies of two pings (science.md 3.13.1).
+    """Return Hamming-weighted covariance and energies of two pings (docs/method.md#windowed-averages 1).
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def hamming_covariance(a: Complex, b: Complex, W: int, O: int) -> tuple[Complex,
 
 
 def window_correlation(a: Complex, b: Complex, W: int, O: int) -> tuple[Complex, Real]:  # noqa: E741
-    """Return normalised correlation and intensity of two pings, 2010-15 (science.md 3.13.2).
+    """Return normalised correlation and intensity of two pings, 2010-15 (docs/method.md#windowed-averages 2).
 
     Parameters
     ----------
@@ -168,12 +168,17 @@ def window_correlation(a: Complex, b: Complex, W: int, O: int) -> tuple[Complex,
 
 
 def window_power(z: Complex | Real, bins: Bins) -> Real:
-    """Return the mean of |z|^2 [nbins, B] over each bin of beams [N, B] (science.md 3.13.3)."""
+    """Return the mean of |z|^2 [nbins, B] over each bin of beams [N, B].
+
+    See docs/method.md#windowed-averages 3.
+    """
     return _powers(z, bins) / bins.widths
 
 
 class WindowSums:
-    """Power and autocovariance of samples that come a few rows at a time (science.md 3.13.3, 3.13.4).
+    """Power and autocovariance of samples that come a few rows at a time.
+
+    See docs/method.md#windowed-averages 3, 4.
 
     The numbers are the same to the last bit however the rows are divided, so that they can be added while
     they are in the cache. A NaN spoils the windows it lies in.
@@ -224,7 +229,7 @@ class WindowSums:
 
 
 def velocity_scale(freq: float, fs: float, c: float, lag: int) -> float:
-    """Return the velocity (m/s) per radian of autocovariance phase (science.md 3.13).
+    """Return the velocity (m/s) per radian of autocovariance phase (docs/method.md#windowed-averages).
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """The product store with its atomic commit.
 
-A product is whole when its manifest is there (design.md 3). So files go up first, each of them whole or not
-at all, and the manifest last, on condition that there is none yet.
+A product is whole when its manifest is there (docs/architecture.md#a-product). So files go up first, each of
+them whole or not at all, and the manifest last, on condition that there is none yet.
 """
 
 import json

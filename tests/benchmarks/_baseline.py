@@ -1,6 +1,6 @@
 """A plain NumPy and SciPy port of imaging, 2018+: what one would write first.
 
-Straight from science.md section 4, for speed comparisons: no folding, no kernels, no skipping; complex128
+Straight from docs/method.md#modes, for speed comparisons: no folding, no kernels, no skipping; complex128
 throughout, all pings of a burst stacked. It shares with the package what costs no time: the tables of
 calibration, the parameters, the ping table. For sound runs only.
 """

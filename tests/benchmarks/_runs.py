@@ -3,7 +3,7 @@
 A few pings per elevation are simulated in full, for some of the elevations; all others repeat those of the
 nearest one. Decompressor, filter and detector see the statistics of real pings, and no repetition is near
 enough for the compression to notice. Archives are packed as gzip packs them, and noise makes those of
-imaging, Doppler and bathymetry about as large as the instrument's (science.md section 2.1).
+imaging, Doppler and bathymetry about as large as the instrument's (docs/method.md#mode-words).
 """
 
 import datetime as dt

@@ -1,4 +1,7 @@
-"""The golden cases: where they lie, and the rule by which numbers equal the original's (science.md 7)."""
+"""The golden cases: where they lie, and the rule by which numbers equal the original's.
+
+See docs/method.md#known-answers.
+"""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -195,7 +198,7 @@ def _off(got: NDArray[Any], want: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def assert_stage(got: NDArray[Any], want: NDArray[Any], what: str, *, absolute: float = 0.0) -> None:
-    """Hold an intermediate array to the rule of science.md 7."""
+    """Hold an intermediate array to the rule of docs/method.md#known-answers."""
     assert got.shape == want.shape, f"{what}: shape {got.shape}, not {want.shape}"
     assert np.array_equal(np.isnan(got), np.isnan(want)), f"{what}: NaN elsewhere"
     # Flags are compared as numbers; 0 and 1 are never within the tolerance of each other.

@@ -1,4 +1,7 @@
-"""2010-15: grids, weights and intermediates equal those of the original program (science.md 7)."""
+"""2010-15: grids, weights and intermediates equal those of the original program.
+
+See docs/method.md#known-answers.
+"""
 
 from functools import cache
 
@@ -57,7 +60,10 @@ def test_bursts_equal_the_originals(family: str) -> None:
 
 
 def test_doppler_carries_the_clock_offset() -> None:
-    """The covariance of the monitor channel, and the velocity it feigns, are those of science.md 4.5."""
+    """Covariance of the monitor channel and apparent velocity are the original's.
+
+    See docs/method.md#doppler-2010-15.
+    """
     expected, ds = golden_case("2010_doppler").expected, _product("doppler")
     want = complex(expected["offset_covar"])
     got = complex(ds["offset_covariance_real"] + 1j * ds["offset_covariance_imag"])

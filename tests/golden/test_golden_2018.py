@@ -1,4 +1,7 @@
-"""2018+: grids, weights and intermediates equal those of the original programs (science.md 7)."""
+"""2018+: grids, weights and intermediates equal those of the original programs.
+
+See docs/method.md#known-answers.
+"""
 
 import datetime as dt
 import tarfile

@@ -39,7 +39,10 @@ def database(mongo_client: "pymongo.MongoClient[dict[str, Any]]") -> Iterator[An
 
 
 def test_the_document_on_the_server(mongo_url: str, database: Any) -> None:
-    """A run on the server is the document of science.md 2.7 and `product`; a claim leaves no trace."""
+    """A run on the server has the documented fields and `product`; a claim leaves no trace.
+
+    See docs/method.md#catalogue.
+    """
     with MongoCatalog(mongo_url, database.name) as catalog:
         catalog.add_raw([RUN])
         catalog.claim([RUN.basename], "b", dt.datetime.now(dt.UTC) + dt.timedelta(hours=1))

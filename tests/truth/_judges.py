@@ -32,7 +32,7 @@ Real = NDArray[np.float64]
 T = TypeVar("T")
 
 _TOWER = 4.0
-"""Cells nearer to the tower show the head itself, m (science.md 4.7)."""
+"""Cells nearer to the tower show the head itself, m (docs/method.md#bathymetry-2018)."""
 
 
 @dataclass(frozen=True)

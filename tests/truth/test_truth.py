@@ -1,4 +1,7 @@
-"""Simulated runs against what was simulated: the profile corrected, held to the truth (science.md 7.3)."""
+"""Simulated runs against what was simulated: the profile corrected, held to the truth.
+
+See docs/method.md#known-answers.
+"""
 
 import math
 

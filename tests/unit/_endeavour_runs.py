@@ -39,7 +39,7 @@ def header(freq: float = 396_000.0, **changes: float) -> PingHeader:
 
 
 def elements(angle: float, nelems: int = 256, freq: float = 396_000.0) -> Complex:
-    """Return the element amplitudes [E] of a plane wave from an angle, rad (science.md 3.5)."""
+    """Return the element amplitudes [E] of a plane wave from an angle, rad (docs/method.md#beamforming)."""
     places = APERTURE / 2 * (-1 + 2 * np.arange(nelems) / (nelems - 1))
     wave: Complex = np.exp(-1j * 2 * np.pi * freq / C * places * np.sin(angle))
     return wave
@@ -179,7 +179,7 @@ def naive_grid(
     *,
     corrected: bool,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Grid bursts of (coordinates, values) with plain loops, as science.md 3.11 words it for 2010-15.
+    """Grid bursts of (coordinates, values) with plain loops, as docs/method.md#gridding words it for 2010-15.
 
     Returns value (NaN where nothing came) and weight.
     """

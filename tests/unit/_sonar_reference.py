@@ -1,4 +1,4 @@
-"""Plain versions of the sonar steps, as science.md says them: the fast ones are tested against these."""
+"""Plain versions of the sonar steps, as docs/method.md says them: the fast ones are tested against these."""
 
 from collections.abc import Collection
 from itertools import product

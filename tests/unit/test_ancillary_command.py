@@ -1,4 +1,7 @@
-"""From a bathymetry run to a seafloor grid to diffuse-flow maps on it, by commands (science.md 4.3, 4.7)."""
+"""From a bathymetry run to a seafloor grid to diffuse-flow maps on it, by commands.
+
+See docs/method.md#diffuse-flow-2018, #bathymetry-2018.
+"""
 
 import datetime as dt
 import json

@@ -93,7 +93,10 @@ def _damage(members: Members, number: int, kind: str) -> None:
 
 
 def _left_out(mode: Mode, faults: dict[int, str]) -> tuple[set[int], set[int], set[int]]:
-    """Return the pings that are bad, those without .bin, those without a row, as science.md 4.0.2 has it."""
+    """Return the pings that are bad, those without .bin, those without a row, as the method has it.
+
+    See docs/method.md#bad-and-missing-pings.
+    """
     of_kind = {kind: {n for n, found in faults.items() if found == kind} for kind in PING_KINDS}
     unlisted = of_kind["missing_row"] | of_kind["garbled_row"]
     missing = of_kind["missing_bin"]

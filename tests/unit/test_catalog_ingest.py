@@ -228,7 +228,7 @@ def test_runs_of_2014_on_the_nas(listing: Listing) -> None:
 
 
 def test_runs_of_the_metadata_report(listing: Listing) -> None:
-    """The real report holds 5,862 Ashes runs, of the modes that science.md 2.1 counts."""
+    """The real report holds 5,862 Ashes runs, of the modes that docs/method.md#mode-words counts."""
     report = listing("covis_db_metadata_report_20190221.csv")
     assert len(report.runs) == 5862
     assert {run.site for run in report.runs} == {"Ashes"}

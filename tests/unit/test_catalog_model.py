@@ -18,7 +18,7 @@ RUN = Run(
 
 
 def test_document_is_the_users_own() -> None:
-    """The fields of science.md 2.7 are as they were, without nulls; ours is `product`."""
+    """The fields of docs/method.md#catalogue are as they were, without nulls; ours is `product`."""
     document = RUN.to_document()
     assert list(document) == ["basename", "datetime", "mode", "site", "raw", "contents", "product"]
     assert document["raw"] == [

@@ -1,4 +1,4 @@
-"""Names of runs: known answers of science.md 7.1 item 3, and what holds for any name."""
+"""Names of runs: known answers (docs/method.md#known-answers), and what holds for any name."""
 
 import datetime as dt
 
@@ -50,7 +50,7 @@ def test_ashes_name(extension: str) -> None:
 
 
 def test_name_that_lost_milliseconds_and_mode() -> None:
-    """The malformed name of science.md 2.1 is read, with unknown mode and the site of its date."""
+    """The malformed name of docs/method.md#names is read, with unknown mode and the site of its date."""
     name = parse_basename(basename_of("APLUWCOVISMBSONAR001_20111001T210757.7z"))
     assert name.datetime == dt.datetime(2011, 10, 1, 21, 7, 57, 0, dt.UTC)
     assert (name.mode, name.site, name.fault) == (UNKNOWN_MODE, "Endeavour", "the mode is lost")
@@ -171,5 +171,5 @@ def test_archive_kind(filename: str, kind: str | None) -> None:
     ],
 )
 def test_mode_family(site: str, family: str, modes: str) -> None:
-    """Mode words go to their family by the leading letters, as science.md 4.0 says, per site."""
+    """Mode words go to their family by the leading letters, as docs/method.md#dispatch says, per site."""
     assert {mode: mode_family(mode, site) for mode in modes.split()} == dict.fromkeys(modes.split(), family)

@@ -1,4 +1,4 @@
-"""Bathymetry, 2018+: known answers of science.md 7.3, and the quirks of section 6 in both profiles."""
+"""Bathymetry, 2018+: known answers (docs/method.md#known-answers), and the quirks in both profiles."""
 
 import weakref
 from collections.abc import Container, Iterator

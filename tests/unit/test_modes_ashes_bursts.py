@@ -1,4 +1,7 @@
-"""Bursts, bad and missing pings, attitude and set-up of a run, 2018+: science.md 4.0.2 and section 6."""
+"""Bursts, bad and missing pings, attitude and set-up of a run, 2018+: the method and the quirks.
+
+See docs/method.md#bad-and-missing-pings.
+"""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Diffuse flow, 2018+: known answers of science.md 7.3, and the quirks of section 6 in both profiles."""
+"""Diffuse flow, 2018+: known answers (docs/method.md#known-answers), and the quirks in both profiles."""
 
 import datetime as dt
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Imaging, 2018+: known answers of science.md 7.3, and the quirks of section 6 in both profiles."""
+"""Imaging, 2018+: known answers (docs/method.md#known-answers), and the quirks in both profiles."""
 
 from dataclasses import replace
 
@@ -263,7 +263,10 @@ def test_bursts_outside_the_pitch_bounds_are_skipped(preset: str) -> None:
 
 
 def test_presets_differ_in_reference_and_threshold() -> None:
-    """Phase channel, reference length and SNR threshold are those of science.md 3.3 and 4.1."""
+    """Phase channel, reference length and SNR threshold are those of the method.
+
+    See docs/method.md#phase-correction and #imaging-2018.
+    """
     for preset, channel, pulses, threshold in (("PP2", 9, 5, 50), ("PP3", -1, 3, 0), ("PPX", -1, 3, 0)):
         chosen = parameters("imaging", "matlab", preset)
         assert (chosen.phase.channel, chosen.phase.pulses) == (channel, pulses)

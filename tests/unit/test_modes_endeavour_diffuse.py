@@ -1,4 +1,7 @@
-"""Diffuse flow of 2010-15: known answers, the original's oddities in both profiles (science.md 4.4, 6)."""
+"""Diffuse flow of 2010-15: known answers, the original's oddities in both profiles.
+
+See docs/method.md#diffuse-flow-2010-15.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -209,7 +212,7 @@ def test_missing_file_rejects_the_run_or_not() -> None:
 
 
 def test_file_without_row_rejects_the_run_or_not() -> None:
-    """With a file and no row the original rejects the run too (science.md 4.4)."""
+    """With a file and no row the original rejects the run too (docs/method.md#diffuse-flow-2010-15)."""
     sweep = run(ROWS, _steady, strangers=(99,))
     with pytest.raises(SweepIncomplete, match="8 of them, and 1 others"):
         make(sweep, settings("diffuse", "matlab"))

@@ -1,4 +1,7 @@
-"""Doppler of 2010-15: known velocities, and the original's oddities in both profiles (science.md 4.5, 6)."""
+"""Doppler of 2010-15: known velocities, and the original's oddities in both profiles.
+
+See docs/method.md#doppler-2010-15.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -42,7 +42,7 @@ Files = dict[str, bytes]
 
 
 def _files(sweep: MemorySweep, mode: str | None) -> Files:
-    """Return the files of a run as the instrument writes them (science.md 2.2)."""
+    """Return the files of a run as the instrument writes them (docs/method.md#archives)."""
     columns = "ping,seconds,usecs,pitch,roll,yaw,kPAngle,kRAngle,kHeading"
     lines = [f"{r.ping},1317503278,0,0,0,0,{r.pitch},{r.roll},{r.heading}" for r in sweep.rows]
     found = {"index.csv": "\n".join([columns, *lines, ""]).encode()}
@@ -205,7 +205,10 @@ def test_run_without_its_index(tmp_path: Path, name: str) -> None:
 
 
 def test_diffuse_run_with_a_file_that_is_not_listed(tmp_path: Path) -> None:
-    """A .bin without a row in index.csv rejects a diffuse run in the profile matlab only (science.md 4.4)."""
+    """A .bin without a row in index.csv rejects a diffuse run in the profile matlab only.
+
+    See docs/method.md#diffuse-flow-2010-15.
+    """
     sweep = run(DIFFUSE_ROWS, noise(700, 128))
     files = _files(sweep, "diffuse")
     files["index.csv"] = b"\n".join(files["index.csv"].split(b"\n")[:-2]) + b"\n"

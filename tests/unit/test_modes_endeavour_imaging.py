@@ -1,4 +1,7 @@
-"""Imaging of 2010-15: the original's oddities in both profiles, and runs with faults (science.md 4.2, 6)."""
+"""Imaging of 2010-15: the original's oddities in both profiles, and runs with faults.
+
+See docs/method.md#imaging-2010-15.
+"""
 
 from dataclasses import replace
 from itertools import pairwise

@@ -1,4 +1,7 @@
-"""Parameters: presets, profiles, overrides by key and file, and what is refused (science.md 0.5, 4.0.1)."""
+"""Parameters: presets, profiles, overrides by key and file, and what is refused.
+
+See docs/method.md#presets, #default-parameters.
+"""
 
 import json
 from collections.abc import Iterator
@@ -52,7 +55,7 @@ ORIGINALS = {
 def test_defaults_are_the_originals(
     family: str, site: str, preset: str | None, expected: tuple[Any, ...]
 ) -> None:
-    """Preset, pitch bounds, filter and grid shape are those of science.md 4.0.1."""
+    """Preset, pitch bounds, filter and grid shape are those of docs/method.md#default-parameters."""
     made = parameters_for(family, site, preset=preset)
     spec = made.grids[0]
     shape = [round((spec.ymax - spec.ymin) / spec.dy) + 1, round((spec.xmax - spec.xmin) / spec.dx) + 1]
@@ -84,14 +87,17 @@ def test_defaults_are_the_originals(
 def test_noise_and_calibration(
     family: str, site: str, preset: str, floor: float, threshold: float, mode: str
 ) -> None:
-    """Noise floor, SNR threshold and calibration mode are those of science.md 4.0.1."""
+    """Noise floor, SNR threshold and calibration mode are those of docs/method.md#default-parameters."""
     made = parameters_for(family, site, preset=preset)
     assert (made.noise.noise_floor, made.noise.snr_thresh) == (floor, threshold)
     assert made.calibrate.mode == mode
 
 
 def test_phase_reference_by_preset() -> None:
-    """PP2 compares channel 10 over 5 pulse lengths, the others the last channel over 3 (science.md 3.3)."""
+    """PP2 compares channel 10 over 5 pulse lengths, the others the last channel over 3.
+
+    See docs/method.md#phase-correction.
+    """
     for site, family, preset in EVERY:
         phase = parameters_for(family, site, preset=preset).phase
         assert (phase.channel, phase.pulses) == ((9, 5) if preset == "PP2" else (-1, 3))

@@ -110,7 +110,10 @@ def test_position_of_ashes() -> None:
 
 
 def test_axes_and_time() -> None:
-    """Axes have the labels of science.md 5.1; the start is a scalar coordinate to the millisecond."""
+    """Axes have the labels of the method; the start is a scalar coordinate to the millisecond.
+
+    See docs/method.md#quick-looks.
+    """
     ds = finish(imaging_endeavour(8), facts(ENDEAVOUR["imaging"]))
     assert [ds[name].attrs["long_name"] for name in "xyz"] == [
         "Easting of COVIS",

@@ -94,7 +94,7 @@ def test_no_global_state(tmp_path: Path) -> None:
 
 
 def test_usual_range_is_kept_for_usual_data() -> None:
-    """Runs can be compared: the range of science.md 5.3 holds while it shows the data."""
+    """Runs can be compared: the range of docs/method.md#quick-looks holds while it shows the data."""
     assert limits(np.linspace(0, 0.5, 100), (0.1, 0.5)) == (0.1, 0.5)
     assert limits(np.full(3, np.nan), (0.1, 0.5)) == (0.1, 0.5)
 

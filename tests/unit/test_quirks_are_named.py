@@ -1,4 +1,4 @@
-"""Every oddity of the originals that changes numbers has a test that names it (Q1 ... of science.md 6)."""
+"""Every oddity of the originals that changes numbers has a test that names it (Q1 ...)."""
 
 import ast
 import re
@@ -45,7 +45,7 @@ def named() -> dict[int, list[str]]:
 
 
 def test_every_oddity_is_named(named: dict[int, list[str]]) -> None:
-    """Each row R or F of section 6 is named by a test, except those of the second level (Q34-36, Q49-51)."""
+    """Each quirk of class R or F is named by a test, except those of the second level (Q34-36, Q49-51)."""
     missing = sorted((REPRODUCED | FIXED) - named.keys())
     assert not missing, "no test names " + ", ".join(f"Q{number}" for number in missing)
 
@@ -61,10 +61,9 @@ def test_reproduced_oddities_are_tested_in_both_profiles(named: dict[int, list[s
 
 
 def test_the_rows_are_those_of_the_specification(shared: Path) -> None:
-    """The lists above are those of the table in section 6."""
-    rows = re.findall(
-        r"^\| Q(\d+) \|.*\| ([RFN])\b[^|]*\|$", (shared / "science.md").read_text(), re.MULTILINE
-    )
+    """The lists above are those of the specification, where it is at hand."""
+    specification = "\n".join(page.read_text("utf-8") for page in sorted(shared.glob("*.md")))
+    rows = re.findall(r"^\| Q(\d+) \|.*\| ([RFN])\b[^|]*\|$", specification, re.MULTILINE)
     acts = {int(number): act for number, act in rows}
     assert len(acts) == 57
     assert {n for n, act in acts.items() if act == "N"} == NOTES

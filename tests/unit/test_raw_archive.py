@@ -54,7 +54,7 @@ def test_every_kind_yields_its_files(kind: str) -> None:
 
 
 def test_contents_decide_not_the_name() -> None:
-    """An archive under a wrong or faulty name (science.md 2.1) is still read."""
+    """An archive under a wrong or faulty name (docs/method.md#names) is still read."""
     for kind, data in PACKED.items():
         assert len(_read(store(data, "part.tar.gz"))) == len(FILES), kind
         assert len(_read(store(data, "172Z-IMAGING"))) == len(FILES), kind

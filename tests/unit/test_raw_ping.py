@@ -1,4 +1,4 @@
-"""index.csv and rec_7000 headers: science.md 7.1 item 5, and files that are not as they should be."""
+"""index.csv and rec_7000 headers: docs/method.md#known-answers, and files that are not as they should be."""
 
 import json
 
@@ -18,7 +18,7 @@ def _table(*lines: str) -> PingTable:
 
 
 def test_ping_zero_is_no_ping() -> None:
-    """A ping-0 row goes, ten rows survive, and they are joined by number (science.md 7.1 item 5)."""
+    """A ping-0 row goes, ten rows survive, and they are joined by number (docs/method.md#known-answers)."""
     numbers = [1, 2, 3, 4, 5, 7, 8, 9, 10, 11]
     pings = PingTable.from_csv(table([0, *numbers]))
     assert len(pings) == 10

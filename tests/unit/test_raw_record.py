@@ -1,4 +1,4 @@
-"""Record decoding: known answers of science.md 7.1 items 1 and 2."""
+"""Record decoding: known answers (docs/method.md#known-answers)."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def _header(nsamps: int, nelems: int, samp_type: int = 16) -> RecordHeader:
 
 @pytest.mark.parametrize(("samp_type", "factor"), [(16, 16), (0, 1)])
 def test_known_record(samp_type: int, factor: int) -> None:
-    """The record of science.md 7.1 item 1 decodes to the stated numbers, with either sample type."""
+    """The record of docs/method.md#known-answers decodes to the stated numbers, with either sample type."""
     samples = (factor * np.arange(1, 13, dtype=np.int16)).reshape(3, 2, 2)
     header, data = parse_record(pack_record(_header(3, 2, samp_type), samples))
     assert header == _header(3, 2, samp_type)
@@ -44,7 +44,7 @@ def test_division_keeps_fractions() -> None:
     ("nsamps", "nelems", "size"), [(3523, 256, 3_608_124), (1644, 128, 842_044), (3460, 256, 3_543_612)]
 )
 def test_file_lengths(nsamps: int, nelems: int, size: int) -> None:
-    """Lengths of real files follow from N and E (science.md 2.6)."""
+    """Lengths of real files follow from N and E (docs/method.md#element-data-record)."""
     header = _header(nsamps, nelems)
     assert header.nbytes == size
     check_record(header, size)
@@ -53,7 +53,10 @@ def test_file_lengths(nsamps: int, nelems: int, size: int) -> None:
 
 
 def test_header_only_file_is_bad() -> None:
-    """The 156-byte file of a real run, which says 128 channels, is a bad record (science.md 7.1 item 2)."""
+    """The 156-byte file of a real run, which says 128 channels, is a bad record.
+
+    See docs/method.md#known-answers.
+    """
     whole = pack_record(_header(1644, 128), np.zeros((1644, 128, 2), np.int16))
     with pytest.raises(BadRecord, match="0 of 1644 samples"):
         parse_record(whole[:156])

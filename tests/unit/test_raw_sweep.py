@@ -168,7 +168,7 @@ def test_last_of_equal_names_counts(kind: str, name: str) -> None:
     ],
 )
 def test_folder_of_any_name(kind: str, folder: str) -> None:
-    """The run's folder may be called anything (science.md 7.1 item 4), or be missing."""
+    """The run's folder may be called anything (docs/method.md#known-answers), or be missing."""
     assert see(stored(kind, run_files(NUMBERS, folder))) == EXPECTED
 
 

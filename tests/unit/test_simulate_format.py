@@ -1,4 +1,4 @@
-"""The files of simulated runs: lengths, fields, rows, joins, faults (science.md 2)."""
+"""The files of simulated runs: lengths, fields, rows, joins, faults (docs/method.md#raw-data)."""
 
 import datetime as dt
 import json

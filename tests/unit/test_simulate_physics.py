@@ -1,4 +1,7 @@
-"""Simulated echoes against plain formulas: place, level, phase, velocity (science.md 3, 7.3)."""
+"""Simulated echoes against plain formulas: place, level, phase, velocity.
+
+See docs/method.md#processing-steps, #known-answers.
+"""
 
 import math
 from dataclasses import dataclass, replace
@@ -50,7 +53,10 @@ def of_case(case: Case) -> list[Complex]:
 
 
 def beams(data: Complex, sonar: Instrument) -> Complex:
-    """Beamform by the formula of science.md 3.5; the monitor channel, which hears no echo, left out."""
+    """Beamform by the formula of the method; the monitor channel, which hears no echo, left out.
+
+    See docs/method.md#beamforming.
+    """
     count = data.shape[1]
     e = np.arange(count)
     weights = 0.54 - 0.46 * np.cos(2 * np.pi * e / (count - 1))
@@ -78,7 +84,7 @@ def test_point_lies_at_its_sample_and_beam(era: Era, family: str) -> None:
 
 
 def test_place_of_the_check_values() -> None:
-    """Range and beam lie in the world where science.md 3.10 says, 2018+."""
+    """Range and beam lie in the world where docs/method.md#world-coordinates says, 2018+."""
     # Yaw 0.3 rad from the centred head, which looks to 295 degrees.
     attitude = Attitude("ASHES", math.degrees(0.4), math.degrees(0.2), 295 + math.degrees(0.3))
     view = instrument("ASHES", "imaging").view(attitude, 500)
@@ -87,7 +93,10 @@ def test_place_of_the_check_values() -> None:
 
 
 def test_place_2010() -> None:
-    """For 2010-15 the frame is the formula's of science.md 3.10, with the roll as it was meant (Q11)."""
+    """For 2010-15 the frame is the formula's of the method, with the roll as it was meant (Q11).
+
+    See docs/method.md#world-coordinates.
+    """
     phi, rho, el, a = 1.1, 0.2, 0.4, -0.5
     attitude = Attitude("END", math.degrees(el), math.degrees(rho), math.degrees(phi))
     xs, ys, zs = math.sin(a), math.cos(a) * math.cos(el), math.cos(a) * math.sin(el)
@@ -125,7 +134,10 @@ def test_frames_are_turned_only(era: Era) -> None:
 def test_target_strength(
     era: Era, family: str, gain: float, beam: int, check: float, alpha: float, strength: float
 ) -> None:
-    """With the check value of science.md 3.7 (20 m, power 200) a target has its strength within 0.1 dB."""
+    """With the check value of the method (20 m, power 200) a target has its strength within 0.1 dB.
+
+    See docs/method.md#scattering-strength.
+    """
     sonar = instrument(era, family, gain=gain, power=200.0, noise=0.0)
     case = point_target(
         era,

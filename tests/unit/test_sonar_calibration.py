@@ -65,7 +65,7 @@ def _db(gains: Calibration, beam: int) -> float:
 def test_calibration_check_values(
     mode: str, era: str, freq: float, sector: float, power: float, gain: float, beam: int, db: float
 ) -> None:
-    """The check values of science.md 3.7."""
+    """The check values of docs/method.md#scattering-strength."""
     gains = _calibration(mode, era, freq, sector=sector, power=power, gain=gain)
     assert _db(gains, beam) == pytest.approx(db, abs=1e-11)
 
@@ -133,7 +133,7 @@ def test_calibration_doubled_pulse() -> None:
     ],
 )
 def test_calibration_transmit_pattern(table: str, projector: str, angle: float, level: float) -> None:
-    """The spot values of science.md 3.6."""
+    """The spot values of docs/method.md#calibration."""
     pattern = _tables(f"calibration_{table}.json")["transmit_pattern"][projector]
     found = _transmit_pattern(pattern, np.radians([angle]))[0]
     assert found == pytest.approx(level, abs=6e-6 if table == "2010" else 6e-5)
@@ -163,7 +163,7 @@ def test_calibration_pattern_sign() -> None:
     ],
 )
 def test_calibration_polynomials(table: str, quantity: str, projector: str, values: dict[int, float]) -> None:
-    """The spot values of science.md 3.6."""
+    """The spot values of docs/method.md#calibration."""
     polynomial = _tables(f"calibration_{table}.json")[quantity][projector]
     for number, value in values.items():
         assert np.polyval(polynomial, number) == pytest.approx(value, rel=5e-7)

@@ -17,7 +17,7 @@ _A = {
 
 @pytest.mark.parametrize("bw", [2, 4])
 def test_filter_coefficients(bw: int) -> None:
-    """The coefficients are those of science.md 3.4."""
+    """The coefficients are those of docs/method.md#low-pass-filter."""
     lowpass = Lowpass(bw, FS, TAU)
     np.testing.assert_allclose(lowpass.b, _GAIN[bw] * np.array([1, 4, 6, 4, 1]), rtol=1e-12)
     np.testing.assert_allclose(lowpass.a, _A[bw], rtol=1e-12)

@@ -13,7 +13,7 @@ from covis_dask.sonar.geometry import (
 
 
 def test_world_ashes_check_values() -> None:
-    """The check values of science.md 3.10."""
+    """The check values of docs/method.md#world-coordinates."""
     x, y, z = world_ashes(np.array([5.0]), np.array([-0.5, 0.3]), 0.3, 0.2, 0.4, 279, 16)
     np.testing.assert_allclose(x, [[-4.43487232, -2.37199767]], atol=5e-9)
     np.testing.assert_allclose(y, [[0.84893120, 4.10442844]], atol=5e-9)
@@ -65,7 +65,7 @@ def test_world_one_range_per_beam() -> None:
 
 
 def test_world_endeavour_check_values() -> None:
-    """The check values of science.md 3.10, with Q11 as in the original."""
+    """The check values of docs/method.md#world-coordinates, with Q11 as in the original."""
     x, y, z = world_endeavour(np.array([5.0]), np.array([-0.5, 0.3]), 1.1, 0.2, 0.4, unrotated_x=False)
     np.testing.assert_allclose(x, [[2.69017601, 4.74547069]], atol=5e-9)
     np.testing.assert_allclose(y, [[3.62443725, 0.37570311]], atol=5e-9)

@@ -41,7 +41,10 @@ def test_axes_from_bounds() -> None:
 
 
 def test_grid_one_sample_q1_q2() -> None:
-    """Q1, Q2: the check of science.md 3.11: roots of sums of squares, off-diagonal corners exchanged."""
+    """Q1, Q2: the check of the method: roots of sums of squares, off-diagonal corners exchanged.
+
+    See docs/method.md#gridding.
+    """
     grids = _one("ashes", _PLANE, (0.1, 0.3))
     np.testing.assert_allclose(grids["w"], [[1.140175, 0.948683, 0], [0.707107, 0.316228, 0]], atol=5e-7)
     np.testing.assert_allclose(grids["v"], [[1, 1, np.nan], [1, 1, np.nan]], rtol=1e-14)

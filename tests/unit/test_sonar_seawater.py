@@ -39,7 +39,7 @@ def test_sound_speed_q14_absolute_salinity() -> None:
 
 @pytest.mark.parametrize(("freq", "db_per_km"), [(396e3, 84.82824655124602), (200e3, 35.96234099022226)])
 def test_absorption_of_ashes(freq: float, db_per_km: float) -> None:
-    """The values of science.md 3.8."""
+    """The values of docs/method.md#absorption."""
     assert 1000 * _absorption(freq, SOUND_SPEED, ASHES) == pytest.approx(db_per_km, rel=1e-13)
 
 

@@ -20,7 +20,7 @@ from covis_dask.sonar.windows import (
 )
 from tests.unit._sonar_reference import FS, noise
 
-W, O = 34, 17  # noqa: E741 (science.md's name)
+W, O = 34, 17  # noqa: E741 (the method's name)
 _LENGTHS = [68, 100, 560, 639, 640]
 
 

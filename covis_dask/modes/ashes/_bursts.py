@@ -1,7 +1,9 @@
-"""The ping loop of the 2018+ burst modes: bursts, bad and missing pings, attitude (science.md 3.2, 4.0.2).
+"""The ping loop of the 2018+ burst modes: bursts, bad and missing pings, attitude.
+
+See docs/method.md#bursts, #bad-and-missing-pings.
 
 Pings come one at a time, in the order of the ping table. A program takes the good ones of one burst after
-another; two programs can share one pass over the run (full-range runs, science.md 4.8).
+another; two programs can share one pass over the run (full-range runs, docs/method.md#full-range-2018).
 """
 
 from abc import ABC, abstractmethod

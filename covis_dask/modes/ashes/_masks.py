@@ -1,6 +1,6 @@
 """The four masked intensities of imaging and Doppler, 2018+: mean and fluctuating part, each also filtered.
 
-science.md 4.1 item 2.7, 4.6 items 3 and 4; Q25, Q42.
+See docs/method.md#imaging-2018 step 2.7, #doppler-2018 steps 3 and 4; Q25, Q42.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,7 @@
-"""What the products of all 2018+ modes have in common: axes, bursts, beams, facts (science.md 4.9)."""
+"""What the products of all 2018+ modes have in common: axes, bursts, beams, facts.
+
+See docs/method.md#contents-of-a-product.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final

@@ -1,4 +1,7 @@
-"""Ping-to-ping changes over an averaging window, diffuse and full-range (science.md 4.3 items 5 to 10)."""
+"""Ping-to-ping changes over an averaging window, diffuse and full-range.
+
+See docs/method.md#diffuse-flow-2018 steps 5 to 10.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -125,7 +128,7 @@ class ScintillationWindow:
         pairs: Sequence[tuple[int, int]],
         listed: int,
         W: int,
-        O: int,  # noqa: E741 (science.md's symbol)
+        O: int,  # noqa: E741 (the method's symbol)
         *,
         valid_ping_count: bool,
         whole_pairs: bool,

@@ -56,7 +56,7 @@ class SonarSetup:
     ----------
     parameters : Parameters
     header : PingHeader
-        The one header that serves all pings (science.md 3.1).
+        The one header that serves all pings (docs/method.md#ping-headers).
     c : float
         Sound speed of geometry and steering, m/s.
     c_scale : float
@@ -228,11 +228,14 @@ class SonarSetup:
         return RangeCalibration(ranges, gains, record.first_samp, record.last_samp)
 
     def world(self, ranges: Real, attitude: Attitude) -> tuple[Real, Real, Real]:
-        """Return world coordinates (m) of ranges [N], or of one range per beam [1, B] (science.md 3.10)."""
+        """Return world coordinates (m) of ranges [N], or of one range per beam [1, B].
+
+        See docs/method.md#world-coordinates.
+        """
         return self.directions(attitude).at(ranges)
 
     def directions(self, attitude: Attitude) -> BeamDirections:
-        """Return the directions of the beams in the world (science.md 3.10)."""
+        """Return the directions of the beams in the world (docs/method.md#world-coordinates)."""
         return directions_ashes(
             self.beams.angles,
             attitude.yaw,
@@ -254,7 +257,10 @@ class SonarSetup:
         return self.directions(attitudes[0]).max_range(lower, upper, slack)
 
     def attitude(self, table: PingTable, rows: Sequence[int]) -> Attitude:
-        """Return the mean attitude of rows of the ping table (science.md 2.4); one row gives its own."""
+        """Return the mean attitude of rows of the ping table; one row gives its own.
+
+        See docs/method.md#ping-table.
+        """
         centre = self.parameters.attitude.yaw_center
         # A motor reading of exactly 0 means that there is none: the head is taken to be centred.
         yaw = np.where(table.yaw == 0, 0.0, table.yaw - centre)

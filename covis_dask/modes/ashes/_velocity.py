@@ -1,4 +1,7 @@
-"""One burst of a 2018+ Doppler run: intensities and line-of-sight velocity (science.md 4.6 items 2 to 4)."""
+"""One burst of a 2018+ Doppler run: intensities and line-of-sight velocity.
+
+See docs/method.md#doppler-2018 steps 2 to 4.
+"""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -38,7 +41,7 @@ class DopplerSettings:
     """
 
     W: int
-    O: int  # noqa: E741 (science.md's symbol)
+    O: int  # noqa: E741 (the method's symbol)
     lag: int
     scale: float
     percentile: float

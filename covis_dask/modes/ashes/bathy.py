@@ -1,4 +1,7 @@
-"""Bathymetry, 2018+: height of the seafloor from the strongest echo of every beam (science.md 4.7)."""
+"""Bathymetry, 2018+: height of the seafloor from the strongest echo of every beam.
+
+See docs/method.md#bathymetry-2018.
+"""
 
 from dataclasses import dataclass
 
@@ -72,7 +75,7 @@ def bathy_burst(
     threshold: float,
     median_window: int,
 ) -> BathyBurst:
-    """Find the seafloor in the mean of a burst (science.md 4.7 items 3 to 6).
+    """Find the seafloor in the mean of a burst (docs/method.md#bathymetry-2018 steps 3 to 6).
 
     Parameters
     ----------
@@ -179,7 +182,7 @@ class BathyProgram(BurstProgram):
 
 
 def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dataset:
-    """Process a bathymetry run (science.md 4.7; preset PP2).
+    """Process a bathymetry run (docs/method.md#bathymetry-2018; preset PP2).
 
     Parameters
     ----------

@@ -1,4 +1,7 @@
-"""Diffuse flow, 2018+: how the seafloor's echo changes from ping to ping, as maps (science.md 4.3)."""
+"""Diffuse flow, 2018+: how the seafloor's echo changes from ping to ping, as maps.
+
+See docs/method.md#diffuse-flow-2018.
+"""
 
 from dataclasses import dataclass
 from typing import Final
@@ -58,11 +61,13 @@ class Window:
     rows: Int
     pairs: list[tuple[int, int]]
     W: int
-    O: int  # noqa: E741 (science.md's symbol)
+    O: int  # noqa: E741 (the method's symbol)
 
 
 def window_of(setup: SonarSetup, times: Real, rows: Int) -> Window:
-    """Return the averaging window that begins with the first of some rows (science.md 4.3 items 5, 8).
+    """Return the averaging window that begins with the first of some rows.
+
+    See docs/method.md#diffuse-flow-2018 steps 5, 8.
 
     Parameters
     ----------
@@ -105,7 +110,9 @@ def scintillation_window(window: Window, parameters: Parameters) -> Scintillatio
 def seafloor_positions(
     setup: SonarSetup, ranges: Real, rc: Real, attitude: Attitude, floor: Bathymetry
 ) -> tuple[tuple[Real, Real], tuple[Real, Real]]:
-    """Return where samples [N, B] and range windows [nbins, B] lie on the seafloor (science.md 4.3 item 11).
+    """Return where samples [N, B] and range windows [nbins, B] lie on the seafloor.
+
+    See docs/method.md#diffuse-flow-2018 step 11.
 
     Parameters
     ----------
@@ -159,7 +166,7 @@ class _Pings:
 
 
 def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dataset:
-    """Process a diffuse-flow run (science.md 4.3; presets PP2, PP3, PPX).
+    """Process a diffuse-flow run (docs/method.md#diffuse-flow-2018; presets PP2, PP3, PPX).
 
     Only the pings of the averaging window are decoded; later ones are checked.
 
@@ -250,7 +257,7 @@ def _with_seafloor(ds: xr.Dataset, floor: Bathymetry) -> xr.Dataset:
 def _take_pings(
     sweep: RawSweep, setup: SonarSetup, window: Window, tally: PingTally, context: Context
 ) -> _Pings:
-    """Read the run: take the pings of the window, check the others (science.md 4.0.2)."""
+    """Read the run: take the pings of the window, check the others (docs/method.md#bad-and-missing-pings)."""
     table, first_row = sweep.table, int(window.rows[0])
     places = {int(row): place for place, row in enumerate(window.rows)}
     pings = _Pings(scintillation_window(window, setup.parameters))
@@ -293,7 +300,7 @@ def _take_pings(
 def _gridded(
     found: Scintillation, positions: tuple[tuple[Real, Real], tuple[Real, Real]], parameters: Parameters
 ) -> MapGrids:
-    """Grid the seven maps (science.md 4.3 item 12)."""
+    """Grid the seven maps (docs/method.md#diffuse-flow-2018 step 12)."""
     samples, windows = positions
     maps = MapGrids(parameters, MAPS)
     maps.add("decorrelation_intensity", *windows, found.decor)

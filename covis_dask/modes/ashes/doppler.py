@@ -1,4 +1,4 @@
-"""Doppler, 2018+: line-of-sight velocity and volume scattering (science.md 4.6)."""
+"""Doppler, 2018+: line-of-sight velocity and volume scattering (docs/method.md#doppler-2018)."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -279,7 +279,7 @@ class DopplerProgram(BurstProgram):
 
 
 def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dataset:
-    """Process a Doppler run (science.md 4.6; presets PP3, PPX).
+    """Process a Doppler run (docs/method.md#doppler-2018; presets PP3, PPX).
 
     Parameters
     ----------

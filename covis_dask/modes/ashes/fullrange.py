@@ -1,4 +1,6 @@
-"""Full-range runs, 2018+: imaging, and maps of the seafloor seen at all elevations (science.md 4.8).
+"""Full-range runs, 2018+: imaging, and maps of the seafloor seen at all elevations.
+
+See docs/method.md#full-range-2018.
 
 One pass over the run feeds both; one dataset holds both.
 """
@@ -155,7 +157,7 @@ def _picked(values: Real, rows: Int) -> Real:
 
 
 def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dataset:
-    """Process a full-range run (science.md 4.8; presets PP3, PPX).
+    """Process a full-range run (docs/method.md#full-range-2018; presets PP3, PPX).
 
     Parameters
     ----------

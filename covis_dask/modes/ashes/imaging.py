@@ -1,4 +1,7 @@
-"""Imaging, 2018+: volume scattering of plumes, its ping average and its fluctuating part (science.md 4.1)."""
+"""Imaging, 2018+: volume scattering of plumes, its ping average and its fluctuating part.
+
+See docs/method.md#imaging-2018.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -60,7 +63,7 @@ class ImagingBurst:
 def imaging_burst(
     pings: PingStatistics, calibration: Calibration, noise_floor: float, percentile: float, threshold: float
 ) -> ImagingBurst:
-    """Reduce the pings of a burst (science.md 4.1 items 2.2 to 2.6).
+    """Reduce the pings of a burst (docs/method.md#imaging-2018 steps 2.2 to 2.6).
 
     Parameters
     ----------
@@ -136,7 +139,9 @@ def _reduced(
 
 
 def gridded_values(burst: ImagingBurst, snr_thresh: float, preset: str, fixes: Fixes) -> dict[str, Real]:
-    """Return the values that are gridded: Ia, Id, Ia_filt, Id_filt (1/m) and Kp (science.md 4.1 item 2.7).
+    """Return the values that are gridded: Ia, Id, Ia_filt, Id_filt (1/m) and Kp.
+
+    See docs/method.md#imaging-2018 step 2.7.
 
     Parameters
     ----------
@@ -240,7 +245,7 @@ class ImagingProgram(BurstProgram):
 
 
 def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dataset:
-    """Process an imaging run (science.md 4.1; presets PP2, PP3, PPX).
+    """Process an imaging run (docs/method.md#imaging-2018; presets PP2, PP3, PPX).
 
     Parameters
     ----------

@@ -59,7 +59,7 @@ class OperatorCache:
     log : callable
         Takes a line for the run's log.
     decimation : int
-        Of the filter; only the imaging mode decimates (science.md 3.4).
+        Of the filter; only the imaging mode decimates (docs/method.md#low-pass-filter).
 
     Attributes
     ----------
@@ -109,7 +109,9 @@ class OperatorCache:
         return samples, self._made[key]
 
     def signal(self, samples: Samples, reference: Samples | None, operators: PingOperators) -> PhasedPing:
-        """Return a ping with its phase against that of the reference (science.md 3.3), 0 without one.
+        """Return a ping with its phase against that of the reference, 0 without one.
+
+        See docs/method.md#phase-correction.
 
         Raises
         ------
@@ -123,7 +125,7 @@ class OperatorCache:
         return PhasedPing(samples, phase, operators.fused, operators.fused.rows_of(samples.shape[0]))
 
     def phased(self, x: Complex, reference: Complex, operators: PingOperators) -> Complex:
-        """Return element data with the transmit phase of the reference (science.md 3.3)."""
+        """Return element data with the transmit phase of the reference (docs/method.md#phase-correction)."""
         return correct_phase(x, reference, self._parameters.phase.channel, operators.monitor)
 
     def _check(self, header: PingHeader, nsamps: int, nelems: int) -> None:
@@ -236,7 +238,10 @@ class PingStages:
 
 
 def ping_stages(phased: Complex, operators: PingOperators) -> PingStages:
-    """Filter, beamform and calibrate one ping (science.md 4.2 step 2.1, 4.5 step 2)."""
+    """Filter, beamform and calibrate one ping.
+
+    See docs/method.md#imaging-2010-15 step 2.1, #doppler-2010-15 step 2.
+    """
     filtered = operators.filter(phased)
     beams = operators.beamformer(filtered)
     return PingStages(phased, filtered, beams, operators.calibration.apply(beams))

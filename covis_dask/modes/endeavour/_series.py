@@ -1,4 +1,7 @@
-"""The series of a 2010-15 Doppler burst, and their averages over windows (science.md 4.5 steps 3, 4)."""
+"""The series of a 2010-15 Doppler burst, and their averages over windows.
+
+See docs/method.md#doppler-2010-15 steps 3, 4.
+"""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,7 +30,7 @@ class Series:
 
 
 def series(samples: Complex, operators: PingOperators, parameters: Parameters) -> Series:
-    """Return the window averages of one series (science.md 4.5 step 4).
+    """Return the window averages of one series (docs/method.md#doppler-2010-15 step 4).
 
     Parameters
     ----------

@@ -42,7 +42,7 @@ class Attitude:
 
 
 def attitude(table: PingTable, row: int, parameters: Parameters) -> Attitude:
-    """Return the attitude in one row of the ping table (science.md 2.4)."""
+    """Return the attitude in one row of the ping table (docs/method.md#ping-table)."""
     degrees = (
         table.sensor_pitch[row],
         table.sensor_roll[row],
@@ -308,7 +308,10 @@ def add_beams(product: Product, operators: PingOperators) -> None:
 
 
 def facts(operators: PingOperators, fault: str | None) -> dict[str, object]:
-    """Return what a product's attributes say about the sonar (science.md 4.9), from the last ping used."""
+    """Return what a product's attributes say about the sonar, from the last ping used.
+
+    See docs/method.md#contents-of-a-product.
+    """
     header = operators.header
     return {
         "sound_speed": header.sound_speed,

@@ -1,4 +1,7 @@
-"""Diffuse flow, 2010-15: maps of the seafloor echo's decorrelation from ping to ping (science.md 4.4)."""
+"""Diffuse flow, 2010-15: maps of the seafloor echo's decorrelation from ping to ping.
+
+See docs/method.md#diffuse-flow-2010-15.
+"""
 
 from collections import Counter, deque
 from dataclasses import dataclass
@@ -91,7 +94,7 @@ class DiffuseMaps:
 
 
 def pair_stages(phased: Complex, operators: PingOperators, parameters: Parameters) -> PairStages:
-    """Beamform, calibrate and filter one ping (science.md 4.4 step 3).
+    """Beamform, calibrate and filter one ping (docs/method.md#diffuse-flow-2010-15 step 3).
 
     Parameters
     ----------
@@ -107,7 +110,7 @@ def pair_stages(phased: Complex, operators: PingOperators, parameters: Parameter
 
 
 def diffuse_pair(a: Complex, b: Complex, window: tuple[int, int]) -> DiffusePair:
-    """Correlate two pings (science.md 3.13.2).
+    """Correlate two pings (docs/method.md#windowed-averages 2).
 
     Parameters
     ----------
@@ -126,7 +129,9 @@ def diffuse_maps(
     compass: float,
     parameters: Parameters,
 ) -> DiffuseMaps:
-    """Place the averages on a flat seafloor and make what is gridded (science.md 4.4 steps 3, 5, 6).
+    """Place the averages on a flat seafloor and make what is gridded.
+
+    See docs/method.md#diffuse-flow-2010-15 steps 3, 5, 6.
 
     Parameters
     ----------
@@ -231,7 +236,10 @@ class _Pairs:
 
 
 def _channels(sweep: RawSweep) -> int:
-    """Return the number of channels that goes with the frequency in most headers (science.md 1.1)."""
+    """Return the number of channels that goes with the frequency in most headers.
+
+    See docs/method.md#instrument.
+    """
     headers = [sweep.header(number) for number in sweep.table.ping.tolist()]
     known = Counter(header.xmit_freq for header in headers if header and header.xmit_freq in _CHANNELS)
     return _CHANNELS[known.most_common(1)[0][0] if known else 200_000.0]

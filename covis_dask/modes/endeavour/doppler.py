@@ -1,4 +1,7 @@
-"""Doppler, 2010-15: velocity and backscatter of the plume on grids in space (science.md 4.5)."""
+"""Doppler, 2010-15: velocity and backscatter of the plume on grids in space.
+
+See docs/method.md#doppler-2010-15.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -80,7 +83,7 @@ def doppler_burst(
     parameters: Parameters,
     part: Part | None = None,
 ) -> DopplerBurst:
-    """Combine the series of a burst and place the bins (science.md 4.5 steps 5, 6).
+    """Combine the series of a burst and place the bins (docs/method.md#doppler-2010-15 steps 5, 6).
 
     Parameters
     ----------
@@ -284,7 +287,7 @@ _INTENSITY = {
 
 
 def _add_offset(product: Product, program: _Program) -> None:
-    """Add the clock offset between transmitter and receiver (science.md 4.5, 5.6)."""
+    """Add the clock offset between transmitter and receiver (docs/method.md#doppler-2010-15)."""
     header, lag = program.operators.header, program.parameters.correlation.lag
     scale = 100 * velocity_scale(header.xmit_freq, header.sample_rate, header.sound_speed, lag)
     covariance = np.asarray(program.offset)

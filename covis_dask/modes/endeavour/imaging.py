@@ -1,4 +1,7 @@
-"""Imaging, 2010-15: backscatter that changes from ping to ping, on a grid in space (science.md 4.2)."""
+"""Imaging, 2010-15: backscatter that changes from ping to ping, on a grid in space.
+
+See docs/method.md#imaging-2010-15.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,7 +58,7 @@ class ImagingBurst:
 def image_burst(
     pages: Sequence[Complex], operators: PingOperators, where: Attitude, parameters: Parameters
 ) -> ImagingBurst:
-    """Combine the pings of a burst and place them (science.md 4.2 steps 2.2, 2.3).
+    """Combine the pings of a burst and place them (docs/method.md#imaging-2010-15 steps 2.2, 2.3).
 
     Parameters
     ----------

@@ -64,7 +64,7 @@ class Package:
         os.write(1, b"ANS = 42 (from below Python)\n")
         stderr.write("Warning: \xe9trange\n")
         stdout.write("pid {} secret {}\n".format(os.getpid(), os.environ.get("NAS_SECRET_KEY")))
-        shutil.rmtree(run)  # as the original does (science.md, Q47)
+        shutil.rmtree(run)  # as the original does (Q47)
         if not self._go_wrong(name, mat):
             self._copy(name, mat)
         return []
