@@ -131,8 +131,6 @@ class PostProcessing:
             "preset": spec.preset,
             "set": dict(spec.overrides),
             "formats": list(spec.formats),
-            "prefix": spec.prefix,
-            "store": spec.store,
             "force": spec.force,
         }
 

@@ -109,6 +109,8 @@ def prepare(request: BatchRequest, settings: Settings, catalog: Catalog) -> "Pre
         selection=request.query.to_document(),
         settings={
             "job": job.name,
+            "prefix": job.prefix,
+            "store": settings.products.url,
             **job.settings(),
             "only": request.only,
             "retries": settings.retries,

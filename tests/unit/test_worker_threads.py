@@ -27,7 +27,7 @@ def _watched(archive: str, folder: str) -> dict[str, Any]:
     from covis_dask.cli.process import parser
     from covis_dask.engines.native import NativeEngine
     from covis_dask.products.writers import write_product
-    from covis_dask.runs import worker
+    from covis_dask.runs import execution
 
     found: dict[str, Any] = {"before": _threads()}
     process, write = NativeEngine.process, write_product
@@ -40,7 +40,7 @@ def _watched(archive: str, folder: str) -> dict[str, Any]:
         found["write"] = _threads()
         return write(*arguments, **words)
 
-    with patch.object(NativeEngine, "process", processed), patch.object(worker, "write_product", written):
+    with patch.object(NativeEngine, "process", processed), patch.object(execution, "write_product", written):
         found["code"] = run(parser().parse_args([archive, "--output", folder]))
     found["numba"] = bool(numba.np.ufunc.parallel._is_initialized)
     return found
