@@ -6,9 +6,11 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 import pytest
 from distributed import Client, LocalCluster
 
@@ -115,6 +117,15 @@ def _damaged(task: RunTask) -> RunOutcome:
 
 def _misconfigured(task: RunTask) -> RunOutcome:
     return RunOutcome.of_error(task, ConfigurationError("wrong store"))
+
+
+_GO = threading.Event()
+"""Whether runs that are `_held` may end."""
+
+
+def _held(task: RunTask) -> RunOutcome:
+    assert _GO.wait(60)
+    return _done(task)
 
 
 def _broken(_: RunTask) -> RunOutcome:
@@ -233,6 +244,91 @@ def test_store_that_goes_away_costs_no_run_its_tries(client: Client, catalog: Ca
     driver.settings = replace(driver.settings, patience=60.0)
     driver.run(client, plan.plan)
     assert [outcome.state for outcome in driver.outcomes] == ["done"] * 3
+
+
+class _Clock:
+    """A display by which the driver's clock goes: so many seconds with each look at the batch.
+
+    Parameters
+    ----------
+    seconds : float
+    counts : callable
+        Says of a status whether the clock moves.
+    until : float
+        When to let the runs go that are `_held`.
+    """
+
+    def __init__(self, seconds: float, counts: Callable[[BatchStatus], bool], until: float = np.inf) -> None:
+        self.now = 1000.0
+        self._seconds, self._counts, self._until = seconds, counts, until
+        _GO.clear()
+
+    def update(self, status: BatchStatus, outcome: RunOutcome | None = None) -> None:
+        if outcome is None and self._counts(status):
+            self.now += self._seconds
+        if self.now >= self._until:
+            _GO.set()
+
+    def rule(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let the driver go by this clock."""
+        monkeypatch.setattr("covis_dask.driver.time", SimpleNamespace(monotonic=lambda: self.now))
+
+
+class _Claims:
+    """A catalogue that remembers when which runs were claimed."""
+
+    def __init__(self, catalog: Catalog, clock: _Clock) -> None:
+        self._catalog, self._clock = catalog, clock
+        self.made: list[tuple[float, set[str], float]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._catalog, name)
+
+    def claim(self, names: list[str], batch: str, until: dt.datetime) -> Any:
+        left = (until - dt.datetime.now(dt.UTC)).total_seconds()
+        self.made.append((self._clock.now, set(names), left))
+        return self._catalog.claim(names, batch, until)
+
+
+def test_claims_are_renewed_long_before_they_run_out(
+    client: Client, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The runs at work are claimed anew within half the time a claim lasts, and not at every look."""
+    plan = _plan(catalog, 2)
+    clock = _Clock(0.5, lambda status: status.running > 0, until=1005.0)
+    clock.rule(monkeypatch)
+    claims = _Claims(catalog, clock)
+    driver = _driver(claims, plan, _held)
+    driver.display, driver.settings = clock, replace(driver.settings, claim=3.0)
+    driver.run(client, plan)
+    names = {task.run.basename for task in plan.tasks}
+    assert all(claimed == names for _, claimed, _ in claims.made)
+    assert all(left == pytest.approx(3.0, abs=1) for _, _, left in claims.made)
+    at = [when for when, _, _ in claims.made]
+    assert clock.now >= 1005
+    assert np.diff([*at, clock.now]).max() <= 1.5
+    assert len(at) <= 6
+
+
+def test_each_pause_is_twice_the_last(
+    client: Client, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run is tried again after the back-off, then after twice and four times that, but a minute at most."""
+    plan = _plan(catalog, 1)
+    clock = _Clock(5.0, lambda status: status.retrying > 0)
+    clock.rule(monkeypatch)
+    driver = _driver(catalog, plan, _away)
+    driver.display, driver.retries, driver.settings = clock, 4, replace(driver.settings, backoff=10.0)
+    tried: list[float] = []
+    submit = client.submit
+
+    def timed(*arguments: Any, **words: Any) -> Any:
+        tried.append(clock.now)
+        return submit(*arguments, **words)
+
+    with patch.object(client, "submit", timed):
+        driver.run(client, plan)
+    assert np.diff(tried).tolist() == [10, 20, 40, 60]
 
 
 def test_no_more_than_the_window_is_in_flight(client: Client, catalog: Catalog) -> None:

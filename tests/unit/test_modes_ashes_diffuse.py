@@ -187,6 +187,15 @@ def test_partners_are_the_nearest_within_reach() -> None:
     assert find_pairs(times, 2.0, 0.0)[-1] == (5, 5)  # a rate of 0 sets no limit
 
 
+def test_a_partner_one_ping_period_away_is_none() -> None:
+    """4.3 item 8: a distance from the lag of exactly one ping period is too much, a little less is not."""
+    assert find_pairs(np.array([0.0, 1.75]), 2.0, 4.0) == []
+    assert find_pairs(np.array([0.0, 2.25]), 2.0, 4.0) == []
+    assert find_pairs(np.array([0.0, 2.25]), 2.0, np.nextafter(4.0, 0.0)) == [(0, 1)]
+    # Of two that are as near, the first.
+    assert find_pairs(np.array([0.0, 1.75, 2.25]), 2.0, 2.0)[0] == (0, 1)
+
+
 @pytest.mark.parametrize("profile", PROFILES)
 def test_only_the_window_is_decoded(profile: str) -> None:
     """4.3 item 5: pings after the first 4 s leave no trace but in the list of bad pings."""

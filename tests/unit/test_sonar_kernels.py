@@ -177,3 +177,16 @@ def test_nothing_in_the_box_lies_beyond_the_reach(pitch: float) -> None:
         )
         assert ranges[inside.any(axis=1)].max() <= furthest
     assert directions.max_range(lower, upper, slack=4.0) == np.inf
+
+
+@pytest.mark.parametrize("slack", [0.0, 0.05, 0.1])
+@pytest.mark.parametrize("wall", [20.0, -20.0])
+def test_the_range_of_beams_that_may_be_turned(slack: float, wall: float) -> None:
+    """A beam that is turned towards the level leaves the box later: by so much, and not by more."""
+    steep = np.copysign(0.2, wall)
+    beam = directions_ashes(np.zeros(1), 0.0, 0.0, steep, 279.0, 16.0)
+    lower, upper = (-1e6, -1e6, min(wall, 0.0)), (1e6, 1e6, max(wall, 0.0))
+    turned = abs((wall - 4.2) / np.sin(abs(steep) - slack))
+    furthest = beam.max_range(lower, upper, slack)
+    assert turned <= furthest * (1 + 1e-9)
+    assert furthest == pytest.approx(abs((wall - 4.2) / (np.sin(0.2) - slack)), rel=1e-9)

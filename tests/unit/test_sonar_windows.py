@@ -116,18 +116,21 @@ def test_window_power(nsamps: int) -> None:
     np.testing.assert_array_equal(_sums(z, 8).power, power)
 
 
-@pytest.mark.parametrize("nsamps", [*_LENGTHS, 12])
-def test_lagged_autocovariance(nsamps: int) -> None:
-    """Bins of products shrink at the end and may repeat one product."""
+@pytest.mark.parametrize(
+    ("nsamps", "lag"),
+    [(n, lag) for n in (*_LENGTHS, 12, 50) for lag in (1, 8, 16, 17, 18, 34, 49) if n > lag],
+)
+def test_lagged_autocovariance(nsamps: int, lag: int) -> None:
+    """Bins of products shrink at the end and may repeat one product, many of them where the lag is long."""
     z = noise(7, nsamps, 4)
-    covariance = _sums(z, 8).autocovariance
+    covariance = _sums(z, lag).autocovariance
     r = np.arange(1.0, nsamps + 1)
-    rc = window_ranges(r, lagged_bins(nsamps, W, O, 8))
+    rc = window_ranges(r, lagged_bins(nsamps, W, O, lag))
     assert len(covariance) == len(rc) == nsamps // 17
     for m in range(len(covariance)):
-        stop = min(m * 17 + W, nsamps - 8)
+        stop = min(m * 17 + W, nsamps - lag)
         start = min(m * 17, stop - 1)
-        want = (z[start:stop] * z[start + 8 : stop + 8].conj()).mean(axis=0)
+        want = (z[start:stop] * z[start + lag : stop + lag].conj()).mean(axis=0)
         np.testing.assert_allclose(covariance[m], want, atol=1e-14)
         assert rc[m] == pytest.approx(r[start:stop].mean(), rel=1e-14)
 
@@ -167,6 +170,20 @@ def test_no_number_spoils_its_beam_only() -> None:
     assert np.isnan(sums.power[:, 1]).all()
     assert np.isnan(sums.autocovariance[:, 1]).all()
     assert np.isfinite(sums.power[:, ::2]).all()
+
+
+@pytest.mark.parametrize(
+    ("lag", "start", "stop"),
+    [
+        (8, [0, 17, 34, 51], [34, 51, 60, 60]),
+        (17, [0, 17, 34, 50], [34, 51, 51, 51]),
+        (40, [0, 17, 27, 27], [28] * 4),
+    ],
+)
+def test_the_last_lagged_bins_are_drawn_back(lag: int, start: list[int], stop: list[int]) -> None:
+    """No bin reaches beyond N - lag; one that would begin there repeats the last product."""
+    bins = lagged_bins(68, W, O, lag)
+    assert (bins.start.tolist(), bins.stop.tolist()) == (start, stop)
 
 
 def test_take_difference() -> None:
