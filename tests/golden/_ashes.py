@@ -13,21 +13,14 @@ from covis_dask.modes.ashes._bursts import BurstProgram, run_bursts
 from covis_dask.modes.ashes._setup import Attitude, PhasedPing, RangeCalibration, SonarSetup
 from covis_dask.modes.ashes._velocity import VelocityStatistics
 from covis_dask.modes.context import Bathymetry, Context
-from covis_dask.modes.parameters import Parameters, load_overrides, parameters_for
+from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import RawSweep
 from covis_dask.sonar._types import Complex
 from covis_dask.sonar.stats import PingStatistics
 from covis_dask.sonar.windows import complete_bins, hamming_covariance, lagged_bins, window_ranges
-from tests.golden._compare import Case, Taps, through
+from tests.golden._compare import Case, Taps, parameters_of, through
 
-__all__ = ["average_taps", "burst_taps", "pair_taps", "parameters_of", "position_taps"]
-
-
-def parameters_of(case: Case) -> Parameters:
-    """Return the parameters of a case: its own where it brings some."""
-    named = case.archive.parent / "params.json"
-    overrides = load_overrides(named) if named.is_file() else {}
-    return parameters_for(case.family, "Ashes", overrides=overrides)
+__all__ = ["average_taps", "burst_taps", "pair_taps", "position_taps"]
 
 
 @dataclass(frozen=True)

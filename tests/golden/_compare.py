@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from catalog.model import Run
 from catalog.names import mode_family, parse_basename
+from covis_dask.ancillary import FolderAncillary, open_ancillary
 from covis_dask.engines.native import NativeEngine
 from covis_dask.modes.context import Context
-from covis_dask.modes.parameters import parameters_for
+from covis_dask.modes.parameters import Parameters, load_overrides, parameters_for
 from covis_dask.raw.source import ArchiveSource
 from covis_dask.raw.sweep import RawSweep, with_sweep
 
@@ -29,6 +30,7 @@ __all__ = [
     "FULL",
     "Case",
     "Taps",
+    "assert_axes_beams_and_bursts",
     "assert_cells",
     "assert_grids",
     "assert_stage",
@@ -37,7 +39,9 @@ __all__ = [
     "golden_case",
     "load_case",
     "original_arrays",
+    "parameters_of",
     "process",
+    "seafloor",
     "through",
 ]
 
@@ -51,6 +55,9 @@ COMPACT = _HERE / "data"
 """The set that travels with the code (README.md)."""
 FULL = _HERE.parents[2] / "shared" / "golden"
 """The full set, beside some checkouts."""
+
+_INPUTS = FULL.parent / "inputs"
+"""What the original programs read beside a run, beside some checkouts."""
 
 _NOT_VALUES = ("_x", "_y", "_z", "_shape", "_index")
 
@@ -110,8 +117,10 @@ class Case:
         return [key for key in self.expected if key.startswith("grid_") and not key.endswith(_NOT_VALUES)]
 
     def stem_of(self, key: str) -> str:
-        """Return what the keys of the axes of a gridded variable begin with."""
-        stems = [name.removesuffix("_x") for name in self.expected if name.endswith("_x")]
+        """Return what the keys of the axes, or of the cells, of a gridded variable begin with."""
+        stems = [
+            name.removesuffix(end) for name in self.expected for end in ("_x", "_index") if name.endswith(end)
+        ]
         return max((stem for stem in stems if key.startswith(f"{stem}_")), key=len)
 
 
@@ -138,10 +147,31 @@ def compact_case(name: str) -> Case:
     return load_case(COMPACT / name)
 
 
-def process(case: Case, profile: str = "matlab", overrides: Mapping[str, Any] | None = None) -> xr.Dataset:
-    """Make the product of a case with the native engine."""
-    parameters = parameters_for(case.family, case.run.site, profile=profile, overrides=overrides)
-    return NativeEngine().process(case.source, case.run, parameters, Context())
+def parameters_of(case: Case, profile: str = "matlab") -> Parameters:
+    """Return the parameters of a case: the preset of its program, and its own where it brings some."""
+    named = case.archive.parent / "params.json"
+    preset = case.facts.get("preset", "default")
+    return parameters_for(
+        case.family,
+        case.run.site,
+        preset=None if preset == "default" else preset,
+        profile=profile,
+        overrides=load_overrides(named) if named.is_file() else {},
+    )
+
+
+def seafloor() -> FolderAncillary:
+    """Return the seafloor grids of the original programs, or skip the test where they are not here."""
+    if not any(_INPUTS.glob("covis_bathy_20*.mat")):
+        pytest.skip("the original's seafloor grids (../shared/inputs) are not beside this checkout")
+    return open_ancillary(fsspec.filesystem("file"), str(_INPUTS))
+
+
+def process(case: Case, profile: str = "matlab") -> xr.Dataset:
+    """Make the product of a case with the native engine; diffuse runs of 2018+ on the original's seafloor."""
+    on_seafloor = case.family == "diffuse" and case.run.site == "Ashes"
+    context = Context(ancillary=seafloor()) if on_seafloor else Context()
+    return NativeEngine().process(case.source, case.run, parameters_of(case, profile), context)
 
 
 def through(case: Case, consume: Callable[[RawSweep], T]) -> T:
@@ -179,6 +209,30 @@ def assert_cells(ds: xr.Dataset, case: Case) -> None:
         assert not off.any(), f"{name}: {np.count_nonzero(off)} of {len(want)} cells differ"
         compared += len(want)
     assert compared
+
+
+def assert_axes_beams_and_bursts(ds: xr.Dataset, case: Case) -> None:
+    """Compare axes of the grids, ranges, beam angles, sound speed and the list of bursts with the original's.
+
+    Of a compact case, whose pings are cut, only the ranges kept.
+    """
+    axes = [key for key in case.expected if key.startswith("grid_") and key.endswith(("_x", "_y", "_z"))]
+    assert axes or not case.facts.get("kept", {"gridded": True})["gridded"]
+    for key in axes:
+        np.testing.assert_allclose(_array(ds, key[-1]), case.expected[key], rtol=1e-12, atol=1e-12)
+    ranges = _array(ds, "beam_range")[: len(case.expected["beam_range"])]
+    np.testing.assert_allclose(ranges, case.expected["beam_range"], rtol=1e-12)
+    np.testing.assert_allclose(_array(ds, "beam_angle"), case.expected["beam_angle"], rtol=1e-12)
+    assert ds.attrs["sound_speed"] == case.expected["sound_speed_beamformer"]
+    arrays = {**{str(key): array.values for key, array in ds.variables.items()}, **original_arrays(ds)}
+    for key in case.expected:
+        if key.startswith("burst_"):
+            np.testing.assert_array_equal(arrays[key], case.expected[key])
+
+
+def _array(ds: xr.Dataset, name: str) -> NDArray[Any]:
+    """Return an axis; of a full-range product that of its maps, not of its plume."""
+    return ds[f"{name}_fr" if f"{name}_fr" in ds.variables else name].values
 
 
 def _assert_grid(got: NDArray[Any], want: NDArray[Any], name: str) -> None:

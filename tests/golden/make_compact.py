@@ -22,10 +22,9 @@ from py7zr.helpers import ArchiveTimestamp
 
 from covis_dask.engines.native import NativeEngine
 from covis_dask.modes.context import Context
-from covis_dask.modes.parameters import parameters_for
 from covis_dask.raw.record import pack_record, parse_record_header
 from covis_dask.raw.source import ArchiveSource
-from tests.golden._compare import COMPACT, FULL, Case, load_case, original_arrays
+from tests.golden._compare import COMPACT, FULL, Case, load_case, original_arrays, parameters_of
 
 Part = tuple[int | None, int | None, int]
 """Begin, end, step."""
@@ -39,7 +38,18 @@ _COLUMN_STEP = 7
 _WINDOW_COLUMN_STEP = 6
 _CELLS = 300
 _HEAD = 4.2
-_FACTS = ("case", "era", "mode", "run", "expected", "parameter_file", "original_code", "made_with", "probe")
+_FACTS = (
+    "case",
+    "era",
+    "mode",
+    "run",
+    "expected",
+    "parameter_file",
+    "preset",
+    "original_code",
+    "made_with",
+    "probe",
+)
 
 
 @dataclass(frozen=True)
@@ -77,6 +87,12 @@ RECIPES = {
     "2018_diffuse": Recipe((1, 3, 11), 448, {560: 303, 31: 16}, gridded=False),
     "2018_bathy": Recipe((7, 8), 600, {600: 600}),
     "2018_doppler": Recipe((6, 7, 8, 9), 385, {480: 240, 28: 12}),
+    # Of these the product alone is known: whole pings, so that every cell that only they reach is kept.
+    "2010_imaging_e": Recipe((3, 4), 300, {300: 300}),
+    "2010_doppler_e": Recipe((4, 5, 6), 300, {300: 300}),
+    "pp3_imaging": Recipe((9, 10, 11), 300, {300: 300}),
+    "pp3_doppler": Recipe((9, 10, 11), 330, {330: 330}),
+    "pp3_fullrange": Recipe((1, 2, 3, 4), 330, {330: 330}),
 }
 
 # Averages over the whole run, the seafloor map they need, and facts about pings that are not kept.
@@ -99,17 +115,21 @@ def make(name: str, recipe: Recipe, out: Path) -> None:
         if recipe.gridded:
             arrays |= _cells(case, recipe, run)
     np.savez_compressed(folder / "expected.npz", **arrays)  # type: ignore[arg-type]
-    facts: dict[str, Any] = {key: case.facts[key] for key in _FACTS}
+    facts: dict[str, Any] = {key: case.facts[key] for key in _FACTS if key in case.facts}
     facts["archive"] = archive_name
     facts["kept"] = dataclasses.asdict(recipe)
-    facts["conventions"] = case.facts["conventions"]
+    if "conventions" in case.facts:
+        facts["conventions"] = case.facts["conventions"]
     facts["meaning"] = {
-        **case.facts["meaning"],
+        **case.facts.get("meaning", {}),
         "grid_*_shape, grid_*_index": "shape of the product grid and C-order flat index of the cells kept: "
         "only the probed burst reaches them. Nothing is said of other cells",
     }
     facts["slices"] = slices
     (folder / "case.json").write_text(json.dumps(facts, indent=1) + "\n")
+    own = case.archive.with_name("params.json")
+    if own.is_file():
+        shutil.copy(own, folder)
 
 
 def _members(run: Path, recipe: Recipe) -> dict[str, bytes]:
@@ -159,7 +179,8 @@ def _arrays(case: Case, recipe: Recipe) -> tuple[dict[str, NDArray[Any]], dict[s
 def _parts(case: Case, recipe: Recipe, key: str, array: NDArray[Any]) -> list[Part]:
     """Return begin, end and step of what is kept along each axis; nothing for an array kept whole."""
     if key.startswith("tap_points") or key == "vr_offset":
-        return [(None, None, 1), (case.probed_burst, case.probed_burst + 1, 1)]
+        burst = int(np.searchsorted(case.expected["burst_first_ping"], recipe.pings[0], side="right")) - 1
+        return [(None, None, 1), (burst, burst + 1, 1)]
     if not key.startswith("tap_") and key != "beam_range":
         return []
     if array.ndim == 0 or len(array) not in recipe.rows or key == "tap_geom_azim":
@@ -184,25 +205,26 @@ def _cells(case: Case, recipe: Recipe, run: Path) -> dict[str, NDArray[Any]]:
     for ping in recipe.pings:
         (others / f"rec_7038_{ping:06d}.bin").unlink()
     source = ArchiveSource(fsspec.filesystem("file"), str(others))
-    ds = NativeEngine().process(source, case.run, parameters_for(case.family, case.run.site), Context())
+    ds = NativeEngine().process(source, case.run, parameters_of(case), Context())
     elsewhere = original_arrays(ds)
     kept: dict[str, NDArray[Any]] = {}
-    for name, weights in case.fields():
-        if name != "w" and not name.endswith("_w"):
-            continue
-        stem = f"grid_{name}".removesuffix("_w")
-        axes = [case.expected[f"{stem}_{axis}"] for axis in "yxz" if f"{stem}_{axis}" in case.expected]
-        ours = (weights > 0) & ~(elsewhere[name] > 0)
+    values = dict(case.fields())
+    stems = [name.removesuffix("w") for name in values if name == "w" or name.endswith("_w")]
+    for stem in stems:
+        # `stem` is what names begin with, the underscore included; nothing where there is one grid only.
+        grid, weights = f"grid_{stem}".removesuffix("_"), values[f"{stem}w"]
+        ours = (weights > 0) & ~(elsewhere[f"{stem}w"] > 0)
         if recipe.samples not in recipe.rows:
+            axes = [case.expected[f"{grid}_{axis}"] for axis in "yxz"]
             # A sample counts in cells up to one spacing away along each axis.
-            ours &= _distance(axes) < _reach(case, recipe, stem) - 2 * (axes[0][1] - axes[0][0])
+            ours &= _distance(axes) < _reach(case, recipe, grid) - 2 * (axes[0][1] - axes[0][0])
         index = np.flatnonzero(ours)
         index = index[:: max(1, -(-len(index) // _CELLS))]
-        kept[f"{stem}_index"] = index.astype(np.int32)
-        kept[f"{stem}_shape"] = np.array(weights.shape)
-        for field, values in case.fields():
-            if case.stem_of(f"grid_{field}") == stem:
-                kept[f"grid_{field}"] = values.reshape(-1)[index]
+        kept[f"{grid}_index"] = index.astype(np.int32)
+        kept[f"{grid}_shape"] = np.array(weights.shape)
+        for field, array in values.items():
+            if max((one for one in stems if field.startswith(one)), key=len) == stem:
+                kept[f"grid_{field}"] = array.reshape(-1)[index]
     return kept
 
 

@@ -14,34 +14,32 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from covis_dask.ancillary import FolderAncillary, open_ancillary
 from covis_dask.modes.ashes import bathy, diffuse, doppler, imaging
 from covis_dask.modes.context import Context
 from covis_dask.raw.source import ArchiveSource
 from covis_dask.raw.sweep import with_sweep
-from tests.golden._ashes import average_taps, burst_taps, pair_taps, parameters_of, position_taps
-from tests.golden._compare import Case, assert_grids, assert_stage, assert_taps, golden_case, through
+from tests.golden._ashes import average_taps, burst_taps, pair_taps, position_taps
+from tests.golden._compare import (
+    assert_grids,
+    assert_stage,
+    assert_taps,
+    golden_case,
+    parameters_of,
+    seafloor,
+    through,
+)
 
 pytestmark = pytest.mark.golden
 
 FAMILIES = ("imaging", "diffuse", "bathy", "doppler")
 PROGRAMS = {"imaging": imaging, "diffuse": diffuse, "bathy": bathy, "doppler": doppler}
 BURST_FAMILIES = ("imaging", "bathy", "doppler")
-_INPUTS = Path(__file__).resolve().parents[3] / "shared" / "inputs"
-
-
-def _ancillary(case: Case) -> FolderAncillary:
-    """Find the original's seafloor file beside the case, or among the shared inputs."""
-    for folder in (case.archive.parent, _INPUTS):
-        if (folder / "covis_bathy_2019a.mat").is_file():
-            return open_ancillary(fsspec.filesystem("file"), str(folder))
-    pytest.skip("covis_bathy_2019a.mat is not beside this checkout")
 
 
 @cache
 def _product(family: str) -> xr.Dataset:
     case = golden_case(f"2018_{family}")
-    context = Context(ancillary=_ancillary(case)) if family == "diffuse" else Context()
+    context = Context(ancillary=seafloor()) if family == "diffuse" else Context()
     program: Callable[..., xr.Dataset] = PROGRAMS[family].process
     return through(case, lambda sweep: program(sweep, parameters_of(case), context))
 
@@ -172,7 +170,7 @@ def test_diffuse_positions_equal_the_originals() -> None:
     """Attitude, ranges and seafloor positions of samples and range windows are the original's."""
     case = golden_case("2018_diffuse")
     assert_taps(pair_taps(case), case, "tap_geom")
-    floor = _ancillary(case).bathymetry(dt.datetime(2019, 8, 20, 12, 30, 2, tzinfo=dt.UTC))
+    floor = seafloor().bathymetry(dt.datetime(2019, 8, 20, 12, 30, 2, tzinfo=dt.UTC))
     assert floor is not None
     assert_taps(position_taps(case, floor), case, "tap_coords")
 

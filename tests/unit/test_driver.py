@@ -1,9 +1,10 @@
 """The driver brings every run of a plan to one end, on a real (in-process) Dask cluster."""
 
 import datetime as dt
+import sys
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -271,7 +272,9 @@ class _Clock:
 
     def rule(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Let the driver go by this clock."""
-        monkeypatch.setattr("covis_dask.driver.time", SimpleNamespace(monotonic=lambda: self.now))
+        monkeypatch.setattr(
+            sys.modules[Driver.__module__], "time", SimpleNamespace(monotonic=lambda: self.now)
+        )
 
 
 class _Claims:
@@ -284,10 +287,10 @@ class _Claims:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._catalog, name)
 
-    def claim(self, names: list[str], batch: str, until: dt.datetime) -> Any:
+    def claim(self, basenames: Sequence[str], batch: str, until: dt.datetime) -> frozenset[str]:
         left = (until - dt.datetime.now(dt.UTC)).total_seconds()
-        self.made.append((self._clock.now, set(names), left))
-        return self._catalog.claim(names, batch, until)
+        self.made.append((self._clock.now, set(basenames), left))
+        return self._catalog.claim(basenames, batch, until)
 
 
 def test_claims_are_renewed_long_before_they_run_out(
