@@ -297,14 +297,14 @@ def test_claims_are_renewed_long_before_they_run_out(
     client: Client, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The runs at work are claimed anew within half the time a claim lasts, and not at every look."""
-    plan = _plan(catalog, 2)
+    planned = _plan(catalog, 2)
     clock = _Clock(0.5, lambda status: status.running > 0, until=1005.0)
     clock.rule(monkeypatch)
     claims = _Claims(catalog, clock)
-    driver = _driver(claims, plan, _held)
+    driver = _driver(claims, planned, _held)
     driver.display, driver.settings = clock, replace(driver.settings, claim=3.0)
-    driver.run(client, plan)
-    names = {task.run.basename for task in plan.tasks}
+    driver.run(client, planned.plan)
+    names = {task.basename for task in planned.plan.tasks}
     assert all(claimed == names for _, claimed, _ in claims.made)
     assert all(left == pytest.approx(3.0, abs=1) for _, _, left in claims.made)
     at = [when for when, _, _ in claims.made]
@@ -317,11 +317,12 @@ def test_each_pause_is_twice_the_last(
     client: Client, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run is tried again after the back-off, then after twice and four times that, but a minute at most."""
-    plan = _plan(catalog, 1)
+    planned = _plan(catalog, 1)
     clock = _Clock(5.0, lambda status: status.retrying > 0)
     clock.rule(monkeypatch)
-    driver = _driver(catalog, plan, _away)
-    driver.display, driver.retries, driver.settings = clock, 4, replace(driver.settings, backoff=10.0)
+    driver = _driver(catalog, planned, _away)
+    driver.display = clock
+    driver.settings = replace(driver.settings, backoff=10.0, retries=4)
     tried: list[float] = []
     submit = client.submit
 
@@ -330,7 +331,7 @@ def test_each_pause_is_twice_the_last(
         return submit(*arguments, **words)
 
     with patch.object(client, "submit", timed):
-        driver.run(client, plan)
+        driver.run(client, planned.plan)
     assert np.diff(tried).tolist() == [10, 20, 40, 60]
 
 
