@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from covis_dask.errors import ArchiveTruncated, ArchiveUnsafe, SweepIncomplete
 from covis_dask.raw._member import Limits, Member
@@ -13,6 +13,7 @@ __all__ = [
     "SWEEP",
     "Blob",
     "Disorder",
+    "Placed",
     "RunFiles",
     "TextKeeper",
     "is_text",
@@ -42,6 +43,19 @@ class Blob(Protocol):
 
     def read(self, limit: int | None = None) -> bytes:
         """Return them, or the first of them; once."""
+
+
+@runtime_checkable
+class Placed(Protocol):
+    """A `Blob` that lies in a file of its own or at a place in one."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+
+    @property
+    def place(self) -> tuple[str | None, int]:
+        """Path, None for the archive's own file, and first byte."""
 
 
 class RunFiles(Protocol):

@@ -72,6 +72,11 @@ class _File:
     _path: str
     _fs: Any
 
+    @property
+    def place(self) -> tuple[str, int]:
+        """Path of the file, and where its contents begin in it."""
+        return self._path, 0
+
     def read(self, limit: int | None = None) -> bytes:
         size = self.size if limit is None else min(limit, self.size)
         if size == 0:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from covis_dask.errors import ArchiveUnsafe, StorageUnavailable
-from covis_dask.raw._files import BIN, SWEEP, Blob, TextKeeper, is_text, run_folder, split
+from covis_dask.raw._files import BIN, SWEEP, Blob, Placed, TextKeeper, is_text, run_folder, split
 from covis_dask.raw._member import Archive, Limits, Member
 
 __all__ = ["IndexedFiles", "indexed_files"]
@@ -58,6 +58,19 @@ class IndexedFiles:
     def bins(self, rows: Mapping[int, int]) -> Iterator[tuple[int, Blob]]:
         for number in sorted(self._bins.keys() & rows.keys(), key=rows.__getitem__):
             yield number, self._bins[number]
+
+    def place(self, number: int) -> tuple[str | None, int, int]:
+        """Return where a ping lies: path (None in the archive's own file), first byte, number of bytes.
+
+        Raises
+        ------
+        TypeError
+            When the archive is a stream: its members lie nowhere.
+        """
+        blob = self._bins[number]
+        if not isinstance(blob, Placed):
+            raise TypeError("the members of a stream lie nowhere")
+        return *blob.place, blob.size
 
     @property
     def numbers(self) -> Collection[int]:

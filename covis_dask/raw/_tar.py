@@ -145,6 +145,11 @@ class _TarMember:
     _begin: int
     _archive: TarArchive
 
+    @property
+    def place(self) -> tuple[None, int]:
+        """Where it begins in the archive's own file."""
+        return None, self._begin
+
     def read(self, limit: int | None = None) -> bytes:
         size = self.size if limit is None else min(limit, self.size)
         return self._archive.read(self._begin, size, self.name)
