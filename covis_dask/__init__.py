@@ -1,11 +1,137 @@
-"""Batch processing of COVIS multibeam sonar runs on a Dask cluster.
+"""Raw archives of the COVIS multibeam sonar, processed one by one or by the thousand on a Dask cluster.
 
-``python -m covis_dask.batch`` processes runs chosen from the catalogue, ``python -m covis_dask.process``
-single archives. The parts are described in docs/architecture.md.
+>>> import covis_dask as covis
+>>> covis.process_archive("COVIS-20190820T120001-diffuse1.tar.gz")    # one archive, one xarray.Dataset
+>>> covis.open_raw("COVIS-20190820T120001-diffuse1.tar.gz").samples   # its pings, lazily
+>>> covis.select_runs(year=2014, mode="diffuse")                      # what the catalogue has
+>>> batch = covis.submit(year=2014, mode="diffuse")                   # all of them, in the background
+
+Each name is imported when it is first used. docs/python.md introduces them; ``covis --help`` has commands.
 """
 
-from importlib.metadata import version
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from catalog.model import Batch, Run
+    from catalog.query import RunQuery
+    from covis_dask._version import __version__
+    from covis_dask.api.archives import open_product, open_raw, process_archive
+    from covis_dask.api.batches import attach, list_batches, plan, select_runs, submit
+    from covis_dask.api.handle import BatchHandle
+    from covis_dask.batches.history import ProductMissing
+    from covis_dask.batches.plan import Plan
+    from covis_dask.batches.request import BatchRequest, ClusterSpec
+    from covis_dask.batches.service import NothingSelected
+    from covis_dask.errors import (
+        ArchiveTruncated,
+        ArchiveUnreadable,
+        ArchiveUnsafe,
+        BadName,
+        Bug,
+        Cancelled,
+        CatalogError,
+        CatalogUnavailable,
+        ConfigurationError,
+        CovisError,
+        EngineError,
+        InputError,
+        LegacyProduct,
+        ListingError,
+        ModeUnsupported,
+        NoValidPings,
+        OutOfMemory,
+        RawMissing,
+        RunError,
+        RunTimeout,
+        SelectionError,
+        StorageRefused,
+        StorageUnavailable,
+        SweepIncomplete,
+        TransientError,
+        WorkerLost,
+    )
+    from covis_dask.runs.outcome import RunOutcome
 
-__version__ = version("covis-dask")
+_HOMES = {
+    "Batch": "catalog.model",
+    "Run": "catalog.model",
+    "RunQuery": "catalog.query",
+    "__version__": "covis_dask._version",
+    "open_product": "covis_dask.api.archives",
+    "open_raw": "covis_dask.api.archives",
+    "process_archive": "covis_dask.api.archives",
+    "attach": "covis_dask.api.batches",
+    "list_batches": "covis_dask.api.batches",
+    "plan": "covis_dask.api.batches",
+    "select_runs": "covis_dask.api.batches",
+    "submit": "covis_dask.api.batches",
+    "BatchHandle": "covis_dask.api.handle",
+    "ProductMissing": "covis_dask.batches.history",
+    "Plan": "covis_dask.batches.plan",
+    "BatchRequest": "covis_dask.batches.request",
+    "ClusterSpec": "covis_dask.batches.request",
+    "NothingSelected": "covis_dask.batches.service",
+    "RunOutcome": "covis_dask.runs.outcome",
+}
+"""Where the names live; those that are not here are errors."""
+
+__all__ = [
+    "ArchiveTruncated",
+    "ArchiveUnreadable",
+    "ArchiveUnsafe",
+    "BadName",
+    "Batch",
+    "BatchHandle",
+    "BatchRequest",
+    "Bug",
+    "Cancelled",
+    "CatalogError",
+    "CatalogUnavailable",
+    "ClusterSpec",
+    "ConfigurationError",
+    "CovisError",
+    "EngineError",
+    "InputError",
+    "LegacyProduct",
+    "ListingError",
+    "ModeUnsupported",
+    "NoValidPings",
+    "NothingSelected",
+    "OutOfMemory",
+    "Plan",
+    "ProductMissing",
+    "RawMissing",
+    "Run",
+    "RunError",
+    "RunOutcome",
+    "RunQuery",
+    "RunTimeout",
+    "SelectionError",
+    "StorageRefused",
+    "StorageUnavailable",
+    "SweepIncomplete",
+    "TransientError",
+    "WorkerLost",
+    "__version__",
+    "attach",
+    "list_batches",
+    "open_product",
+    "open_raw",
+    "plan",
+    "process_archive",
+    "select_runs",
+    "submit",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name from its home, when it is first used."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HOMES.get(name, "covis_dask.errors")), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import netCDF4
 import xarray as xr
-from xarray.backends import NetCDF4DataStore
 
 from catalog.errors import CatalogError
 from catalog.model import Batch, Run, utc
@@ -17,6 +15,7 @@ from covis_dask.batches.status import BatchStatus
 from covis_dask.config import Settings, load_settings
 from covis_dask.errors import CovisError
 from covis_dask.products.paths import LOG, MANIFEST
+from covis_dask.products.reading import read_netcdf, read_zarr
 from covis_dask.runs.outcome import RunOutcome
 from covis_dask.storage import ProductStore, storage_errors
 
@@ -170,13 +169,9 @@ class History:
         self.manifest(basename, path)
         data = store.read_bytes(f"{path}/{basename}.nc")
         if data is not None:
-            opened: Any = NetCDF4DataStore
-            with xr.open_dataset(opened(netCDF4.Dataset(basename, memory=data))) as dataset:
-                return dataset.load()
+            return read_netcdf(data, basename)
         with storage_errors(f"reading {store.url}/{path}", missing=ProductMissing):
-            mapper = store.fs.get_mapper(store.full(f"{path}/{basename}.zarr"))
-            whole: xr.Dataset = xr.open_zarr(mapper).load()
-            return whole
+            return read_zarr(store.fs, store.full(f"{path}/{basename}.zarr"))
 
     def _read(self, path: str, missing: str) -> bytes:
         data = self.store().read_bytes(path)

@@ -19,7 +19,7 @@ from distributed import Client, performance_report
 from catalog.model import Batch
 from catalog.store import Catalog
 from catalog.words import explain_empty
-from covis_dask import __version__
+from covis_dask._version import __version__
 from covis_dask.batches.clusters import open_client
 from covis_dask.batches.driver import Display, Driver
 from covis_dask.batches.history import facts_of, report_folder

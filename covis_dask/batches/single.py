@@ -11,6 +11,7 @@ import fsspec
 from catalog.model import RawFile, Run
 from catalog.names import BadName, basename_of, parse_basename
 from covis_dask.ancillary import open_ancillary
+from covis_dask.batches.job import Decision
 from covis_dask.batches.plan import make_plan
 from covis_dask.batches.processing import PostProcessing, ProductSpec
 from covis_dask.config import Location, Settings, load_settings
@@ -21,7 +22,7 @@ from covis_dask.runs.task import RunTask
 from covis_dask.runs.worker import process_run
 from covis_dask.storage import open_location
 
-__all__ = ["ArchiveRequest", "process_one", "run_of_archive"]
+__all__ = ["ArchiveRequest", "decide_one", "process_one", "run_of_archive"]
 
 _HOST = "LOCAL"
 
@@ -67,14 +68,25 @@ def process_one(archive: str, request: ArchiveRequest) -> tuple[RunOutcome, tupl
     ConfigurationError
         When the name is not that of a run, or the request makes no sense.
     """
-    run = run_of_archive(archive)
     parent = fsspec.core.url_to_fs(archive)[0]._parent(archive.rstrip("/")) or "."
     settings = replace(load_settings(), products=Location(request.output), hosts={_HOST: Location(parent)})
-    plan = make_plan([run], _job(request, settings))
-    (item,) = plan.items
+    item, notes = decide_one(archive, request, settings)
     if isinstance(item.task, RunTask):
-        return process_run(item.task, settings), plan.notes
-    return RunOutcome(run.basename, item.action, "", kind=item.kind, reason=item.reason), plan.notes
+        return process_run(item.task, settings), notes
+    return RunOutcome(item.run.basename, item.action, "", kind=item.kind, reason=item.reason), notes
+
+
+def decide_one(archive: str, request: ArchiveRequest, settings: Settings) -> tuple[Decision, tuple[str, ...]]:
+    """Decide what is to be done with one archive, by its name; see `process_one` for the errors.
+
+    Returns
+    -------
+    tuple
+        The decision, with its task, and what the user may not have meant.
+    """
+    plan = make_plan([run_of_archive(archive)], _job(request, settings))
+    (item,) = plan.items
+    return item, plan.notes
 
 
 def run_of_archive(archive: str) -> Run:
@@ -106,7 +118,7 @@ def _job(request: ArchiveRequest, settings: Settings) -> PostProcessing:
         formats=request.formats,
         prefix="",
         store=request.output,
-        hosts=frozenset(settings.hosts),
+        hosts=frozenset({_HOST}),
         host_order=(_HOST,),
         force=request.force,
         ancillary=request.ancillary,

@@ -10,7 +10,7 @@ from typing import Any
 
 import xarray as xr
 
-from covis_dask import __version__
+from covis_dask._version import __version__
 from covis_dask.ancillary._folder import open_ancillary, open_netcdf
 from covis_dask.ancillary._register import register
 from covis_dask.cli.exits import Exit

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from catalog.errors import CatalogError
 from catalog.words import SelectionError, add_selection_arguments, query_from_arguments
-from covis_dask import __version__
+from covis_dask._version import __version__
 from covis_dask.batches.request import CLUSTER_KINDS, LOCAL, ONLY, BatchRequest, ClusterSpec
 from covis_dask.cli.exits import EPILOG, Exit
 from covis_dask.cli.options import add_product_arguments, chosen_formats, chosen_overrides

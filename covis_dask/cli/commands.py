@@ -44,7 +44,7 @@ def _without_command(word: str) -> int:
         print(_outline().format_help(), end="")
         return 0
     if word == "--version":
-        from covis_dask import __version__
+        from covis_dask._version import __version__
 
         print(f"covis-dask {__version__}")
         return 0

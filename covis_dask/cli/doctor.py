@@ -21,7 +21,7 @@ from dask.system import CPU_COUNT
 from dask.utils import format_bytes
 
 from catalog.errors import CatalogError
-from covis_dask import __version__
+from covis_dask._version import __version__
 from covis_dask.cli.exits import Exit
 from covis_dask.config import Location, Settings, expand, load_settings
 from covis_dask.errors import ConfigurationError, CovisError

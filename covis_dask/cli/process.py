@@ -7,7 +7,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from covis_dask import __version__
+from covis_dask._version import __version__
 from covis_dask.cli.exits import EPILOG, Exit
 from covis_dask.cli.options import add_product_arguments
 from covis_dask.errors import CovisError

@@ -8,8 +8,10 @@
 >>> batch.open(batch.table().run[0]).plot               # an xarray.Dataset
 """
 
+from covis_dask.api.keywords import Options as Words
+from covis_dask.api.keywords import Selection
 from covis_dask.monitor.coverage import Coverage
-from covis_dask.notebook.api import Selection, Words, attach, batches, coverage, demo, plan, runs, submit
+from covis_dask.notebook.api import attach, batches, coverage, demo, plan, runs, submit
 from covis_dask.notebook.view import BatchView
 
 __all__ = [

@@ -1,9 +1,9 @@
 """What one types in a notebook; `covis_dask.notebook` gives it all."""
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any, Unpack
 
 import pandas as pd
 from fsspec.implementations.local import LocalFileSystem
@@ -11,53 +11,15 @@ from fsspec.implementations.local import LocalFileSystem
 from catalog.ingest import walk_store
 from catalog.model import Run
 from catalog.names import mode_family
-from covis_dask.batches.history import History, open_for_reading
-from covis_dask.batches.service import prepare, settings_for
+from covis_dask.api import batches as api
+from covis_dask.api.batches import list_batches, select_runs
+from covis_dask.api.keywords import Options, Selection, request_of
 from covis_dask.config import load_settings
 from covis_dask.monitor.coverage import Coverage
-from covis_dask.notebook._keywords import query_of, request_of
 from covis_dask.notebook.view import BatchView
 from covis_dask.simulate.archive import write_demo_archive
 
-__all__ = ["Selection", "Words", "attach", "batches", "coverage", "demo", "plan", "runs", "submit"]
-
-_Several = str | int | Sequence[str] | Sequence[int]
-
-
-class Selection(TypedDict, total=False):
-    """The selection words, as ``covis batch --help`` explains them; ``from_`` is ``--from``."""
-
-    year: _Several
-    month: _Several
-    from_: str
-    to: str
-    mode: str | Sequence[str]
-    site: str | Sequence[str]
-    basename: str | Sequence[str]
-    regex: str
-    sample: int | str
-    limit: int
-
-
-class Words(Selection, total=False):
-    """Every word of the batch command; a flag is True, and ``set`` may be a mapping of parameters."""
-
-    engine: str
-    profile: str
-    preset: str
-    parameters: str
-    set: dict[str, Any] | Sequence[str]
-    ancillary: str
-    format: str | Sequence[str]
-    prefix: str
-    force: bool
-    verify: bool
-    only: str
-    retries: int
-    scheduler: str
-    cluster: str
-    workers: int
-    adapt: str
+__all__ = ["attach", "batches", "coverage", "demo", "plan", "runs", "submit"]
 
 
 def runs(**selection: Unpack[Selection]) -> pd.DataFrame:
@@ -76,7 +38,7 @@ def runs(**selection: Unpack[Selection]) -> pd.DataFrame:
     CatalogError
         When there is no catalogue, or it does not answer.
     """
-    return pd.DataFrame([_row(run) for run in _select(selection)], columns=_COLUMNS)
+    return pd.DataFrame([_row(run) for run in select_runs(**selection)], columns=_COLUMNS)
 
 
 def coverage(**selection: Unpack[Selection]) -> Coverage:
@@ -84,10 +46,12 @@ def coverage(**selection: Unpack[Selection]) -> Coverage:
 
     See `runs` for the errors.
     """
-    return Coverage.of((run.basename, run.product.state if run.product else "") for run in _select(selection))
+    return Coverage.of(
+        (run.basename, run.product.state if run.product else "") for run in select_runs(**selection)
+    )
 
 
-def submit(**words: Unpack[Words]) -> BatchView:
+def submit(**options: Unpack[Options]) -> BatchView:
     """Start a batch in the background, and return what shows it.
 
     The batch goes on as long as this kernel does; `attach` follows it from another one. What is committed
@@ -100,10 +64,10 @@ def submit(**words: Unpack[Words]) -> BatchView:
     CatalogError
         When there is no catalogue, or it does not answer.
     """
-    return BatchView.begin(request_of(words))
+    return BatchView.begin(request_of(options))
 
 
-def plan(**words: Unpack[Words]) -> pd.DataFrame:
+def plan(**options: Unpack[Options]) -> pd.DataFrame:
     """Return what `submit` would do with each run, and why, and do nothing; see there for the errors.
 
     Returns
@@ -111,10 +75,7 @@ def plan(**words: Unpack[Words]) -> pd.DataFrame:
     DataFrame
         ``run``, ``action`` (``run``, ``already``, ``quarantined``, ``unsupported``, ``failed``), ``reason``.
     """
-    request = request_of(words)
-    settings = settings_for(request)
-    with open_for_reading(settings) as catalog:
-        items = prepare(request, settings, catalog).plan.items
+    items = api.plan(**options).items
     return pd.DataFrame(
         [(item.run.basename, item.action, item.reason) for item in items], columns=["run", "action", "reason"]
     )
@@ -151,15 +112,14 @@ def attach(batch: str, *, scheduler: str | None = None) -> BatchView:
     CatalogError
         When the catalogue does not know it.
     """
-    history = History.here()
-    return BatchView.follow(history, history.batch(batch), scheduler)
+    return BatchView.follow(batch, scheduler)
 
 
 def batches(limit: int = 20) -> pd.DataFrame:
     """Return the newest batches, newest first: identifier, start, end, and runs by state."""
     rows = [
         {"batch": batch.id, "start": _to_seconds(batch.start), "end": _to_seconds(batch.end), **batch.counts}
-        for batch in History.here().batches(limit)
+        for batch in list_batches(limit)
     ]
     return pd.DataFrame(rows)
 
@@ -169,12 +129,6 @@ def _to_seconds(moment: dt.datetime | None) -> dt.datetime | None:
 
 
 _COLUMNS = ["run", "time", "mode", "family", "site", "size", "hosts", "state", "kind", "reason", "path"]
-
-
-def _select(selection: Selection) -> list[Run]:
-    query = query_of(selection)
-    with open_for_reading(load_settings()) as catalog:
-        return list(catalog.select(query))
 
 
 def _row(run: Run) -> tuple[Any, ...]:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import xarray as xr
 
-from covis_dask import __version__
+from covis_dask._version import __version__
 from covis_dask.ancillary import open_ancillary
 from covis_dask.config import Location, Settings
 from covis_dask.engines import Engine, engine_named

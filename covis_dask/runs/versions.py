@@ -7,7 +7,7 @@ from importlib.metadata import version
 from types import MappingProxyType
 from typing import Any
 
-from covis_dask import __version__
+from covis_dask._version import __version__
 from covis_dask.errors import ConfigurationError
 
 __all__ = ["differences", "disagreement", "require", "versions_here", "versions_in"]

@@ -10,9 +10,9 @@ import pytest
 
 from catalog.errors import CatalogError
 from covis_dask import notebook as covis
+from covis_dask.api.keywords import query_of, request_of
 from covis_dask.cli import main as covis_command
 from covis_dask.errors import ConfigurationError, CovisError
-from covis_dask.notebook._keywords import query_of, request_of
 from tests._place import Place, diffuse
 
 _GOOD, _CUT = diffuse(1).basename, diffuse(2).basename

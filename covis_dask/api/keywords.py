@@ -1,10 +1,10 @@
-"""Keywords of the notebook as a request; spelled as on the command line, or as Python values."""
+"""Keywords as a request: the options of ``covis batch``, spelled as there or as Python values."""
 
 import argparse
 import contextlib
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 from catalog.query import RunQuery
 from catalog.words import SelectionError, add_selection_arguments, query_from_arguments
@@ -12,7 +12,47 @@ from covis_dask.batches.request import LOCAL, BatchRequest, ClusterSpec
 from covis_dask.errors import ConfigurationError
 from covis_dask.modes.parameters import load_overrides, parse_set
 
-__all__ = ["query_of", "request_of"]
+__all__ = ["Options", "Selection", "query_of", "request_of"]
+
+_Several = str | int | Sequence[str] | Sequence[int]
+
+
+class Selection(TypedDict, total=False):
+    """Which runs, as ``covis batch --help`` explains it; ``from_`` is ``--from``."""
+
+    year: _Several
+    month: _Several
+    from_: str
+    to: str
+    mode: str | Sequence[str]
+    site: str | Sequence[str]
+    basename: str | Sequence[str]
+    regex: str
+    sample: int | str
+    limit: int
+
+
+class Options(Selection, total=False):
+    """Every option of ``covis batch``; a flag is True, and ``set`` may be a mapping of parameters."""
+
+    job: str
+    engine: str
+    profile: str
+    preset: str
+    parameters: str
+    set: dict[str, Any] | Sequence[str]
+    ancillary: str
+    format: str | Sequence[str]
+    prefix: str
+    force: bool
+    verify: bool
+    only: str
+    retries: int
+    scheduler: str
+    cluster: str
+    workers: int
+    adapt: str
+
 
 _SELECTION = frozenset(
     {"year", "month", "from_", "to", "mode", "site", "basename", "regex", "sample", "limit"}
