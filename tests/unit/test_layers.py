@@ -84,7 +84,7 @@ def test_only_command_lines_read_words() -> None:
         for path in Path(folder).rglob("*.py")
         if "import argparse" in path.read_text("utf-8")
     }
-    assert readers <= {"cli", "notebook"}  # the notebook until `RunQuery.from_text`
+    assert readers <= {"cli", "api"}  # the keywords of the face until `RunQuery.from_text`
 
 
 def test_catalogue_knows_nothing_of_processing() -> None:
