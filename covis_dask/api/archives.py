@@ -19,11 +19,12 @@ from covis_dask.errors import ModeUnsupported, RawMissing
 from covis_dask.modes.context import Context
 from covis_dask.modes.parameters import load_overrides
 from covis_dask.products.manifest import InputFile
-from covis_dask.products.metadata import ProductFacts, finish
+from covis_dask.products.metadata import finish
 from covis_dask.products.paths import MANIFEST, ProductPaths
 from covis_dask.products.reading import read_netcdf, read_zarr
 from covis_dask.raw.lazy import open_run
 from covis_dask.raw.source import ArchiveSource
+from covis_dask.runs.provenance import product_facts
 from covis_dask.runs.task import RunTask
 from covis_dask.storage import open_location, storage_errors
 
@@ -123,23 +124,8 @@ def _processed(task: RunTask, source: ArchiveSource, settings: Settings) -> xr.D
             scratch=Path(scratch),
         )
         computed = engine.process(source, task.run, task.parameters, context)
-    finished = finish(
-        computed,
-        ProductFacts(
-            basename=task.run.basename,
-            mode=task.run.mode,
-            site=task.run.site,
-            start=task.run.datetime,
-            engine=engine.name,
-            version=engine.version,
-            preset=task.parameters.preset,
-            profile=task.parameters.profile,
-            parameters=task.parameters.to_dict(),
-            input=InputFile("LOCAL", source.name, None if info["type"] == "directory" else info["size"]),
-            fingerprint=task.fingerprint,
-            created=task.created,
-        ),
-    )
+    file = InputFile("LOCAL", source.name, None if info["type"] == "directory" else info["size"])
+    finished = finish(computed, product_facts(task, engine, file))
     return xr.decode_cf(finished)  # times as times, as when a product is read
 
 
