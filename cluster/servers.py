@@ -126,8 +126,8 @@ def _weed(
     port: int | None,
     reader: tuple[str, str] | None,
 ) -> S3Server:
-    free = free_ports(4, with_grpc=True)
-    ports = {"master": free[0], "volume": free[1], "filer": free[2], "s3": port or free[3]}
+    free = free_ports(5, with_grpc=True)
+    ports = dict(zip(("master", "volume", "filer", "admin", "s3"), (*free[:4], port or free[4]), strict=True))
     data = folder / name
     data.mkdir(parents=True, exist_ok=True)
     config = folder / f"{name}.json"
@@ -139,8 +139,9 @@ def _weed(
     command = [
         program, "mini", f"-dir={data}", f"-ip={HOST}", f"-ip.bind={HOST}", f"-s3.config={config}",
         *(f"-{which}.port={number}" for which, number in ports.items()),
-        "-s3.port.iceberg=0", "-admin.ui=false", "-webdav=false", "-s3.allowDeleteBucketNotEmpty=false",
-        "-s3.autoCreateBucket=false",
+        # What it serves beside S3 has fixed ports, which a second server would find taken.
+        "-s3.port.iceberg=0", "-s3.port.lance=0", "-admin.ui=false", "-webdav=false",
+        "-s3.allowDeleteBucketNotEmpty=false", "-s3.autoCreateBucket=false", "-master.telemetry=false",
     ]  # fmt: skip
 
     def ready() -> bool:
