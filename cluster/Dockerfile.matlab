@@ -10,8 +10,8 @@ ARG PIP_CERT
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
 COPY cluster/portable_python.sh /src/cluster/
 RUN sh /src/cluster/portable_python.sh /opt/python
-RUN /opt/python/bin/python3 -m venv --without-pip /opt/covis \
- && python3 -m venv /opt/tools && /opt/tools/bin/pip install "hatchling>=1.25"
+RUN /opt/python/bin/python3 -m venv --without-pip /opt/covis && python3 -m venv /opt/tools \
+ && /opt/tools/bin/pip install "hatchling>=1.25" "hatch-vcs>=0.5" "setuptools-scm>=10.3"
 COPY cluster/requirements.lock /src/cluster/
 RUN /opt/tools/bin/pip --python /opt/covis install -r /src/cluster/requirements.lock \
  && find /opt/covis -depth -type d \( -name tests -o -name __pycache__ \) -exec rm -rf {} + \
@@ -23,6 +23,8 @@ COPY pyproject.toml README.md LICENSE ./
 COPY catalog catalog
 COPY cluster cluster
 COPY covis_dask covis_dask
+# There is no git here to ask for the version; without this it is pyproject.toml's fallback.
+ARG SETUPTOOLS_SCM_PRETEND_VERSION
 RUN /opt/tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /tmp/wheel . \
  && /opt/tools/bin/pip --python /opt/covis install --no-deps --no-index --target /opt/app /tmp/wheel/*.whl
 

@@ -1,14 +1,18 @@
 """Products and raw archives on real S3 servers: MinIO, or SeaweedFS where there is none."""
 
+import re
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil  # type: ignore[import-untyped]  # comes with Dask
 import pytest
 
 from catalog.ingest import walk_store
-from cluster.servers import S3Server
+from cluster.processes import ServerFailed
+from cluster.servers import S3Server, s3_server
 from covis_dask.errors import RawMissing, StorageRefused, StorageUnavailable
 from covis_dask.raw._store import open_random, open_sequential
 from covis_dask.raw.source import ArchiveSource
@@ -76,6 +80,33 @@ def test_hosts_are_separate(nas: S3Server, wasabi: S3Server, monkeypatch: pytest
     )
     with pytest.raises(StorageRefused), storage_errors("looking", missing=RawMissing):
         crossed.info("covis-raw/a.tar")
+
+
+def test_two_seaweedfs_run_side_by_side(tmp_path: Path) -> None:
+    """Where there is no MinIO both hosts of the stack are SeaweedFS: no port of one is fixed."""
+    accounts = {name: (f"covis-{name}", f"{name}-secret-0001") for name in ("one", "two")}
+    try:
+        servers = [
+            s3_server(name, tmp_path, key=key, secret=secret, kind="SeaweedFS")
+            for name, (key, secret) in accounts.items()
+        ]
+    except ServerFailed as error:
+        pytest.skip(str(error))
+    with ExitStack() as stack:
+        for server in servers:
+            stack.callback(server.process.stop)
+            server.process.start(wait=False)
+        for server in servers:
+            server.process.wait_healthy()
+            server.make_buckets("raw")
+            server.filesystem().pipe_file("raw/whose", server.key.encode())
+        for server in servers:
+            assert server.filesystem().cat_file("raw/whose") == server.key.encode()
+            assert server.process.pid is not None
+            process = psutil.Process(server.process.pid)
+            given = {int(port) for port in re.findall(r"\.port=(\d+)", " ".join(process.cmdline()))}
+            open_ports = {it.laddr.port for it in process.net_connections("tcp") if it.status == "LISTEN"}
+            assert open_ports <= given | {port + 10_000 for port in given}
 
 
 def test_large_files_go_in_parts_and_come_in_ranges(

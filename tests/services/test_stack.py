@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil  # type: ignore[import-untyped]  # comes with Dask
 import pytest
 
 from catalog.query import RunQuery
@@ -101,7 +102,9 @@ def test_a_batch_on_real_services(stack: LocalStack) -> None:
     process = _start(stack, *_batch(stack))
     lists = ""
     while process.poll() is None:
-        lists = lists + subprocess.run(["ps", "-eo", "args", "ww"], capture_output=True, text=True).stdout
+        lists += "\n".join(
+            " ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])
+        )
         time.sleep(1)
     out, err = process.communicate(timeout=10)
     assert process.returncode == 0, err

@@ -1,5 +1,6 @@
 """The `covis` command: sub-commands, configuration, doctor, completion."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +75,8 @@ def test_completion(shell: str, capsys: Captured) -> None:
     assert "--dry-run" in said
     assert "doctor" in said
     if shell == "bash":
+        if shutil.which("bash") is None:
+            pytest.skip("there is no bash here to read the script")
         subprocess.run(["bash", "-n"], input=said, text=True, check=True)
 
 
