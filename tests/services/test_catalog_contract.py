@@ -445,14 +445,14 @@ def test_speed_of_the_file(tmp_path: Path) -> None:
     """SQLite: a year of runs with their products is read in under a second, 20,000 runs added in a few."""
     runs = series(20_000)
     with open_catalog(f"sqlite:///{tmp_path}/catalog.sqlite") as catalog:
-        before = time.perf_counter()
+        before = time.process_time()
         catalog.add_raw(runs)
-        added = time.perf_counter()
+        added = time.process_time()
         catalog.record({run.basename: product() for run in runs})
-        recorded = time.perf_counter()
+        recorded = time.process_time()
         assert len(list(catalog.select(RunQuery(families=frozenset({"diffuse"}), limit=8020)))) == 8020
-        read = time.perf_counter()
-    # Several times what it takes on two idle cores: a busy machine must not fail the test.
+        read = time.process_time()
+    # Processor time, and several times what it takes: a busy machine must not fail the test.
     assert added - before < 10
     assert recorded - added < 10
     assert read - recorded < 2

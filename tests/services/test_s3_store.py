@@ -129,6 +129,7 @@ def test_large_files_go_in_parts_and_come_in_ranges(
     store.remove("large/large.bin")
 
 
+@pytest.mark.timeout(1200)  # SeaweedFS is given one key at a time
 def test_listing_of_twenty_thousand_keys(nas: S3Server) -> None:
     """A walk sees all of a large archive, page after page, with sizes."""
     fs = nas.filesystem()

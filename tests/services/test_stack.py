@@ -99,14 +99,14 @@ def test_a_batch_on_real_services(stack: LocalStack) -> None:
     """
     doctor = _covis(stack, "doctor", "--scheduler", stack.scheduler_address)
     assert doctor.returncode == 0, doctor.stdout
-    process = _start(stack, *_batch(stack))
     lists = ""
-    while process.poll() is None:
-        lists += "\n".join(
-            " ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])
-        )
-        time.sleep(1)
-    out, err = process.communicate(timeout=10)
+    with _start(stack, *_batch(stack)) as process:
+        while process.poll() is None:
+            lists += "\n".join(
+                " ".join(found.info["cmdline"] or ()) for found in psutil.process_iter(["cmdline"])
+            )
+            time.sleep(1)
+        out, err = process.communicate(timeout=10)
     assert process.returncode == 0, err
     _assert_all_committed(stack, json.loads(out), "native-matlab")
     hosts = Counter(entry["input"]["host"] for entry in _manifests(stack, "native-matlab").values())
