@@ -140,7 +140,9 @@ def test_versions_that_must_agree_are_checked() -> None:
 def test_a_worker_of_another_version_refuses() -> None:
     """Each worker compares a task's versions with its own, and says who has what."""
     require(versions_here(), "w1")
-    with pytest.raises(ConfigurationError, match=f"covis-dask is 0.0.9 in the batch and {__version__} on"):
+    with pytest.raises(
+        ConfigurationError, match=re.escape(f"covis-dask is 0.0.9 in the batch and {__version__} on")
+    ):
         require(versions_here() | {"covis-dask": "0.0.9"}, "w1")
     with pytest.raises(ConfigurationError, match=r"python is 3\.9 in the batch and 3\.1\d on worker w1"):
         require(versions_here() | {"python": "3.9"}, "w1")
