@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from covis_dask.sonar._grid_kernels import candidates
+from covis_dask.sonar._grid_kernels import Lattice, Rays, candidates
 from covis_dask.sonar._types import Bool, Int, Real
 from covis_dask.sonar.geometry import BeamDirections
 
@@ -59,6 +59,21 @@ def _nodes(first: float, last: float, spacing: float) -> Real:
     # Like Matlab's colon, do not lose the last node to rounding.
     count = int(np.floor((last - first) / spacing + 1e-9)) + 1
     return first + np.arange(count) * np.float64(spacing)
+
+
+def _lattice(axes: GridAxes) -> Lattice:
+    """Return the nodes of a grid as kernels want them."""
+    nodes = np.zeros((len(axes.axes), max(map(len, axes.axes))))
+    for row, axis in zip(nodes, axes.axes, strict=True):
+        row[: len(axis)] = axis
+    return Lattice(
+        lower=np.array([axis[0] for axis in axes.axes]),
+        upper=np.array([axis[-1] for axis in axes.axes]),
+        spacing=np.array([(axis[-1] - axis[0]) / max(len(axis) - 1, 1) or 1.0 for axis in axes.axes]),
+        top=np.array([len(axis) - 1.0 for axis in axes.axes]),
+        strides=np.array([1, len(axes.x)] if axes.z is None else [len(axes.z), len(axes.x) * len(axes.z), 1]),
+        nodes=nodes,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,23 +161,10 @@ class Gridder(ABC):
         self._own_samples, self._fractions = request.own, request.fractions
         self._dtype = request.dtype
         self._size = int(np.prod(axes.shape))
-        # One step along x, y, z in the flat grid.
-        self._strides = (1, len(axes.x)) if axes.z is None else (len(axes.z), len(axes.x) * len(axes.z), 1)
-        self._spacing = [(axis[-1] - axis[0]) / max(len(axis) - 1, 1) or 1.0 for axis in axes.axes]
         # The columns in which the values of each variable stand.
         self._rows: dict[str, slice] = {}
-        self._nodes = np.zeros((len(axes.axes), max(map(len, axes.axes))))
-        for row, axis in zip(self._nodes, axes.axes, strict=True):
-            row[: len(axis)] = axis
-        self._found: Int = np.empty(0, np.int64)
-        # For kernels: first and last node, spacing, number of the last node, stride of every axis.
-        self._box: tuple[Real, Real, Real, Real, Int] = (
-            np.array([axis[0] for axis in axes.axes]),
-            np.array([axis[-1] for axis in axes.axes]),
-            np.array(self._spacing),
-            np.array([len(axis) - 1.0 for axis in axes.axes]),
-            np.array(self._strides),
-        )
+        self._places: Int = np.empty(0, np.int64)
+        self._lattice = _lattice(axes)
 
     def add(
         self, coords: tuple[Real, ...], values: Mapping[str, Samples], select: Bool | None = None
@@ -220,13 +222,12 @@ class Gridder(ABC):
 
     def _candidates(self, directions: BeamDirections, ranges: Real, select: Bool) -> Int:
         """Return the places of samples that may count, in column-major order."""
-        if self._found.size < len(ranges) * len(directions.x):
-            self._found = np.empty(len(ranges) * len(directions.x), np.int64)
+        if self._places.size < len(ranges) * len(directions.x):
+            self._places = np.empty(len(ranges) * len(directions.x), np.int64)
         slopes = np.stack([directions.x, directions.y, directions.z])
-        count = candidates(
-            ranges, slopes, directions.altitude, select, *self._box, self._every_sample, self._found
-        )
-        return self._found[:count]
+        rays = Rays(ranges, slopes, directions.altitude)
+        count = candidates(rays, select, self._lattice, self._every_sample, self._places)
+        return self._places[:count]
 
     @abstractmethod
     def _take(self, places: list[Real], pick: Pick) -> None:

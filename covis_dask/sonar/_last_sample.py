@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from covis_dask.sonar._grid_kernels import collect
+from covis_dask.sonar._grid_kernels import Records, Sums, collect
 from covis_dask.sonar._gridder import GridRequest, Pick, Samples
-from covis_dask.sonar._passes import PassGridder, Records
+from covis_dask.sonar._passes import PassGridder
 from covis_dask.sonar._types import Int, Real
 
 __all__ = ["PerBurstGridder", "PerRunGridder"]
@@ -44,7 +44,7 @@ class _Pile:
         stop = self._count + len(fresh)
         at[fresh] = np.arange(self._count, stop, dtype=np.int32)
         self.record[piece.cell[inner]] = at[inner]
-        for name in Records.__slots__:
+        for name in Records._fields:
             part = getattr(piece, name)
             room = self._room.setdefault(name, np.empty((0, *part.shape[1:]), part.dtype))
             if stop > len(room):
@@ -108,13 +108,13 @@ class PerRunGridder(_LastSample):
 
     def _take(self, places: list[Real], pick: Pick) -> None:
         piece = self._reduce(places, pick, self._number)
-        self._number += len(piece)
+        self._number += len(piece.cell)
         self._pile.add(piece)
 
     def finish(self) -> dict[str, Samples]:
         if not len(self._pile):
             return self._empty()
-        if self.axes.z is None or self._product or self._pile.records().lines.any():
+        if self.axes.z is None or self._rule.product or self._pile.records().lines.any():
             self._deposit(self._pile.records())
         else:
             self._collect(self._pile.records().rows)
@@ -129,6 +129,4 @@ class PerRunGridder(_LastSample):
         divided = np.zeros(len(self._total), np.bool_)
         for name in self._divided:
             divided[self._rows[name]] = True
-        counts = np.array([len(axis) for axis in self.axes.axes])
-        spacing = self._box[2]
-        collect(self._pile.record, rows, spacing, self._nodes, counts, divided, self._total, self._weight)
+        collect(self._pile.record, rows, self._lattice, divided, Sums(self._total, self._weight))

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from covis_dask.sonar._grid_kernels import Sums
 from covis_dask.sonar._gridder import Gridder, GridRequest, Pick, Samples
-from covis_dask.sonar._spread_kernel import spread
+from covis_dask.sonar._spread_kernel import Columns, spread
 from covis_dask.sonar._types import Bool, Real
 
 __all__ = ["MultilinearGridder"]
@@ -33,21 +34,8 @@ class MultilinearGridder(Gridder):
             if not self._owned[number] and not finite[self._rows[name]].all():
                 self._owned[number] = True
                 self._own[number] = self._weight
-        lower, _, spacing, top, strides = self._box
-        spread(
-            np.array(places),
-            values,
-            variable,
-            self._owned,
-            lower,
-            spacing,
-            top,
-            self._nodes,
-            strides,
-            self._total,
-            self._weight,
-            self._own,
-        )
+        columns = Columns(values, variable, self._owned)
+        spread(np.array(places), columns, self._lattice, Sums(self._total, self._weight), self._own)
 
     def finish(self) -> dict[str, Samples]:
         if not len(self._total):

@@ -1,38 +1,13 @@
 """The gridding of the originals: passes over the corners of cells (docs/method.md#gridding)."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
-from covis_dask.sonar._grid_kernels import deposit, locate
+from covis_dask.sonar._grid_kernels import Records, Rule, Sums, deposit, locate
 from covis_dask.sonar._gridder import Gridder, GridRequest, Pick, Samples
 from covis_dask.sonar._types import Int, Real
 
-__all__ = ["EverySampleGridder", "PassGridder", "Records"]
-
-
-@dataclass(slots=True, eq=False)
-class Records:
-    """Samples that may still count: cell of the lower nodes, order in which they count, and what they hold.
-
-    Attributes
-    ----------
-    cell, number : ndarray of int32, [n]
-    lines : ndarray of uint8, [n]
-        A bit for each axis along which a sample lies on its lower node.
-    rows : ndarray of float64, [n, axes + columns]
-        Place, then values; complex variables take two columns. Of a variable that is averaged over its own
-        samples the values are 0 where it is no number, and a column at the end tells where it is one.
-    """
-
-    cell: NDArray[np.int32]
-    number: NDArray[np.int32]
-    lines: NDArray[np.uint8]
-    rows: Real
-
-    def __len__(self) -> int:
-        return len(self.cell)
+__all__ = ["EverySampleGridder", "PassGridder"]
 
 
 class PassGridder(Gridder):
@@ -41,11 +16,12 @@ class PassGridder(Gridder):
     def __init__(self, request: GridRequest) -> None:
         super().__init__(request)
         scheme = request.scheme
-        self._product = scheme.product_weights
-        self._matched = scheme.matched_corners
+        self._rule = Rule(scheme.product_weights, scheme.matched_corners, self._every_sample)
         if scheme.flattened and not scheme.axis_coordinates:
             for dimension, axis in enumerate(self.axes.axes):
-                self._nodes[dimension, : len(axis)] = axis[self._looked_up(dimension, np.arange(len(axis)))]
+                self._lattice.nodes[dimension, : len(axis)] = axis[
+                    self._looked_up(dimension, np.arange(len(axis)))
+                ]
         # Room for a number per cell: of the last sample that reached it.
         self._last = np.full(0 if self._every_sample else self._size, -1, np.int32)
         # Sums over the passes, the columns of the weights of own samples, and what is divided already.
@@ -64,8 +40,7 @@ class PassGridder(Gridder):
     def _locate(self, at: Real) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
         """Return the cell of each place [axes, n], and the axes along which it lies on a grid line."""
         cell, lines = np.empty(at.shape[1], np.int32), np.empty(at.shape[1], np.uint8)
-        lower, _, spacing, top, strides = self._box
-        locate(at, lower, spacing, top, strides, self._product, cell, lines)
+        locate(at, self._lattice, self._rule.product, cell, lines)
         return cell, lines
 
     def _stacked(self, at: Real, values: dict[str, Samples]) -> Real:
@@ -82,24 +57,7 @@ class PassGridder(Gridder):
         if not self._weight.size:
             self._total = np.zeros((records.rows.shape[1] - len(self.axes.axes), self._size))
             self._weight = np.zeros(self._size)
-        lower, _, spacing, top, strides = self._box
-        deposit(
-            records.cell,
-            records.number,
-            records.lines,
-            records.rows,
-            lower,
-            spacing,
-            top,
-            self._nodes,
-            strides,
-            self._product,
-            self._matched,
-            self._every_sample,
-            self._last,
-            self._total,
-            self._weight,
-        )
+        deposit(records, self._lattice, self._rule, self._last, Sums(self._total, self._weight))
 
     def finish(self) -> dict[str, Samples]:
         if not self._weight.size:

@@ -1,6 +1,6 @@
 """Compiled loops over the samples of a ping: from recorded numbers to filtered sums, and to beams."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from covis_dask.sonar._jit import kernel
 from covis_dask.sonar._types import Real
 
-__all__ = ["PAIRS", "filter_pairs", "unfold"]
+__all__ = ["PAIRS", "Folded", "Recorded", "Recursion", "filter_pairs", "unfold"]
 
 PAIRS = 16
 """Pairs of elements filtered together: their samples stay in the cache from one pass to the other."""
@@ -16,24 +16,10 @@ PAIRS = 16
 _LANES = 4 * PAIRS
 
 
-@kernel
-def filter_pairs(
-    samples: NDArray[np.int32],
-    re: float,
-    im: float,
-    drop_last: bool,
-    b: Real,
-    a: Real,
-    rest: Real,
-    pad: int,
-    decimation: int,
-    scratch: Real,
-    even: NDArray[Any],
-    odd: NDArray[Any],
-) -> None:
-    """Turn, fold and filter the elements of a ping, `PAIRS` pairs at a time.
+class Recorded(NamedTuple):
+    """A ping as it was recorded, and what makes element data of it.
 
-    Parameters
+    Attributes
     ----------
     samples : ndarray of int32, [M, E]
         I and Q of every element as they lie in memory: two int16, I in the lower half.
@@ -41,37 +27,78 @@ def filter_pairs(
         The complex factor of all samples: unit and phase.
     drop_last : bool
         Take the last element for silent.
+    """
+
+    samples: NDArray[np.int32]
+    re: float
+    im: float
+    drop_last: bool
+
+
+class Recursion(NamedTuple):
+    """A filter.
+
+    Attributes
+    ----------
     b, a, rest : ndarray of float64, [5], [5], [4]
-        Coefficients of the filter, and its state for a constant 1.
+        Coefficients, and the state for a constant 1.
     pad : int
         Samples of the odd extension at each end, more than 0; negative: one causal pass from rest.
     decimation : int
         Hand out every so many-th sample.
-    scratch : ndarray of float64, [M + 2 pad + 1, 4 PAIRS]
-        Room to work in.
-    even, odd : ndarray of float32 or float64, [rows, 2, E / 2]
-        Filled with the sums and differences of each pair, real and imaginary parts.
     """
-    state = np.zeros(4 * _LANES)
-    for first in range(0, even.shape[2], PAIRS):
-        if pad < 0:
-            state[:] = 0.0
-            _forwards(samples, re, im, drop_last, first, scratch, 0, state, b, a)
-            for t in range(even.shape[0]):
-                _hand_out(scratch[t * decimation], t, first, even, odd)
-        else:
-            _extend(samples, re, im, drop_last, first, scratch, pad)
-            _settle(scratch[0], state, rest)
-            _forwards(samples, re, im, drop_last, first, scratch, pad, state, b, a)
-            _settle(scratch[samples.shape[0] + 2 * pad - 1], state, rest)
-            _backwards(scratch, samples.shape[0], pad, state, b, a, decimation, first, even, odd)
+
+    b: Real
+    a: Real
+    rest: Real
+    pad: int
+    decimation: int
+
+
+class Folded(NamedTuple):
+    """Sums and differences of each pair of elements, real and imaginary parts.
+
+    Attributes
+    ----------
+    even, odd : ndarray of float32 or float64, [rows, 2, E / 2]
+    """
+
+    even: NDArray[Any]
+    odd: NDArray[Any]
 
 
 @kernel
-def _fold(
-    samples: NDArray[np.int32], t: int, re: float, im: float, drop_last: bool, first: int, row: Real
-) -> None:
+def filter_pairs(ping: Recorded, lowpass: Recursion, scratch: Real, folded: Folded) -> None:
+    """Turn, fold and filter the elements of a ping, `PAIRS` pairs at a time.
+
+    Parameters
+    ----------
+    ping : Recorded
+    lowpass : Recursion
+    scratch : ndarray of float64, [M + 2 pad + 1, 4 PAIRS]
+        Room to work in.
+    folded : Folded
+        Filled.
+    """
+    state, pad = np.zeros(4 * _LANES), lowpass.pad
+    for first in range(0, folded.even.shape[2], PAIRS):
+        if pad < 0:
+            state[:] = 0.0
+            _forwards(ping, lowpass, first, scratch, 0, state)
+            for t in range(folded.even.shape[0]):
+                _hand_out(scratch[t * lowpass.decimation], t, first, folded)
+        else:
+            _extend(ping, first, scratch, pad)
+            _settle(scratch[0], state, lowpass.rest)
+            _forwards(ping, lowpass, first, scratch, pad, state)
+            _settle(scratch[ping.samples.shape[0] + 2 * pad - 1], state, lowpass.rest)
+            _backwards(scratch, ping.samples.shape[0], lowpass, state, first, folded)
+
+
+@kernel
+def _fold(ping: Recorded, t: int, first: int, row: Real) -> None:
     """Write sums and differences of the pairs of one sample to a row: even re, even im, odd re, odd im."""
+    samples, re, im = ping.samples, ping.re, ping.im
     # Numbers of 32 bits, and places without sign, keep the loop fit for vectors.
     half, near_first = np.int32(16), np.uint64(first)
     far_first = np.uint64(samples.shape[1] - 1 - first)
@@ -85,28 +112,20 @@ def _fold(
         row[PAIRS + j] = re * sum_q + im * sum_i
         row[2 * PAIRS + j] = re * rest_i - im * rest_q
         row[3 * PAIRS + j] = re * rest_q + im * rest_i
-    if drop_last and first == 0:
+    if ping.drop_last and first == 0:
         near_i, near_q = np.int32(np.int32(samples[t, 0] << half) >> half), np.int32(samples[t, 0] >> half)
         row[0] = row[2 * PAIRS] = re * near_i - im * near_q
         row[PAIRS] = row[3 * PAIRS] = re * near_q + im * near_i
 
 
 @kernel
-def _extend(
-    samples: NDArray[np.int32],
-    re: float,
-    im: float,
-    drop_last: bool,
-    first: int,
-    scratch: Real,
-    pad: int,
-) -> None:
+def _extend(ping: Recorded, first: int, scratch: Real, pad: int) -> None:
     """Extend each column oddly about its first and its last sample."""
-    n = samples.shape[0]
+    n = ping.samples.shape[0]
     end = pad + n - 1
     for k in range(pad + 1):
-        _fold(samples, k, re, im, drop_last, first, scratch[pad + k])
-        _fold(samples, n - 1 - k, re, im, drop_last, first, scratch[end - k])
+        _fold(ping, k, first, scratch[pad + k])
+        _fold(ping, n - 1 - k, first, scratch[end - k])
     for k in range(1, pad + 1):
         for j in range(_LANES):
             scratch[pad - k, j] = 2 * scratch[pad, j] - scratch[pad + k, j]
@@ -122,53 +141,35 @@ def _settle(row: Real, state: Real, rest: Real) -> None:
 
 
 @kernel
-def _forwards(
-    samples: NDArray[np.int32],
-    re: float,
-    im: float,
-    drop_last: bool,
-    first: int,
-    scratch: Real,
-    pad: int,
-    state: Real,
-    b: Real,
-    a: Real,
-) -> None:
+def _forwards(ping: Recorded, lowpass: Recursion, first: int, scratch: Real, pad: int, state: Real) -> None:
     """Fold the samples and filter them with their extensions, from the first row to the last."""
-    end = pad + samples.shape[0]
+    b, a = lowpass.b, lowpass.a
+    end = pad + ping.samples.shape[0]
     for k in range(0, end + pad, 2):
         # After an odd number of rows follows one of no meaning; the state after it is not wanted.
         one, two = scratch[k], scratch[k + 1]
         if pad <= k < end:
-            _fold(samples, k - pad, re, im, drop_last, first, one)
+            _fold(ping, k - pad, first, one)
         if pad <= k + 1 < end:
-            _fold(samples, k + 1 - pad, re, im, drop_last, first, two)
+            _fold(ping, k + 1 - pad, first, two)
         _two_steps(one, two, state, b, a)
 
 
 @kernel
 def _backwards(
-    scratch: Real,
-    nsamps: int,
-    pad: int,
-    state: Real,
-    b: Real,
-    a: Real,
-    decimation: int,
-    first: int,
-    even: NDArray[Any],
-    odd: NDArray[Any],
+    scratch: Real, nsamps: int, lowpass: Recursion, state: Real, first: int, folded: Folded
 ) -> None:
     """Filter from the last row to the first sample, and hand out what is wanted while it is in the cache."""
-    wanted = (even.shape[0] - 1) * decimation
+    b, a, pad, decimation = lowpass.b, lowpass.a, lowpass.pad, lowpass.decimation
+    wanted = (folded.even.shape[0] - 1) * decimation
     for k in range(nsamps + 2 * pad - 1, pad - 1, -2):
         one, two = scratch[k], scratch[k - 1]
         _two_steps(one, two, state, b, a)
         t = k - pad
         if t <= wanted and t % decimation == 0:
-            _hand_out(one, t // decimation, first, even, odd)
+            _hand_out(one, t // decimation, first, folded)
         if 0 < t <= wanted + 1 and (t - 1) % decimation == 0:
-            _hand_out(two, (t - 1) // decimation, first, even, odd)
+            _hand_out(two, (t - 1) // decimation, first, folded)
 
 
 @kernel
@@ -192,8 +193,9 @@ def _two_steps(one: Real, two: Real, state: Real, b: Real, a: Real) -> None:
 
 
 @kernel
-def _hand_out(row: Real, t: int, first: int, even: NDArray[Any], odd: NDArray[Any]) -> None:
+def _hand_out(row: Real, t: int, first: int, folded: Folded) -> None:
     """Copy a filtered row to where it is wanted."""
+    even, odd = folded.even, folded.odd
     for j in range(PAIRS):
         even[t, 0, first + j] = row[j]
         even[t, 1, first + j] = row[PAIRS + j]

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter_zi
 
-from covis_dask.sonar._ping_kernels import PAIRS, filter_pairs, unfold
+from covis_dask.sonar._ping_kernels import PAIRS, Folded, Recorded, Recursion, filter_pairs, unfold
 from covis_dask.sonar._types import Complex
 from covis_dask.sonar.beamform import Beamformer
 from covis_dask.sonar.filter import Lowpass
@@ -154,18 +154,21 @@ class FusedBeamformer:
         shape = (count, 2, values.shape[1] // 4)
         even, odd = (self._buffer(name, shape, self._real) for name in ("even", "odd"))
         filter_pairs(
-            samples.view(np.int32),
-            scale * math.cos(phase),
-            -scale * math.sin(phase),
-            bool(self.beams.weights[-1] == 0),
-            lowpass.b,
-            lowpass.a,
-            self._rest,
-            pad if lowpass.zero_phase else -1,
-            lowpass.decimation,
+            Recorded(
+                samples.view(np.int32),
+                scale * math.cos(phase),
+                -scale * math.sin(phase),
+                bool(self.beams.weights[-1] == 0),
+            ),
+            Recursion(
+                lowpass.b,
+                lowpass.a,
+                self._rest,
+                pad if lowpass.zero_phase else -1,
+                lowpass.decimation,
+            ),
             self._buffer("scratch", (len(samples) + 2 * pad + 1, 4 * PAIRS), self._real),
-            even,
-            odd,
+            Folded(even, odd),
         )
         return even, odd
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from covis_dask.sonar._grid_kernels import Records
 from covis_dask.sonar._last_sample import _Pile
-from covis_dask.sonar._passes import Records
 from covis_dask.sonar.grid import GridAxes, make_gridder
 from tests.unit._sonar_reference import SCHEMES, PlainGridder, scheme_of
 
