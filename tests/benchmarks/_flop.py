@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from covis_dask.modes.endeavour._walk import attitude, grid_axes
+from covis_dask.modes.endeavour._bursts import attitude, grid_axes
 from covis_dask.modes.parameters import parameters_for
 from covis_dask.raw.ping import PingTable
 from covis_dask.simulate.files import index_csv

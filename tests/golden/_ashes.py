@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covis_dask.modes.ashes import bathy, diffuse, doppler, imaging
-from covis_dask.modes.ashes._bursts import BurstProgram, run_bursts
+from covis_dask.modes.ashes._bursts import AshesProgram
 from covis_dask.modes.ashes._setup import Attitude, PhasedPing, RangeCalibration, SonarSetup
 from covis_dask.modes.ashes._velocity import VelocityStatistics
+from covis_dask.modes.bursts import process_bursts
 from covis_dask.modes.context import Bathymetry, Context
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import RawSweep
@@ -36,7 +37,7 @@ class _Burst:
 class _Bursts:
     """What `_Tap` found."""
 
-    program: BurstProgram
+    program: AshesProgram
     bursts: dict[int, _Burst] = field(default_factory=dict)
 
     @property
@@ -48,22 +49,22 @@ class _Bursts:
         return self.program.range_calibration
 
 
-class _Tap(BurstProgram):
+class _Tap(AshesProgram):
     """Keeps every ping of one burst."""
 
     def __init__(self, sweep: RawSweep, parameters: Parameters, context: Context) -> None:
         super().__init__(sweep, parameters, context)
         self.found = _Bursts(self)
 
-    def begin(self) -> None:
+    def reset(self) -> None:
         self._signals: list[PhasedPing] = []
 
-    def ping(self, signal: PhasedPing) -> None:
-        self._signals.append(signal)
+    def take(self, phased: PhasedPing) -> None:
+        self._signals.append(phased)
 
-    def burst(self, attitude: Attitude) -> str | None:
+    def place(self, attitude: Attitude) -> str | None:
         beams = [self.setup.beams(signal.filtered) for signal in self._signals]
-        self.found.bursts[self.open] = _Burst(self._signals, beams, attitude)
+        self.found.bursts[self.burst.index] = _Burst(self._signals, beams, attitude)
         return None
 
 
@@ -73,7 +74,7 @@ def burst_taps(case: Case) -> Taps:
 
     def consume(sweep: RawSweep) -> _Bursts:
         tap = _Tap(sweep, parameters_of(case), Context())
-        run_bursts(sweep, [tap], Context())
+        process_bursts(sweep, [tap], Context())
         return tap.found
 
     found = through(case, consume)

@@ -12,9 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from covis_dask.modes.endeavour import doppler
+from covis_dask.modes.endeavour._bursts import Attitude, grid_axes
 from covis_dask.modes.endeavour._operators import OperatorCache, PingOperators
 from covis_dask.modes.endeavour._reach import Part, part_within, whole
-from covis_dask.modes.endeavour._walk import Attitude, grid_axes
 from covis_dask.modes.endeavour.doppler import DopplerBurst, Series, doppler_burst, series
 from covis_dask.modes.parameters import Parameters
 from covis_dask.sonar.geometry import directions_endeavour

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from covis_dask.errors import NoValidPings
+from covis_dask.modes.endeavour._bursts import Attitude, grid_axes
 from covis_dask.modes.endeavour._operators import OperatorCache, PingOperators, ping_stages
-from covis_dask.modes.endeavour._walk import Attitude, grid_axes
 from covis_dask.modes.endeavour.imaging import image_burst
 from covis_dask.modes.parameters import Parameters
 from tests.unit._endeavour_runs import (

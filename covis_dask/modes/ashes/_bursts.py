@@ -1,26 +1,23 @@
-"""The ping loop of the 2018+ burst modes: bursts, bad and missing pings, attitude.
+"""Bursts of 2018+: grouping of pings, which pings and bursts count, attitude.
 
 See docs/method.md#bursts, #bad-and-missing-pings.
-
-Pings come one at a time, in the order of the ping table. A program takes the good ones of one burst after
-another; two programs can share one pass over the run (full-range runs, docs/method.md#full-range-2018).
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
 from covis_dask.modes._tally import PingTally
 from covis_dask.modes.ashes._setup import Attitude, PhasedPing, RangeCalibration, SonarSetup
+from covis_dask.modes.bursts import BurstPlan, OpenBurst
 from covis_dask.modes.context import Context
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import Ping, PingTable, RawSweep
 from covis_dask.sonar._types import Complex
 from covis_dask.sonar.bursts import Burst, bursts_ashes
 
-__all__ = ["CHANNELS", "RATE", "BurstProgram", "group", "run_bursts", "sweeps_in_yaw"]
+__all__ = ["CHANNELS", "RATE", "AshesProgram", "group", "sweeps_in_yaw"]
 
 CHANNELS: Final = 256
 RATE: Final = 34483.0
@@ -55,8 +52,8 @@ def group(table: PingTable, parameters: Parameters) -> list[Burst]:
     )
 
 
-class BurstProgram(ABC):
-    """What a mode does with the bursts of a run, one after another.
+class AshesProgram(ABC):
+    """A `BurstProgram` of 2018+: one header serves all pings, the attitude is that of the burst.
 
     Parameters
     ----------
@@ -67,17 +64,10 @@ class BurstProgram(ABC):
     Attributes
     ----------
     setup : SonarSetup
-    bursts : list of Burst
-        All of the run, also those left out.
-    used : ndarray of bool, [bursts]
-        Which of them entered the result.
-    used_rows : list of int
-        Rows of the pings that did.
+    plan : BurstPlan
     tally : PingTally
-    open : int
-        The open burst, -1 before the first.
-    row : int
-        Row, in the ping table, of the last ping of the open burst that has a file.
+    burst : OpenBurst
+        The one that is open.
 
     Raises
     ------
@@ -87,55 +77,48 @@ class BurstProgram(ABC):
         When the header makes every ping fail.
     """
 
+    channels = CHANNELS
+    rate = RATE
+    """Sample rate by which the header is chosen, Hz."""
     decimates = True
     """Whether the mode heeds ``filter.decimation``."""
     late_faults_count = True
-    """Whether a ping that fails after it was read is a bad ping; full-range only skips it."""
+    """Whether a ping that fails after it was read is a bad ping; the diffuse modes only skip it."""
+
+    burst: OpenBurst
 
     def __init__(self, sweep: RawSweep, parameters: Parameters, context: Context) -> None:
         self.table = sweep.table
         self.parameters = parameters
-        self.setup = SonarSetup.of(sweep, parameters, CHANNELS, RATE, decimates=self.decimates)
-        self.bursts = group(sweep.table, parameters)
-        self.used = np.zeros(len(self.bursts), dtype=np.bool_)
-        self.used_rows: list[int] = []
+        self.setup = SonarSetup.of(sweep, parameters, self.channels, self.rate, decimates=self.decimates)
         self.tally = PingTally(context.log, len(sweep.table))
         self._range_calibration: RangeCalibration | None = None
-        self._burst_of = np.full(len(sweep.table), -1, dtype=np.int64)
-        for index, burst in enumerate(self.bursts):
+        self._reference: Complex | None = None
+        self.plan = self.group()
+
+    def group(self) -> BurstPlan:
+        """Group the pings of the run, and note the bursts that are left out."""
+        bursts = group(self.table, self.parameters)
+        burst_of = np.full(len(self.table), -1, dtype=np.int64)
+        for index, burst in enumerate(bursts):
             reason = self._reason_to_skip(burst)
             if reason is None:
-                self._burst_of[burst.rows] = index
+                burst_of[burst.rows] = index
             else:
-                self._skip(index, reason)
-        self._closed: set[int] = set()
-        self.open = -1
-        self.row = -1
-        # Of the open burst:
-        self._valid: list[int] = []
-        self._reference: Complex | None = None
+                self.tally.skip(burst.pitch, self.table.ping[burst.rows], reason)
+        return BurstPlan(bursts, burst_of, checked=burst_of >= 0, expected=burst_of >= 0)
 
     @abstractmethod
-    def begin(self) -> None:
-        """Begin a burst: forget the one before."""
+    def reset(self) -> None:
+        """Forget the burst before."""
 
     @abstractmethod
-    def ping(self, signal: PhasedPing) -> None:
-        """Take a good ping of the open burst; it stands in row `self.row` of the ping table."""
+    def take(self, phased: PhasedPing) -> None:
+        """Take a good ping of the open burst; its row of the ping table is the burst's last."""
 
     @abstractmethod
-    def burst(self, attitude: Attitude) -> str | None:
-        """End a burst that had a good ping.
-
-        Returns
-        -------
-        str or None
-            Why the burst gives nothing all the same.
-        """
-
-    def wants(self, row: int) -> bool:
-        """Say whether the data of a ping are needed; its file is checked in any case."""
-        return bool(self._burst_of[row] >= 0)
+    def place(self, attitude: Attitude) -> str | None:
+        """Grid a burst that had a good ping; return why it gives nothing all the same."""
 
     @property
     def range_calibration(self) -> RangeCalibration:
@@ -144,84 +127,47 @@ class BurstProgram(ABC):
             raise RuntimeError("no good ping has been taken")
         return self._range_calibration
 
-    def take(self, row: int, ping: Ping) -> None:
-        """Take the next ping of the run, good or bad.
+    def needs(self, row: int) -> bool:  # noqa: ARG002 (others need only some)
+        """Every ping of a burst is needed."""
+        return True
 
-        Parameters
-        ----------
-        row : int
-            Its row in the ping table.
-        ping : Ping
-        """
-        index = int(self._burst_of[row])
-        if index < 0:
-            return
-        if index != self.open:
-            self.close()
-            self.open = index
-            self.begin()
-        self.row = row
-        if ping.fault is not None:
-            self.tally.bad(ping.number, ping.fault)
-        if ping.samples is None or ping.record is None or not self.wants(row):
-            return
+    def begin(self, burst: OpenBurst) -> None:
+        """Begin a burst: the phase of its first ping is the reference."""
+        self.burst, self._reference = burst, None
+        self.reset()
+
+    def add(self, ping: Ping) -> bool:
+        """Take a ping; a ValueError says why it is a bad one."""
+        if ping.samples is None or ping.record is None:
+            return False
         if self._reference is None:
             # Only the transmission is compared, so the whole ping need not stay.
             self._reference = ping.samples.decode(self.setup.reference)
         try:
-            signal = self.setup.signal(ping.samples, self._reference)
+            phased = self.setup.signal(ping.samples, self._reference)
         except ValueError as error:
             if self.late_faults_count:
-                self.tally.bad(ping.number, str(error))
-            return
+                raise
+            self.tally.log(f"ping {ping.number} is skipped: {error}")
+            return False
         if self._range_calibration is None:
-            self._range_calibration = self.setup.range_calibration(signal.rows, ping.record)
+            self._range_calibration = self.setup.range_calibration(phased.rows, ping.record)
             if self._range_calibration.calibration.fault:
                 self.tally.log(f"warning: {self._range_calibration.calibration.fault}")
-        self._valid.append(row)
-        self.ping(signal)
+        self.take(phased)
+        return True
 
-    def close(self) -> None:
-        """End the open burst: hand it to the program, or skip it (Q20)."""
-        if self.open < 0:
-            return
-        reason = self._close()
-        if reason is None:
-            self.used[self.open] = True
-            self.used_rows += self._valid
-            self.tally.use(len(self._valid))
-        else:
-            self._skip(self.open, reason)
-        self._closed.add(self.open)
-        self.open, self._valid, self._reference = -1, [], None
-
-    def end(self, seen: frozenset[int]) -> None:
-        """End the run.
-
-        Parameters
-        ----------
-        seen : frozenset of int
-            Rows of the pings that have a file.
-        """
-        self.close()
-        wanted = np.flatnonzero(self._burst_of >= 0).tolist()
-        self.tally.missing(int(self.table.ping[row]) for row in wanted if row not in seen)
-        for index in sorted(set(self._burst_of[wanted].tolist()) - self._closed):
-            self._skip(index, "none of its pings has a file")
-
-    def _close(self) -> str | None:
-        if not self._valid:
+    def end(self) -> str | None:
+        """End the open burst: grid it, or say why not (Q20)."""
+        used = self.burst.used
+        if not used:
             return "none of its pings is valid"
-        outside = self._mean_outside()
+        outside = self._mean_outside(used)
         if outside is not None:
             return outside
         # The original takes the attitude of the last ping that has a file, be it a bad one (Q15).
-        rows = self._valid if self.parameters.fixes.mean_attitude else [self.row]
-        return self.burst(self.setup.attitude(self.table, rows))
-
-    def _skip(self, index: int, reason: str) -> None:
-        burst = self.bursts[index]
-        self.tally.skip(burst.pitch, self.table.ping[burst.rows], reason)
+        rows = used if self.parameters.fixes.mean_attitude else [self.burst.last]
+        return self.place(self.setup.attitude(self.table, rows))
 
     def _reason_to_skip(self, burst: Burst) -> str | None:
         """Say why a burst is left out before any of its pings is read."""
@@ -234,11 +180,11 @@ class BurstProgram(ABC):
         least = self.parameters.bursts.min_pings
         return f"fewer than {least} pings" if len(burst) < least else None
 
-    def _mean_outside(self) -> str | None:
+    def _mean_outside(self, rows: list[int]) -> str | None:
         bounds = self.parameters.bounds
         if not (self.parameters.fixes.mean_attitude and bounds.pitch_applied):
             return None
-        pitch = float(np.mean(self.table.sensor_pitch[self._valid]))
+        pitch = float(np.mean(self.table.sensor_pitch[rows]))
         if bounds.pitch.start <= pitch <= bounds.pitch.stop:
             return None
         return _outside(bounds.pitch.start, bounds.pitch.stop)
@@ -246,30 +192,3 @@ class BurstProgram(ABC):
 
 def _outside(start: float, stop: float) -> str:
     return f"pitch outside {start:g} ... {stop:g} degrees"
-
-
-def run_bursts(sweep: RawSweep, programs: Sequence[BurstProgram], context: Context) -> None:
-    """Run programs over the pings of a run, in one pass.
-
-    Parameters
-    ----------
-    sweep : RawSweep
-    programs : sequence of BurstProgram
-        Each takes the pings it wants.
-    context : Context
-    """
-    table = sweep.table
-    wanted = frozenset(
-        int(number)
-        for row, number in enumerate(table.ping)
-        if any(program.wants(row) for program in programs)
-    )
-    seen: set[int] = set()
-    for done, ping in enumerate(sweep.pings(CHANNELS, wanted), start=1):
-        row = table.row(ping.number)
-        seen.add(row)
-        for program in programs:
-            program.take(row, ping)
-        context.progress(done, len(table))
-    for program in programs:
-        program.end(frozenset(seen))

@@ -10,8 +10,9 @@ import numpy as np
 import xarray as xr
 
 from covis_dask.modes._dataset import Field, Product
-from covis_dask.modes.ashes._bursts import BurstProgram, sweeps_in_yaw
+from covis_dask.modes.ashes._bursts import AshesProgram, sweeps_in_yaw
 from covis_dask.modes.ashes._setup import RangeCalibration, SonarSetup
+from covis_dask.modes.bursts import BurstResult
 from covis_dask.modes.parameters import GridSpec
 from covis_dask.raw.sweep import PingTable, RawSweep
 from covis_dask.sonar._types import Bool
@@ -98,10 +99,10 @@ def facts_of(setup: SonarSetup, ranging: RangeCalibration, *, turned: bool) -> M
     return facts
 
 
-def finished(product: Product, program: BurstProgram, sweep: RawSweep) -> xr.Dataset:
+def finished(product: Product, program: AshesProgram, result: BurstResult, sweep: RawSweep) -> xr.Dataset:
     """Complete the product of a program that was alone with its run: all but its own variables."""
-    add_bursts(product, program.bursts, sweep.table, program.used)
+    add_bursts(product, result.bursts, sweep.table, result.used)
     product.pings(sweep.table)
     add_beams(product, program.setup, program.range_calibration)
     facts = facts_of(program.setup, program.range_calibration, turned=sweeps_in_yaw(sweep.table))
-    return product.dataset(program.tally, facts)
+    return product.dataset(result.tally, facts)

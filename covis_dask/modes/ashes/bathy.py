@@ -10,9 +10,10 @@ import xarray as xr
 
 from covis_dask.modes._dataset import Field, Product
 from covis_dask.modes._scheme import scheme_of
-from covis_dask.modes.ashes._bursts import BurstProgram, run_bursts
+from covis_dask.modes.ashes._bursts import AshesProgram
 from covis_dask.modes.ashes._product import axes_of, finished
 from covis_dask.modes.ashes._setup import Attitude, PhasedPing
+from covis_dask.modes.bursts import process_bursts
 from covis_dask.modes.context import Context
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import RawSweep
@@ -140,7 +141,7 @@ def bathy_peaks(
     return peaks
 
 
-class BathyProgram(BurstProgram):
+class BathyProgram(AshesProgram):
     """Picks one seafloor point per beam and burst, and grids their heights."""
 
     def __init__(self, sweep: RawSweep, parameters: Parameters, context: Context) -> None:
@@ -149,18 +150,18 @@ class BathyProgram(BurstProgram):
         self.grid = make_gridder(self.axes, ["v"], scheme_of(parameters))
         self._pings = PingStatistics()
         self._room: Real = np.empty((0, 0))
-        self.points = np.full((3, len(self.setup.beams.angles), len(self.bursts)), np.nan)
+        self.points = np.full((3, len(self.setup.beams.angles), len(self.plan.bursts)), np.nan)
 
-    def begin(self) -> None:
+    def reset(self) -> None:
         """Forget the burst before."""
         self._pings.reset()
 
-    def ping(self, signal: PhasedPing) -> None:
+    def take(self, phased: PhasedPing) -> None:
         """Add the beams of a ping."""
-        shape = (signal.rows, len(self.setup.beams.angles))
-        self._pings.add_blocks(shape, signal.beam_blocks())
+        shape = (phased.rows, len(self.setup.beams.angles))
+        self._pings.add_blocks(shape, phased.beam_blocks())
 
-    def burst(self, attitude: Attitude) -> str | None:
+    def place(self, attitude: Attitude) -> str | None:
         """Pick the points of a burst."""
         parameters, ranging = self.parameters, self.range_calibration
         if self._room.shape != self._pings.shape:
@@ -176,7 +177,7 @@ class BathyProgram(BurstProgram):
             self._room,
         )
         x, y, z = self.setup.world(ranging.ranges[peaks][None, :], attitude)
-        self.points[:, :, self.open] = x[0], y[0], z[0]
+        self.points[:, :, self.burst.index] = x[0], y[0], z[0]
         self.grid.add((x, y), {"v": z}, np.isfinite(z))
         return None
 
@@ -204,8 +205,8 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
         When nothing is left to grid.
     """
     program = BathyProgram(sweep, parameters, context)
-    run_bursts(sweep, [program], context)
-    program.tally.require_pings()
+    (result,) = process_bursts(sweep, [program], context)
+    result.tally.require_pings()
     product = Product(sweep, parameters)
     found = program.grid.finish()
     height = found["v"]
@@ -226,4 +227,4 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
             Field(f"point_{name}", f"{name}b_out", f"{what} of the seafloor point picked", "m", points),
             ("beam", "burst"),
         )
-    return finished(product, program, sweep)
+    return finished(product, program, result, sweep)

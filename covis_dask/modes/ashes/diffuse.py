@@ -12,15 +12,17 @@ from scipy.interpolate import RegularGridInterpolator
 
 from covis_dask.errors import NoValidPings
 from covis_dask.modes._dataset import Product
-from covis_dask.modes._tally import PingTally
+from covis_dask.modes.ashes._bursts import AshesProgram
 from covis_dask.modes.ashes._maps import MapGrids
 from covis_dask.modes.ashes._product import add_beams, facts_of
 from covis_dask.modes.ashes._scintillation import Scintillation, ScintillationWindow, find_pairs
-from covis_dask.modes.ashes._setup import Attitude, RangeCalibration, SonarSetup, run_start
+from covis_dask.modes.ashes._setup import Attitude, PhasedPing, SonarSetup, run_start
+from covis_dask.modes.bursts import BurstPlan, process_bursts
 from covis_dask.modes.context import Bathymetry, Context
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import RawSweep
-from covis_dask.sonar._types import Complex, Int, Real
+from covis_dask.sonar._types import Int, Real
+from covis_dask.sonar.bursts import Burst
 from covis_dask.sonar.seafloor import seafloor_crossings
 from covis_dask.sonar.windows import complete_bins, window_bins, window_ranges
 
@@ -156,13 +158,43 @@ def flat_seafloor(height: float, reach: float) -> Bathymetry:
     return Bathymetry(axis, axis, np.full((2, 2), height), FLAT)
 
 
-@dataclass(slots=True, eq=False)
-class _Pings:
-    """What the pings of the window left behind."""
+class DiffuseProgram(AshesProgram):
+    """Takes the pings of the averaging window, the only burst of a run; those after it are checked."""
 
-    window: ScintillationWindow
-    range_calibration: RangeCalibration | None = None
-    used: int = 0
+    channels = CHANNELS
+    rate = RATE
+    decimates = False
+    late_faults_count = False
+
+    def group(self) -> BurstPlan:
+        """Make the averaging window a burst (docs/method.md#bad-and-missing-pings)."""
+        rows = np.arange(len(self.table))
+        self.averaging = window_of(self.setup, self.table.time, rows)
+        self.window = scintillation_window(self.averaging, self.parameters)
+        burst = Burst(self.averaging.rows, float(self.table.sensor_pitch[self.averaging.rows[0]]))
+        burst_of = np.where(np.isin(rows, burst.rows), 0, -1)
+        every = np.ones(len(rows), np.bool_)
+        return BurstPlan([burst], burst_of, checked=every, expected=every, without_files=self._nothing)
+
+    @property
+    def _nothing(self) -> str:
+        return f"no valid ping in the first {self.parameters.averaging.avg_win:g} s"
+
+    def reset(self) -> None:
+        """Nothing to forget: there is but one burst."""
+
+    def take(self, phased: PhasedPing) -> None:
+        """Add the calibrated beams of a ping."""
+        place = int(np.searchsorted(self.averaging.rows, self.burst.last))
+        self.window.add(place, self.range_calibration.calibration.apply(phased.beams()))
+
+    def end(self) -> str | None:
+        """Say whether there is anything in the window, whatever its pitch."""
+        return None if self.burst.used else self._nothing
+
+    def place(self, attitude: Attitude) -> str | None:
+        """Leave the maps to the end of the run: their attitude is that of its first ping."""
+        raise NotImplementedError
 
 
 def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dataset:
@@ -190,36 +222,32 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
     NoValidPings
         When no ping of the window is valid, or none has a partner (Q57).
     """
-    table = sweep.table
-    setup = SonarSetup.of(sweep, parameters, CHANNELS, RATE, decimates=False)
-    attitude = setup.attitude(table, [0])
-    tally = PingTally(context.log, len(table))
-    window = window_of(setup, table.time, np.arange(len(table)))
-    pings = _take_pings(sweep, setup, window, tally, context)
-    tally.require_pings()
-    if not (pings.window.whole_pairs if parameters.fixes.whole_pairs else window.pairs):
+    program = DiffuseProgram(sweep, parameters, context)
+    (result,) = process_bursts(sweep, [program], context)
+    result.tally.require_pings()
+    setup, window = program.setup, program.averaging
+    if not (program.window.whole_pairs if parameters.fixes.whole_pairs else window.pairs):
         raise NoValidPings(
             f"no ping has a partner {parameters.correlation.tlag:g} s later within the first "
             f"{parameters.averaging.avg_win:g} s: nothing can be correlated"
         )
-    if pings.range_calibration is None:
-        raise RuntimeError("pings were used without ranges")
-    ranging = pings.range_calibration
+    ranging = program.range_calibration
     rc = window_ranges(ranging.ranges, complete_bins(len(ranging.ranges), window.W, window.O))
     if len(rc) < 2:
         raise NoValidPings(f"pings of {len(ranging.ranges)} samples are too short for windows of {window.W}")
     level: Real = np.full((len(ranging.ranges), len(setup.beams.angles)), parameters.noise.noise_floor)
-    found = pings.window.result(ranging.calibration.apply(level)).masked(
+    found = program.window.result(ranging.calibration.apply(level)).masked(
         parameters.noise.snr_thresh, intensity=parameters.noise.mask_intensity
     )
     floor = _seafloor(sweep, parameters, context, 2 * float(ranging.ranges[-1]))
+    attitude = setup.attitude(sweep.table, [0])
     maps = _gridded(found, seafloor_positions(setup, ranging.ranges, rc, attitude, floor), parameters)
     product = Product(sweep, parameters)
     maps.add_to(product)
-    product.pings(table)
+    product.pings(sweep.table)
     add_beams(product, setup, ranging)
     ds = product.dataset(
-        tally,
+        result.tally,
         {
             **facts_of(setup, ranging, turned=False),
             "seafloor": floor.name,
@@ -252,49 +280,6 @@ def _with_seafloor(ds: xr.Dataset, floor: Bathymetry) -> xr.Dataset:
         "positive": "up",
     }
     return ds.assign_coords(bathymetry=(("y", "x"), look_up((y, x)), attributes))
-
-
-def _take_pings(
-    sweep: RawSweep, setup: SonarSetup, window: Window, tally: PingTally, context: Context
-) -> _Pings:
-    """Read the run: take the pings of the window, check the others (docs/method.md#bad-and-missing-pings)."""
-    table, first_row = sweep.table, int(window.rows[0])
-    places = {int(row): place for place, row in enumerate(window.rows)}
-    pings = _Pings(scintillation_window(window, setup.parameters))
-    reference: Complex | None = None
-    seen: set[int] = set()
-    wanted = frozenset(table.ping[window.rows].tolist())
-    for done, ping in enumerate(sweep.pings(CHANNELS, wanted), start=1):
-        context.progress(done, len(table))
-        row = table.row(ping.number)
-        seen.add(row)
-        if ping.fault is not None:
-            tally.bad(ping.number, ping.fault)
-        if ping.samples is None or ping.record is None or row not in places:
-            continue
-        if reference is None:
-            reference = ping.samples.decode(setup.reference)
-        try:
-            signal = setup.signal(ping.samples, reference)
-        except ValueError as error:  # skipped, but no bad ping
-            context.log(f"ping {ping.number} is skipped: {error}")
-            continue
-        if pings.range_calibration is None:
-            pings.range_calibration = setup.range_calibration(signal.rows, ping.record)
-            if pings.range_calibration.calibration.fault:
-                context.log(f"warning: {pings.range_calibration.calibration.fault}")
-        pings.window.add(places[row], pings.range_calibration.calibration.apply(signal.beams()))
-        pings.used += 1
-    if pings.used:
-        tally.use(pings.used)
-    else:
-        tally.skip(
-            float(table.sensor_pitch[first_row]),
-            table.ping[window.rows],
-            f"no valid ping in the first {setup.parameters.averaging.avg_win:g} s",
-        )
-    tally.missing(int(number) for row, number in enumerate(table.ping) if row not in seen)
-    return pings
 
 
 def _gridded(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from covis_dask.errors import NoValidPings
 from covis_dask.modes._dataset import Field, Product
 from covis_dask.modes._scheme import scheme_of
-from covis_dask.modes.ashes._bursts import BurstProgram, run_bursts
+from covis_dask.modes.ashes._bursts import AshesProgram
 from covis_dask.modes.ashes._masks import (
     INTENSITIES,
     Intensities,
@@ -21,6 +21,7 @@ from covis_dask.modes.ashes._masks import (
 from covis_dask.modes.ashes._product import axes_of, finished
 from covis_dask.modes.ashes._setup import Attitude, PhasedPing
 from covis_dask.modes.ashes._velocity import DopplerBurst, DopplerSettings, Velocities, VelocityStatistics
+from covis_dask.modes.bursts import process_bursts
 from covis_dask.modes.context import Context
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import RawSweep
@@ -103,7 +104,7 @@ class _Offsets:
         return table
 
 
-class DopplerProgram(BurstProgram):
+class DopplerProgram(AshesProgram):
     """Accumulates the three grids of a Doppler run."""
 
     def __init__(self, sweep: RawSweep, parameters: Parameters, context: Context) -> None:
@@ -128,7 +129,7 @@ class DopplerProgram(BurstProgram):
         # The monitor channel is not filtered, so its lag is counted at the recorded rate.
         self._offset_scale = velocity_scale(header.xmit_freq, header.sample_rate, c, correlation.nlag)
         self._offset_samples = monitor_samples(_MONITOR_PULSES, header.sample_rate, header.pulse_width)
-        self.offsets = _Offsets(len(self.bursts), separate_masks=fixes.separate_masks)
+        self.offsets = _Offsets(len(self.plan.bursts), separate_masks=fixes.separate_masks)
         scheme = scheme_of(parameters)
         own = own_samples(parameters.preset, fixes)
         fractions = INTENSITIES if fixes.separate_masks else ()
@@ -147,25 +148,25 @@ class DopplerProgram(BurstProgram):
         self._statistics = VelocityStatistics(self.settings)
         self._room: Complex = np.empty((0, 0), np.complex128)
 
-    def begin(self) -> None:
+    def reset(self) -> None:
         """Forget the burst before."""
         self._taken, self._rows = 0, 0
 
-    def ping(self, signal: PhasedPing) -> None:
+    def take(self, phased: PhasedPing) -> None:
         """Add the calibrated beams of a ping, and what its transmission says of the clocks."""
-        slot = self.row - int(self.bursts[self.open].rows[0])
+        slot = self.burst.last - int(self.burst.burst.rows[0])
         self.offsets.put(
             slot,
-            self.open,
+            self.burst.index,
             offset_covariance(
-                signal.start(self._offset_samples), _MONITOR, self._offset_samples, self.settings.lag
+                phased.start(self._offset_samples), _MONITOR, self._offset_samples, self.settings.lag
             ),
         )
         if not self._taken:
             self._rows = self._rows_needed()
             self._statistics = VelocityStatistics(self.settings, len(self.range_calibration.ranges))
         shape = (self._rows, len(self.setup.beams.angles))
-        self._statistics.add_blocks(shape, self._calibrated(signal))
+        self._statistics.add_blocks(shape, self._calibrated(phased))
         self._taken += 1
 
     def _bins(self) -> Bins:
@@ -176,7 +177,7 @@ class DopplerProgram(BurstProgram):
     def _rows_needed(self) -> int:
         """Return up to where samples of the open burst, or of windows, can lie in a grid."""
         rows, ranges, settings = (
-            self.bursts[self.open].rows.tolist(),
+            self.burst.burst.rows.tolist(),
             self.range_calibration.ranges,
             self.settings,
         )
@@ -185,24 +186,22 @@ class DopplerProgram(BurstProgram):
         beyond = settings.W + settings.lag
         return min(int(np.searchsorted(ranges, furthest, side="right")) + beyond, len(ranges))
 
-    def _calibrated(self, signal: PhasedPing) -> Iterator[BeamBlock]:
+    def _calibrated(self, phased: PhasedPing) -> Iterator[BeamBlock]:
         """Yield the calibrated beams of a ping in blocks that are overwritten by the next."""
-        for rows, beams in signal.beam_blocks(self._rows):
+        for rows, beams in phased.beam_blocks(self._rows):
             if len(self._room) < len(beams):
                 self._room = np.empty(beams.shape, np.complex128)
             block = self._room[: len(beams)]
             self.range_calibration.calibration.apply_to(beams, rows, block)
             yield rows, block
 
-    def burst(self, attitude: Attitude) -> str | None:
+    def place(self, attitude: Attitude) -> str | None:
         """Grid a burst."""
         parameters, ranging = self.parameters, self.range_calibration
         thresh = parameters.noise.snr_thresh
         floor: Real = np.full((self._rows, len(self.setup.beams.angles)), parameters.noise.noise_floor)
         noise = ranging.calibration.of_rows(self._rows).apply(floor)
-        found: DopplerBurst = self._statistics.burst(
-            noise, complete=self._taken == len(self.bursts[self.open])
-        )
+        found: DopplerBurst = self._statistics.burst(noise, complete=self._taken == len(self.burst.burst))
         rc = window_ranges(ranging.ranges, self._bins()[: len(found.windows.Ia)])
         at_samples = self.setup.world(ranging.ranges[: self._rows], attitude)
         at_windows = self.setup.world(rc, attitude)
@@ -303,8 +302,8 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
         When nothing is left to grid.
     """
     program = DopplerProgram(sweep, parameters, context)
-    run_bursts(sweep, [program], context)
-    program.tally.require_pings()
+    (result,) = process_bursts(sweep, [program], context)
+    result.tally.require_pings()
     product = Product(sweep, parameters)
     program.add_to(product)
-    return finished(product, program, sweep)
+    return finished(product, program, result, sweep)

@@ -14,7 +14,7 @@ import xarray as xr
 
 from covis_dask.modes._dataset import Product
 from covis_dask.modes._tally import PingTally
-from covis_dask.modes.ashes._bursts import BurstProgram, run_bursts, sweeps_in_yaw
+from covis_dask.modes.ashes._bursts import AshesProgram, sweeps_in_yaw
 from covis_dask.modes.ashes._maps import MapGrids
 from covis_dask.modes.ashes._product import add_beams, add_bursts, facts_of
 from covis_dask.modes.ashes._scintillation import Scintillation, ScintillationWindow
@@ -22,6 +22,7 @@ from covis_dask.modes.ashes._setup import Attitude, PhasedPing
 from covis_dask.modes.ashes.bathy import first_maximum
 from covis_dask.modes.ashes.diffuse import scintillation_window, window_of
 from covis_dask.modes.ashes.imaging import ImagingProgram
+from covis_dask.modes.bursts import BurstResult, process_bursts
 from covis_dask.modes.context import Context
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import RawSweep
@@ -72,7 +73,7 @@ MAPS: Final = {
 }
 
 
-class FullRangeProgram(BurstProgram):
+class FullRangeProgram(AshesProgram):
     """Picks the strongest echo of every beam and burst, and grids what it shows."""
 
     decimates = False
@@ -81,7 +82,7 @@ class FullRangeProgram(BurstProgram):
     def __init__(self, sweep: RawSweep, parameters: Parameters, context: Context) -> None:
         super().__init__(sweep, parameters, context)
         # Times go with ping numbers through the table's rows (Q32).
-        self._windows = [window_of(self.setup, sweep.table.time, burst.rows) for burst in self.bursts]
+        self._windows = [window_of(self.setup, sweep.table.time, burst.rows) for burst in self.plan.bursts]
         self._in_window = np.zeros(len(sweep.table), dtype=np.bool_)
         for window in self._windows:
             self._in_window[window.rows] = True
@@ -89,28 +90,30 @@ class FullRangeProgram(BurstProgram):
         self._places: dict[int, int] = {}
         self._window: ScintillationWindow | None = None
 
-    def wants(self, row: int) -> bool:
+    def needs(self, row: int) -> bool:
         """Only the averaging window of each burst is decoded."""
-        return super().wants(row) and bool(self._in_window[row])
+        return bool(self._in_window[row])
 
-    def begin(self) -> None:
+    def reset(self) -> None:
         """Begin the window of a burst."""
-        window = self._windows[self.open]
+        window = self._windows[self.burst.index]
         self._places = {int(row): place for place, row in enumerate(window.rows)}
         self._window = scintillation_window(window, self.parameters)
 
-    def ping(self, signal: PhasedPing) -> None:
+    def take(self, phased: PhasedPing) -> None:
         """Add the calibrated beams of a ping."""
         if self._window is None:
             raise RuntimeError("no burst is open")
-        self._window.add(self._places[self.row], self.range_calibration.calibration.apply(signal.beams()))
+        self._window.add(
+            self._places[self.burst.last], self.range_calibration.calibration.apply(phased.beams())
+        )
 
-    def burst(self, attitude: Attitude) -> str | None:
+    def place(self, attitude: Attitude) -> str | None:
         """Grid the strongest echoes of a burst."""
         parameters, ranging, window = (
             self.parameters,
             self.range_calibration,
-            self._windows[self.open],
+            self._windows[self.burst.index],
         )
         if self._window is None:
             raise RuntimeError("no burst is open")
@@ -183,16 +186,16 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
         raise ValueError("full-range parameters need those of the imaging part")
     imaging = ImagingProgram(sweep, parameters.imaging, _named(context, "imaging"))
     full = FullRangeProgram(sweep, parameters, _named(context, "full range"))
-    run_bursts(sweep, [imaging, full], context)
-    tally = _together(imaging, full)
+    results = process_bursts(sweep, [imaging, full], context)
+    tally = _together(*results)
     tally.require_pings()
     product = Product(sweep, parameters)
     imaging.add_to(product)
     full.maps.add_to(product, "fr")
-    add_bursts(product, full.bursts, sweep.table, imaging.used | full.used)
+    add_bursts(product, full.plan.bursts, sweep.table, results[0].used | results[1].used)
     product.pings(sweep.table)
     facts: dict[str, object] = {}
-    parts: tuple[tuple[str, BurstProgram, str], ...] = (("imaging", imaging, ""), ("full_range", full, "_fr"))
+    parts: tuple[tuple[str, AshesProgram, str], ...] = (("imaging", imaging, ""), ("full_range", full, "_fr"))
     for name, program, suffix in parts:
         counts = program.tally.attributes()
         for key in ("pings_used", "bursts_used", "bursts_skipped", "bursts_skipped_reasons"):
@@ -210,7 +213,7 @@ def _named(context: Context, part: str) -> Context:
     return replace(context, log=lambda line: context.log(f"{part}: {line}"))
 
 
-def _together(imaging: BurstProgram, full: BurstProgram) -> PingTally:
+def _together(imaging: BurstResult, full: BurstResult) -> PingTally:
     """Return one tally of both parts: a ping or burst counts where at least one of them used it."""
     tallies = (imaging.tally, full.tally)
     both = PingTally(lambda _: None, imaging.tally.pings_total)
@@ -218,7 +221,7 @@ def _together(imaging: BurstProgram, full: BurstProgram) -> PingTally:
         for number, why in json.loads(tally.attributes()["bad_ping_reasons"]).items():
             both.bad(int(number), why)
     both.missing(dict.fromkeys([*imaging.tally.missing_ping, *full.tally.missing_ping]))
-    both.pings_used = len({*imaging.used_rows, *full.used_rows})
+    both.pings_used = len({*imaging.rows, *full.rows})
     both.bursts_used = int(np.count_nonzero(imaging.used | full.used))
     reasons = {burst["pings"][0]: burst["reason"] for burst in imaging.tally.skipped}
     for burst in full.tally.skipped:

@@ -11,7 +11,7 @@ import xarray as xr
 
 from covis_dask.modes._dataset import Field, Product
 from covis_dask.modes._scheme import scheme_of
-from covis_dask.modes.ashes._bursts import BurstProgram, run_bursts
+from covis_dask.modes.ashes._bursts import AshesProgram
 from covis_dask.modes.ashes._masks import (
     INTENSITIES,
     Intensities,
@@ -21,6 +21,7 @@ from covis_dask.modes.ashes._masks import (
 )
 from covis_dask.modes.ashes._product import axes_of, finished
 from covis_dask.modes.ashes._setup import Attitude, PhasedPing
+from covis_dask.modes.bursts import process_bursts
 from covis_dask.modes.context import Context
 from covis_dask.modes.fixes import Fixes
 from covis_dask.modes.parameters import Parameters
@@ -167,7 +168,7 @@ def _own_samples(preset: str, fixes: Fixes) -> tuple[str, ...]:
     return (*own_samples(preset, fixes), *(("Kp",) if own_kp else ()))
 
 
-class ImagingProgram(BurstProgram):
+class ImagingProgram(AshesProgram):
     """Accumulates the imaging grid of a run."""
 
     def __init__(self, sweep: RawSweep, parameters: Parameters, context: Context) -> None:
@@ -185,19 +186,19 @@ class ImagingProgram(BurstProgram):
         self._gain: Real = np.empty((0, 0))
         self._rows = 0
 
-    def begin(self) -> None:
+    def reset(self) -> None:
         """Forget the burst before."""
         self._pings.reset()
 
-    def ping(self, signal: PhasedPing) -> None:
+    def take(self, phased: PhasedPing) -> None:
         """Add the beams of a ping, as far as they can lie in the grid."""
         if not self._pings.count:
-            furthest = self.setup.max_range(self.axes, self.table, self.bursts[self.open].rows.tolist())
+            furthest = self.setup.max_range(self.axes, self.table, self.burst.burst.rows.tolist())
             self._rows = int(np.searchsorted(self.range_calibration.ranges, furthest, side="right"))
         shape = (self._rows, len(self.setup.beams.angles))
-        self._pings.add_blocks(shape, signal.beam_blocks(self._rows))
+        self._pings.add_blocks(shape, phased.beam_blocks(self._rows))
 
-    def burst(self, attitude: Attitude) -> str | None:
+    def place(self, attitude: Attitude) -> str | None:
         """Grid a burst."""
         parameters, ranging = self.parameters, self.range_calibration
         noise, detection = parameters.noise, parameters.oscfar
@@ -268,8 +269,8 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
         When nothing is left to grid.
     """
     program = ImagingProgram(sweep, parameters, context)
-    run_bursts(sweep, [program], context)
-    program.tally.require_pings()
+    (result,) = process_bursts(sweep, [program], context)
+    result.tally.require_pings()
     product = Product(sweep, parameters)
     program.add_to(product)
-    return finished(product, program, sweep)
+    return finished(product, program, result, sweep)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from covis_dask.modes.endeavour._bursts import Attitude
 from covis_dask.modes.endeavour._operators import PingOperators
-from covis_dask.modes.endeavour._walk import Attitude
 from covis_dask.modes.parameters import Parameters
 from covis_dask.sonar._types import Bool, Real
 from covis_dask.sonar.geometry import BeamDirections, directions_endeavour

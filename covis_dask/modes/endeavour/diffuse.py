@@ -13,12 +13,14 @@ from covis_dask.errors import NoValidPings, SweepIncomplete
 from covis_dask.modes._dataset import Field, Product
 from covis_dask.modes._scheme import scheme_of
 from covis_dask.modes._tally import PingTally
+from covis_dask.modes.bursts import BurstPlan, OpenBurst, process_bursts
 from covis_dask.modes.context import Context
+from covis_dask.modes.endeavour._bursts import add_beams, attitude, facts, grid_axes
 from covis_dask.modes.endeavour._operators import OperatorCache, PingOperators
-from covis_dask.modes.endeavour._walk import add_beams, attitude, facts, grid_axes
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import Ping, PingTable, RawSweep
 from covis_dask.sonar._types import Complex, Real
+from covis_dask.sonar.bursts import Burst
 from covis_dask.sonar.geometry import flat_bottom
 from covis_dask.sonar.grid import GridAxes, GridScheme, make_gridder
 from covis_dask.sonar.windows import cut_bins, window_bins, window_correlation, window_ranges
@@ -169,10 +171,19 @@ def _relative(array: Real) -> Real:
     return array / most if most > 0 else np.full_like(array, np.nan)
 
 
-class _Pairs:
-    """Pings waiting for a partner, and the sums over the pairs so far."""
+class DiffuseProgram:
+    """A `BurstProgram` whose only burst is the run: pings waiting for a partner, sums over the pairs."""
 
-    def __init__(self, parameters: Parameters, context: Context) -> None:
+    burst: OpenBurst
+
+    def __init__(self, sweep: RawSweep, parameters: Parameters, context: Context) -> None:
+        self.channels = _channels(sweep)
+        self.tally = PingTally(context.log, len(sweep.table))
+        every = np.ones(len(sweep.table), np.bool_)
+        burst = Burst(np.flatnonzero(every), float(sweep.table.sensor_pitch[0]))
+        self.plan = BurstPlan(
+            [burst], np.zeros(len(every), np.int64), checked=every, expected=every, without_files=None
+        )
         self.operator_cache = OperatorCache(parameters, context.log)
         self.count = 0
         self.rows: list[int] = []
@@ -184,7 +195,19 @@ class _Pairs:
         self._waiting: deque[tuple[int, int, Complex, PingOperators]] = deque()
         self._sums: tuple[Real, Real, Real] | None = None
 
-    def add(self, ping: Ping, row: int) -> None:
+    def needs(self, row: int) -> bool:  # noqa: ARG002 (all of them)
+        """Every ping is needed."""
+        return True
+
+    def begin(self, burst: OpenBurst) -> None:
+        """Begin the run."""
+        self.burst, self.rows = burst, burst.used
+
+    def end(self) -> str | None:
+        """End the run: whether there are pairs is asked later."""
+        return None
+
+    def add(self, ping: Ping) -> bool:
         """Take the next ping; a ValueError says why it is a bad one."""
         data, operators = self.operator_cache.open(ping)
         if self.operators is None:
@@ -195,9 +218,9 @@ class _Pairs:
         partner = self._partner(ping.number)
         if partner is not None:
             self._correlate(partner, data)
-        self._waiting.append((ping.number, row, data, operators))
-        self.rows.append(row)
+        self._waiting.append((ping.number, self.burst.last, data, operators))
         self.operators = operators
+        return True
 
     def _partner(self, number: int) -> tuple[int, int, Complex, PingOperators] | None:
         """Return the ping that a new one is correlated with.
@@ -245,32 +268,18 @@ def _channels(sweep: RawSweep) -> int:
     return _CHANNELS[known.most_common(1)[0][0] if known else 200_000.0]
 
 
-def _read(sweep: RawSweep, parameters: Parameters, context: Context) -> tuple[_Pairs, PingTally]:
-    """Go through the pings of a run."""
-    table = sweep.table
-    tally = PingTally(context.log, len(table))
-    pairs = _Pairs(parameters, context)
-    seen: list[int] = []
-    for done, ping in enumerate(sweep.pings(_channels(sweep)), 1):
-        context.progress(done, len(table))
-        seen.append(ping.number)
-        try:
-            pairs.add(ping, table.row(ping.number))
-        except ValueError as error:
-            tally.bad(ping.number, str(error))
-    absent = table.ping[~np.isin(table.ping, seen)]
-    tally.missing(absent)
-    # The original takes attitudes by position, so it wants as many rows as files.
-    if (len(absent) or sweep.unlisted) and not parameters.fixes.whole_pairs:
+def _require_files(sweep: RawSweep, parameters: Parameters, tally: PingTally) -> None:
+    """Refuse a run that lacks a ping: the original takes attitudes by position, so it wants a row a file."""
+    absent, listed = len(tally.missing_ping), len(sweep.table)
+    if (absent or sweep.unlisted) and not parameters.fixes.whole_pairs:
         raise SweepIncomplete(
-            f"index.csv lists {len(table)} pings; the archive holds {len(seen)} of them, and "
+            f"index.csv lists {listed} pings; the archive holds {listed - absent} of them, and "
             f"{len(sweep.unlisted)} others. The original rejects such a diffuse run; with --fix Q17, or "
             "in profile corrected, it is taken."
         )
-    return pairs, tally
 
 
-def _compass(pairs: _Pairs, table: PingTable, parameters: Parameters) -> float:
+def _compass(pairs: DiffuseProgram, table: PingTable, parameters: Parameters) -> float:
     """Return the heading of the run, rad: that of one ping, or (Q24) the mean of all."""
     if not parameters.fixes.compass_bearing:
         return attitude(table, pairs.first_row_of_last_pair, parameters).compass
@@ -300,7 +309,10 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
     SweepIncomplete
         When index.csv lists no ping, or (unless Q17 is mended) not as many as the archive holds.
     """
-    pairs, tally = _read(sweep, parameters, context)
+    pairs = DiffuseProgram(sweep, parameters, context)
+    process_bursts(sweep, [pairs], context)
+    tally = pairs.tally
+    _require_files(sweep, parameters, tally)
     if not pairs.rows:
         tally.require_pings()
     if pairs.operators is None or not pairs.count:
@@ -308,7 +320,6 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
             f"Only {len(pairs.rows)} of {tally.pings_total} pings are valid: no two of them are "
             f"{parameters.correlation.nlag} pings apart."
         )
-    tally.use(len(pairs.rows))
     compass = _compass(pairs, sweep.table, parameters)
     maps = diffuse_maps(pairs.averages(), pairs.operators, pairs.window, compass, parameters)
     if not maps.rc.size:

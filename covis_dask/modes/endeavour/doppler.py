@@ -12,24 +12,23 @@ import xarray as xr
 from covis_dask.modes._dataset import Field, Product
 from covis_dask.modes._phased_ping import PhasedPing
 from covis_dask.modes._scheme import scheme_of
+from covis_dask.modes.bursts import process_bursts
 from covis_dask.modes.context import Context
-from covis_dask.modes.endeavour._operators import PingOperators
-from covis_dask.modes.endeavour._reach import Part, part_within, whole
-from covis_dask.modes.endeavour._series import Differences, Series, series
-from covis_dask.modes.endeavour._walk import (
+from covis_dask.modes.endeavour._bursts import (
     Attitude,
-    BurstProgram,
+    EndeavourProgram,
     add_beams,
     add_bursts,
     attitude,
     facts,
     grid_axes,
-    walk_bursts,
 )
+from covis_dask.modes.endeavour._operators import PingOperators
+from covis_dask.modes.endeavour._reach import Part, part_within, whole
+from covis_dask.modes.endeavour._series import Differences, Series, series
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import RawSweep
 from covis_dask.sonar._types import Complex, Real
-from covis_dask.sonar.bursts import Burst
 from covis_dask.sonar.geometry import elevation_sine, world_endeavour
 from covis_dask.sonar.grid import Gridder, make_gridder
 from covis_dask.sonar.phase import offset_covariance
@@ -146,7 +145,7 @@ def _deviation(stack: Real) -> Real:
     return deviation
 
 
-class _Program(BurstProgram):
+class _Program(EndeavourProgram):
     """State of a Doppler run: series of the open burst, clock offset, the two grids."""
 
     def __init__(
@@ -170,15 +169,15 @@ class _Program(BurstProgram):
         self._series: Differences | None = None
         self._offset = 0j
 
-    def take(self, signal: PhasedPing, operators: PingOperators) -> None:
+    def take(self, phased: PhasedPing, operators: PingOperators) -> None:
         parameters = self.parameters
         if self._series is None:
             self._series = Differences(
                 self._part(operators), self._factor if self.differences else None, parameters.precision
             )
-        self._series.add(signal, operators)
+        self._series.add(phased, operators)
         self._offset += offset_covariance(
-            signal.start(operators.monitor),
+            phased.start(operators.monitor),
             parameters.phase.channel,
             operators.monitor,
             parameters.correlation.lag,
@@ -186,18 +185,18 @@ class _Program(BurstProgram):
 
     def _part(self, operators: PingOperators) -> Part:
         """Return what of the open burst can lie in the grids: the attitude of its last good ping counts."""
-        attitudes = [self._where(row) for row in self.burst.rows.tolist()]
+        attitudes = [self._where(row) for row in self.burst.burst.rows.tolist()]
         return part_within([self._velocity.axes, self._intensity.axes], operators, attitudes, self.parameters)
 
     def _where(self, row: int) -> Attitude:
         """Return the attitude of the open burst when a row of the ping table is its last."""
         last = attitude(self.table, row, self.parameters)
-        return Attitude(self.burst.pitch * np.pi / 180, last.roll, last.compass)
+        return Attitude(self.burst.burst.pitch * np.pi / 180, last.roll, last.compass)
 
-    def place(self, burst: Burst) -> None:  # noqa: ARG002 (it is the one that is open)
+    def place(self) -> None:
         if self._series is None:
             return
-        where, part = self._where(self.rows[-1]), self._series.part
+        where, part = self._where(self.burst.used[-1]), self._series.part
         made = doppler_burst(self._series.found, self.operators, where, self.parameters, part)
         coords = (made.x, made.y, made.z)
         shared = {"vr": made.vr, "covar": made.covar}
@@ -243,7 +242,8 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
     axes = [grid_axes(spec) for spec in specs]
     gridders = [make_gridder(one, _NAMES, scheme, unnormalised=unnormalised) for one in axes]
     program = _Program(sweep, parameters, context, *gridders)
-    walk = walk_bursts(sweep, parameters, context, CHANNELS, program)
+    (result,) = process_bursts(sweep, [program], context)
+    result.tally.require_pings()
     product = Product(sweep, parameters)
     for spec, one, gridder, describe in zip(specs, axes, gridders, (_VELOCITY, _INTENSITY), strict=True):
         grids = gridder.finish()
@@ -253,10 +253,10 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
         ]
         product.grid(one, fields, spec.name)
     _add_offset(product, program)
-    add_bursts(product, walk)
+    add_bursts(product, result)
     product.pings(sweep.table)
     add_beams(product, program.operators)
-    return product.dataset(walk.tally, facts(program.operators, program.operator_cache.fault))
+    return product.dataset(result.tally, facts(program.operators, program.operator_cache.fault))
 
 
 _VELOCITY = {

@@ -13,22 +13,21 @@ import xarray as xr
 from covis_dask.modes._dataset import Field, Product
 from covis_dask.modes._phased_ping import PhasedPing
 from covis_dask.modes._scheme import scheme_of
+from covis_dask.modes.bursts import process_bursts
 from covis_dask.modes.context import Context
-from covis_dask.modes.endeavour._operators import PingOperators, calibrated_beams
-from covis_dask.modes.endeavour._walk import (
+from covis_dask.modes.endeavour._bursts import (
     Attitude,
-    BurstProgram,
+    EndeavourProgram,
     add_beams,
     add_bursts,
     attitude,
     facts,
     grid_axes,
-    walk_bursts,
 )
+from covis_dask.modes.endeavour._operators import PingOperators, calibrated_beams
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import RawSweep
 from covis_dask.sonar._types import Complex, Real
-from covis_dask.sonar.bursts import Burst
 from covis_dask.sonar.geometry import world_endeavour
 from covis_dask.sonar.grid import Gridder, make_gridder
 
@@ -91,7 +90,7 @@ def _power(samples: Complex) -> Real:
     return power
 
 
-class _Program(BurstProgram):
+class _Program(EndeavourProgram):
     """State of an imaging run: pages of the open burst, pages left over, the grid."""
 
     def __init__(self, sweep: RawSweep, parameters: Parameters, context: Context, gridder: Gridder) -> None:
@@ -103,15 +102,15 @@ class _Program(BurstProgram):
     def reset(self) -> None:
         self._pages = []
 
-    def take(self, signal: PhasedPing, operators: PingOperators) -> None:
-        self._pages.append(calibrated_beams(signal, operators))
+    def take(self, phased: PhasedPing, operators: PingOperators) -> None:
+        self._pages.append(calibrated_beams(phased, operators))
 
-    def place(self, burst: Burst) -> None:  # noqa: ARG002 (its attitude is that of its first good ping)
+    def place(self) -> None:
         pages = self._pages
         if not self.parameters.fixes.own_pings:
             # The original's array of pings is never cleared: pings of longer bursts show through (Q19).
             pages = self._left = [*pages, *self._left[len(pages) :]]
-        where = attitude(self.table, self.rows[0], self.parameters)
+        where = attitude(self.table, self.burst.used[0], self.parameters)
         image = image_burst(pages, self.operators, where, self.parameters)
         self._gridder.add((image.x, image.y, image.z), {"v": image.v}, np.isfinite(image.v))
 
@@ -141,7 +140,8 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
     axes = grid_axes(parameters.grids[0])
     gridder = make_gridder(axes, ("v",), scheme_of(parameters))
     program = _Program(sweep, parameters, context, gridder)
-    walk = walk_bursts(sweep, parameters, context, CHANNELS, program)
+    (result,) = process_bursts(sweep, [program], context)
+    result.tally.require_pings()
     grids = gridder.finish()
     product = Product(sweep, parameters)
     product.grid(
@@ -152,7 +152,7 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
         ],
         parameters.grids[0].name,
     )
-    add_bursts(product, walk)
+    add_bursts(product, result)
     product.pings(sweep.table)
     add_beams(product, program.operators)
-    return product.dataset(walk.tally, facts(program.operators, program.operator_cache.fault))
+    return product.dataset(result.tally, facts(program.operators, program.operator_cache.fault))

@@ -1,7 +1,6 @@
-"""Walking through a sweep of 2010-15 burst by burst, one ping at a time; what is bad is left out."""
+"""Bursts of 2010-15: how pings are grouped, what makes a ping or a burst count, attitude."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,25 +9,24 @@ from covis_dask.errors import NoValidPings
 from covis_dask.modes._dataset import Field, Product
 from covis_dask.modes._phased_ping import PhasedPing
 from covis_dask.modes._tally import PingTally
+from covis_dask.modes.bursts import BurstPlan, BurstResult, OpenBurst
 from covis_dask.modes.context import Context
 from covis_dask.modes.endeavour._operators import OperatorCache, PingOperators
 from covis_dask.modes.parameters import GridSpec, Parameters
 from covis_dask.raw.record import Samples
 from covis_dask.raw.sweep import Ping, PingTable, RawSweep
-from covis_dask.sonar._types import Bool, Int
+from covis_dask.sonar._types import Int
 from covis_dask.sonar.bursts import Burst, bursts_endeavour
 from covis_dask.sonar.grid import GridAxes
 
 __all__ = [
     "Attitude",
-    "BurstProgram",
-    "Walk",
+    "EndeavourProgram",
     "add_beams",
     "add_bursts",
     "attitude",
     "facts",
     "grid_axes",
-    "walk_bursts",
 ]
 
 
@@ -60,8 +58,8 @@ def grid_axes(spec: GridSpec) -> GridAxes:
     )
 
 
-class BurstProgram(ABC):
-    """What a mode does with the pings of a burst, one after another, and then with the burst.
+class EndeavourProgram(ABC):
+    """A `BurstProgram` of 2010-15: each ping has its own header, and so its own operators.
 
     Parameters
     ----------
@@ -70,7 +68,25 @@ class BurstProgram(ABC):
     context : Context
     decimation : int
         Of the filter.
+
+    Attributes
+    ----------
+    plan : BurstPlan
+    tally : PingTally
+    operator_cache : OperatorCache
+    burst : OpenBurst
+        The one that is open.
+
+    Raises
+    ------
+    NoValidPings
+        When there is no burst.
     """
+
+    channels = 256
+    corrects_phase = True
+
+    burst: OpenBurst
 
     def __init__(
         self, sweep: RawSweep, parameters: Parameters, context: Context, decimation: int = 1
@@ -79,11 +95,10 @@ class BurstProgram(ABC):
         self.parameters = parameters
         self.operator_cache = OperatorCache(parameters, context.log, decimation)
         self.differences = parameters.ping_combination.mode == "diff"
-        self.corrects_phase = True
+        self.tally = PingTally(context.log, len(sweep.table))
+        self.plan = plan_bursts(sweep.table, parameters, self.tally)
         self._operators: PingOperators | None = None
         self._reference: Samples | None = None
-        self._burst: Burst | None = None
-        self.rows: list[int] = []
 
     @property
     def operators(self) -> PingOperators:
@@ -92,96 +107,53 @@ class BurstProgram(ABC):
             raise RuntimeError("no ping has been processed yet")
         return self._operators
 
-    @property
-    def burst(self) -> Burst:
-        """The one that is open."""
-        if self._burst is None:
-            raise RuntimeError("no burst has begun yet")
-        return self._burst
+    def needs(self, row: int) -> bool:  # noqa: ARG002 (all of them)
+        """Every ping of a burst is needed."""
+        return True
 
-    def begin(self, burst: Burst) -> None:
+    def begin(self, burst: OpenBurst) -> None:
         """Start a burst: its first good ping will be the phase reference."""
-        self._burst = burst
-        self._reference = None
-        self.rows = []
+        self.burst, self._reference = burst, None
         self.reset()
 
-    def add(self, ping: Ping, row: int) -> None:
-        """Take a ping.
-
-        Raises
-        ------
-        ValueError
-            Why it is a bad one.
-        """
+    def add(self, ping: Ping) -> bool:
+        """Take a ping; a ValueError says why it is a bad one."""
         samples, operators = self.operator_cache.recorded(ping)
         reference = samples if self._reference is None else self._reference
-        self.take(
-            self.operator_cache.signal(samples, reference if self.corrects_phase else None, operators),
-            operators,
-        )
+        phased = self.operator_cache.signal(samples, reference if self.corrects_phase else None, operators)
+        self.take(phased, operators)
         self._reference, self._operators = reference, operators
-        self.rows.append(row)
+        return True
 
-    def shortage(self) -> str | None:
-        """Say why the burst has not enough good pings, None when it has."""
+    def end(self) -> str | None:
+        """End the open burst: grid it, or say that it has not enough good pings."""
         fewest = max(2, self.parameters.bursts.min_pings) if self.differences else 1
-        return f"fewer than {fewest} valid pings" if len(self.rows) < fewest else None
+        if len(self.burst.used) < fewest:
+            return f"fewer than {fewest} valid pings"
+        self.place()
+        return None
 
     @abstractmethod
     def reset(self) -> None:
         """Forget the pings of the burst before."""
 
     @abstractmethod
-    def take(self, signal: PhasedPing, operators: PingOperators) -> None:
+    def take(self, phased: PhasedPing, operators: PingOperators) -> None:
         """Process a ping; a ValueError makes it a bad one."""
 
     @abstractmethod
-    def place(self, burst: Burst) -> None:
-        """Combine the pings of the burst and grid them."""
+    def place(self) -> None:
+        """Combine the pings of the open burst and grid them."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Walk:
-    """What a walk through the bursts found.
-
-    Parameters
-    ----------
-    bursts : list of Burst
-        Those of the ping table, in order.
-    used : ndarray of bool, [bursts]
-        Which of them entered the result.
-    tally : PingTally
-    """
-
-    bursts: list[Burst]
-    used: Bool
-    tally: PingTally
-
-
-def walk_bursts(
-    sweep: RawSweep, parameters: Parameters, context: Context, channels: int, program: BurstProgram
-) -> Walk:
-    """Feed the pings of every burst within the bounds to a program.
-
-    Parameters
-    ----------
-    sweep : RawSweep
-    parameters : Parameters
-    context : Context
-    channels : int
-        A ping with another number of channels is bad.
-    program : BurstProgram
+def plan_bursts(table: PingTable, parameters: Parameters, tally: PingTally) -> BurstPlan:
+    """Group the pings of a run by the sensor pitch, and note the bursts that are left out.
 
     Raises
     ------
     NoValidPings
-        When no burst entered the result.
-    SweepIncomplete
-        When index.csv lists no ping.
+        When there is no burst.
     """
-    table = sweep.table
-    tally = PingTally(context.log, len(table))
     fixes = parameters.fixes
     bursts = bursts_endeavour(
         table.sensor_pitch,
@@ -194,29 +166,7 @@ def walk_bursts(
             "no burst is left. With --fix Q6, or in profile corrected, it is kept."
         )
     burst_of = _choose(table, bursts, parameters, tally)
-    used = np.zeros(len(bursts), np.bool_)
-    seen: set[int] = set()
-    current = -1
-    wanted = frozenset(table.ping[burst_of >= 0].tolist())
-    for done, ping in enumerate(sweep.pings(channels, wanted), 1):
-        context.progress(done, len(table))
-        row = table.row(ping.number)
-        seen.add(row)
-        index = int(burst_of[row])
-        if index < 0:
-            continue
-        if index != current:
-            _close(current, table, bursts, program, tally, used)
-            program.begin(bursts[index])
-            current = index
-        try:
-            program.add(ping, row)
-        except ValueError as error:
-            tally.bad(ping.number, str(error))
-    _close(current, table, bursts, program, tally, used)
-    _note_missing(table, bursts, burst_of, seen, tally)
-    tally.require_pings()
-    return Walk(bursts, used, tally)
+    return BurstPlan(bursts, burst_of, checked=burst_of >= 0, expected=np.ones(len(table), np.bool_))
 
 
 def _choose(table: PingTable, bursts: list[Burst], parameters: Parameters, tally: PingTally) -> Int:
@@ -246,36 +196,9 @@ def _choose(table: PingTable, bursts: list[Burst], parameters: Parameters, tally
     return burst_of
 
 
-def _close(
-    index: int, table: PingTable, bursts: list[Burst], program: BurstProgram, tally: PingTally, used: Bool
-) -> None:
-    """End the burst that is open."""
-    if index < 0:
-        return
-    burst, reason = bursts[index], program.shortage()
-    if reason is not None:
-        tally.skip(burst.pitch, table.ping[burst.rows], reason)
-        return
-    program.place(burst)
-    tally.use(len(program.rows))
-    used[index] = True
-
-
-def _note_missing(
-    table: PingTable, bursts: list[Burst], burst_of: Int, seen: Iterable[int], tally: PingTally
-) -> None:
-    """Note pings without files, and bursts that have no other pings."""
-    absent = np.ones(len(table), np.bool_)
-    absent[list(seen)] = False
-    tally.missing(table.ping[absent])
-    for index, burst in enumerate(bursts):
-        if absent[burst.rows].all() and (burst_of[burst.rows] == index).all():
-            tally.skip(burst.pitch, table.ping[burst.rows], "none of its pings has a file")
-
-
-def add_bursts(product: Product, walk: Walk) -> None:
+def add_bursts(product: Product, result: BurstResult) -> None:
     """Add the list of bursts to a product."""
-    bursts = walk.bursts
+    bursts = result.bursts
     for field in (
         Field(
             "burst_pitch",
@@ -292,7 +215,7 @@ def add_bursts(product: Product, walk: Walk) -> None:
             "1",
             np.array([int(b.rows[0]) + 1 for b in bursts]),
         ),
-        Field("burst_used", "burst_used", "1 where the burst was used", "1", walk.used.astype(np.int8)),
+        Field("burst_used", "burst_used", "1 where the burst was used", "1", result.used.astype(np.int8)),
     ):
         product.array(field, ("burst",))
 
