@@ -84,6 +84,11 @@ def write_tls(folder: Path, names: Sequence[str]) -> Path:
         path = folder / file
         path.touch(mode=0o600)
         path.write_bytes(content)
+    return _write_settings(folder)
+
+
+def _write_settings(folder: Path) -> Path:
+    """Write the settings that name the certificates."""
     mine = {"cert": str(folder / "cert.pem"), "key": str(folder / "key.pem")}
     tls = {"ca-file": str(folder / "ca.pem"), "client": mine, "scheduler": mine, "worker": mine}
     comm = {"default-scheme": "tls", "require-encryption": True, "tls": tls}

@@ -16,6 +16,8 @@ from covis_dask.storage import ProductStore
 
 __all__ = ["register"]
 
+Real = NDArray[np.float64]
+
 
 def register(fs: Any, path: str, products: Sequence[xr.Dataset], valid_from: dt.datetime) -> str:
     """Make bathymetry products of this system an ancillary grid.
@@ -54,27 +56,9 @@ def register(fs: Any, path: str, products: Sequence[xr.Dataset], valid_from: dt.
     summed = np.sum([np.where(w > 0, h * w, 0.0) for h, w in zip(heights, weights, strict=True)], axis=0)
     height = np.divide(summed, total, out=np.full(total.shape, np.nan), where=total > 0)
     start = utc(valid_from)
-    names = [
+    grid = _seafloor_grid(x, y, height, start)
+    grid.attrs["source"] = ", ".join(
         str(product.attrs.get("basename", product.attrs.get("title", "unnamed"))) for product in products
-    ]
-    grid = xr.Dataset(
-        {
-            VARIABLE: (
-                ("y", "x"),
-                height,
-                {"long_name": "Height of the seafloor above the base of COVIS", "units": "m"},
-            )
-        },
-        coords={
-            "x": ("x", x, {"long_name": "Easting of COVIS", "units": "m", "axis": "X"}),
-            "y": ("y", y, {"long_name": "Northing of COVIS", "units": "m", "axis": "Y"}),
-        },
-        attrs={
-            "title": "COVIS seafloor grid",
-            "Conventions": "CF-1.11",
-            "valid_from": start.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "source": ", ".join(names),
-        },
     )
     name = f"bathymetry_{start:%Y%m%dT%H%M%S}.nc"
     with tempfile.TemporaryDirectory() as folder:
@@ -83,6 +67,23 @@ def register(fs: Any, path: str, products: Sequence[xr.Dataset], valid_from: dt.
         data = local.read_bytes()
     ProductStore(fs, path.rstrip("/"), path.rstrip("/")).put_bytes(name, data)
     return f"{path.rstrip('/')}/{name}"
+
+
+def _seafloor_grid(x: Real, y: Real, height: Real, valid_from: dt.datetime) -> xr.Dataset:
+    """Describe a height on its axes."""
+    about = {"long_name": "Height of the seafloor above the base of COVIS", "units": "m"}
+    return xr.Dataset(
+        {VARIABLE: (("y", "x"), height, about)},
+        coords={
+            "x": ("x", x, {"long_name": "Easting of COVIS", "units": "m", "axis": "X"}),
+            "y": ("y", y, {"long_name": "Northing of COVIS", "units": "m", "axis": "Y"}),
+        },
+        attrs={
+            "title": "COVIS seafloor grid",
+            "Conventions": "CF-1.11",
+            "valid_from": valid_from.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        },
+    )
 
 
 def _height_and_weight(product: xr.Dataset) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -13,7 +13,7 @@ from covis_dask.batches.request import BatchRequest
 from covis_dask.batches.service import PreparedBatch, Watchers, prepare, settings_for
 from covis_dask.batches.status import BatchStatus
 from covis_dask.errors import ConfigurationError
-from covis_dask.monitor.scheduler.client import ask_scheduler
+from covis_dask.monitor.scheduler.client import SchedulerClient
 from covis_dask.monitor.scheduler.plugin import bring_page
 from covis_dask.monitor.terminal import show
 from covis_dask.products.paths import ProductPaths
@@ -215,5 +215,5 @@ class _Source:
         address = self._scheduler or self._batch.settings.get("scheduler")
         if address is None or self._batch.end is not None:
             return None
-        status = ask_scheduler(address, "covis_snapshot", batch=self._batch.id)
+        status = SchedulerClient(address).snapshot(self._batch.id)
         return status if isinstance(status, BatchStatus) else None

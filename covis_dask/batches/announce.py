@@ -100,7 +100,7 @@ class BatchAnnouncer:
             "expected": status.expected,
             "start": status.start.isoformat(),
             "seconds": status.seconds,
-            "facts": status.facts,
+            "attributes": status.attributes,
         }
         names = list(status.calendar)
         for first in range(0, len(names), _CHUNK):

@@ -9,10 +9,12 @@ from covis_dask.products.paths import FAILURE, MANIFEST
 from covis_dask.runs.outcome import RunOutcome
 from covis_dask.storage import ProductStore
 
-__all__ = ["remember"]
+__all__ = ["complete_from_manifests"]
 
 
-def remember(outcomes: Sequence[RunOutcome], store: ProductStore, batch: str) -> tuple[RunOutcome, ...]:
+def complete_from_manifests(
+    outcomes: Sequence[RunOutcome], store: ProductStore, batch: str
+) -> tuple[RunOutcome, ...]:
     """Complete outcomes that come from the catalogue, which keeps no sizes and times.
 
     Parameters

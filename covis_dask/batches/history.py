@@ -19,7 +19,7 @@ from covis_dask.products.reading import read_netcdf, read_zarr
 from covis_dask.runs.outcome import RunOutcome
 from covis_dask.storage import ProductStore, storage_errors
 
-__all__ = ["History", "ProductMissing", "facts_of", "open_for_reading", "query_of", "report_folder"]
+__all__ = ["History", "ProductMissing", "batch_attributes", "open_for_reading", "query_of", "report_folder"]
 
 
 class ProductMissing(CovisError):
@@ -209,7 +209,7 @@ class History:
     def status(self, batch: Batch) -> BatchStatus:
         """Return the status of a batch that is over, or that another process carries out."""
         names, outcomes = self._outcomes(batch)
-        status = BatchStatus(batch.id, len(names), facts=facts_of(batch), start=batch.start)
+        status = BatchStatus(batch.id, len(names), attributes=batch_attributes(batch), start=batch.start)
         status.expect(names)
         for outcome in outcomes:
             status.add(outcome, just_now=False)
@@ -240,7 +240,7 @@ def report_folder(batch: Batch) -> str:
     return f"{batch.settings.get('prefix', '')}/batches/{batch.id}"
 
 
-def facts_of(batch: Batch) -> dict[str, Any]:
+def batch_attributes(batch: Batch) -> dict[str, Any]:
     """Return what was asked for, as every view shows it."""
     settings = batch.settings
     named = {name: settings.get(name) for name in ("engine", "profile", "prefix", "store")}

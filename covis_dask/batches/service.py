@@ -22,7 +22,7 @@ from catalog.words import explain_empty
 from covis_dask._version import __version__
 from covis_dask.batches.clusters import open_client
 from covis_dask.batches.driver import Display, Driver
-from covis_dask.batches.history import facts_of, report_folder
+from covis_dask.batches.history import batch_attributes, report_folder
 from covis_dask.batches.job import Job, JobContext, job_named
 from covis_dask.batches.plan import Plan, make_plan
 from covis_dask.batches.report import PERFORMANCE, Report, compared, write_report
@@ -119,7 +119,7 @@ def prepare(request: BatchRequest, settings: Settings, catalog: Catalog) -> "Pre
         counts={},
         start=created,
     )
-    status = BatchStatus(batch_id, len(plan.items), facts=facts_of(batch), start=created)
+    status = BatchStatus(batch_id, len(plan.items), attributes=batch_attributes(batch), start=created)
     return PreparedBatch(request.cluster, settings, catalog, job, plan, batch, status)
 
 
@@ -208,7 +208,7 @@ class PreparedBatch:
                 driver.bring_page(client)
             link = client.dashboard_link
             driver.log(f"{len(self.plan.tasks)} of {len(self.plan.items)} runs to process; dashboard {link}")
-            self.status.facts["dashboard"] = link
+            self.status.attributes["dashboard"] = link
             # Whoever attaches to the batch finds the scheduler in the catalogue.
             here = {"scheduler": client.scheduler_info()["address"], "dashboard": link}
             known = replace(self.batch, settings={**self.batch.settings, **here})

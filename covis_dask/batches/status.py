@@ -106,7 +106,7 @@ class BatchStatus:
         Runs selected.
     clock : callable
         Monotonic seconds.
-    facts : dict
+    attributes : dict
         What was asked for: ``selection`` (words), ``engine``, ``profile``, ``prefix``, ``store``.
     start, end : datetime, optional
         UTC.
@@ -121,7 +121,7 @@ class BatchStatus:
     batch: str
     expected: int
     clock: Callable[[], float] = time.monotonic
-    facts: dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, Any] = field(default_factory=dict)
     start: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
     end: dt.datetime | None = None
     ending: str = "running"
@@ -278,7 +278,7 @@ class BatchStatus:
         return {
             "batch": self.batch,
             "state": self.ending,
-            **self.facts,
+            **self.attributes,
             "start": self.start.isoformat(),
             "end": None if self.end is None else self.end.isoformat(),
             "report": self.report,

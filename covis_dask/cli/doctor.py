@@ -109,7 +109,7 @@ def examine(settings: Settings, scheduler: str = "local") -> Iterator[Finding]:
             checks.append(lambda name=name, location=location: [_host(name, location)])  # type: ignore[misc]
     checks += [
         lambda: [_products(settings.products)],
-        lambda: [_scratch("scratch here", *_scratch_facts(settings))],
+        lambda: [_scratch("scratch here", *_scratch_space(settings))],
         lambda: [_clock(location) for location in _with_clock(settings)],
         lambda: _scheduler(scheduler, settings),
     ]
@@ -180,7 +180,7 @@ def _products(location: Location) -> Finding:
     return Finding("products", "ok", f"{where} takes writes, conditional ones too")
 
 
-def _scratch_facts(settings: Settings) -> tuple[str, int]:
+def _scratch_space(settings: Settings) -> tuple[str, int]:
     folder = settings.scratch or tempfile.gettempdir()
     try:
         return folder, shutil.disk_usage(folder).free
@@ -234,9 +234,9 @@ def _skew(name: str, other: str, seconds: float) -> Finding:
     return Finding(name, "ok", f"agrees with {other}")
 
 
-def _worker_facts() -> dict[str, Any]:
+def _worker_state() -> dict[str, Any]:
     """Say what a worker is; runs there."""
-    facts: dict[str, Any] = {
+    states: dict[str, Any] = {
         "covis-dask": __version__,
         "python": platform.python_version(),
         "time": time.time(),
@@ -245,8 +245,8 @@ def _worker_facts() -> dict[str, Any]:
     try:
         settings = load_settings()
     except (ConfigurationError, CatalogError) as error:
-        return {**facts, "fault": str(error)}
-    return {**facts, "products": settings.products.url, "scratch": _scratch_facts(settings)}
+        return {**states, "fault": str(error)}
+    return {**states, "products": settings.products.url, "scratch": _scratch_space(settings)}
 
 
 def _scheduler(address: str, settings: Settings) -> list[Finding]:
@@ -262,10 +262,10 @@ def _scheduler(address: str, settings: Settings) -> list[Finding]:
                 return [Finding("scheduler", "RED", f"{address} has no workers", "start some: dask worker")]
             found = Finding("scheduler", "ok", f"{address}: {len(workers)} workers, {client.dashboard_link}")
             before = time.time()
-            facts = client.run(_worker_facts, on_error="return")
+            states = client.run(_worker_state, on_error="return")
             middle = (before + time.time()) / 2
             names = {key: str(worker["name"]) for key, worker in workers.items()}
-            return [found, *_workers(facts, names, settings, middle)]
+            return [found, *_workers(states, names, settings, middle)]
     except (OSError, TimeoutError, ValueError) as error:
         return [
             Finding("scheduler", "RED", f"{address} does not answer ({error})", "start it: dask scheduler")
@@ -273,11 +273,11 @@ def _scheduler(address: str, settings: Settings) -> list[Finding]:
 
 
 def _workers(
-    facts: dict[str, Any], names: dict[str, str], settings: Settings, now: float
+    states: dict[str, Any], names: dict[str, str], settings: Settings, now: float
 ) -> Iterator[Finding]:
     ours = {"covis-dask": __version__, "python": platform.python_version()}
     ours |= {name: importlib.metadata.version(name) for name in _SHARED}
-    for address, theirs in facts.items():
+    for address, theirs in states.items():
         title = f"worker {names.get(address, address)}"
         if isinstance(theirs, Exception):
             what = f"it cannot run our code ({type(theirs).__name__}: {theirs})"

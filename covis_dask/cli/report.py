@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
-from covis_dask.batches.completion import remember
+from covis_dask.batches.completion import complete_from_manifests
 from covis_dask.batches.history import History, open_for_reading
 from covis_dask.batches.report import Report, compared, final_table, write_report
 from covis_dask.cli._answer import answered, put
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "python -m covis_dask
         report = Report(
             batch,
             str(batch.settings["prefix"]),
-            remember(history.outcomes(batch), store, batch.id),
+            complete_from_manifests(history.outcomes(batch), store, batch.id),
             status.end or batch.start,
             status.seconds,
         )

@@ -12,10 +12,10 @@ from rich.table import Table
 
 from catalog.model import Batch
 from covis_dask.batches.durations import duration
-from covis_dask.batches.history import History, facts_of
+from covis_dask.batches.history import History, batch_attributes
 from covis_dask.batches.status import STATES
 from covis_dask.cli._answer import answered, put
-from covis_dask.monitor.scheduler.client import ask_scheduler
+from covis_dask.monitor.scheduler.client import SchedulerClient
 from covis_dask.monitor.terminal import panel
 
 __all__ = ["main", "parser"]
@@ -43,9 +43,7 @@ def _one(arguments: argparse.Namespace) -> int:
     history = History.here()
     batch = history.batch(arguments.batch)
     address = arguments.scheduler or batch.settings.get("scheduler")
-    live = (
-        ask_scheduler(str(address), "covis_snapshot", batch=batch.id) if address and not batch.end else None
-    )
+    live = SchedulerClient(str(address)).snapshot(batch.id) if address and not batch.end else None
     status = live or history.status(batch)
     if arguments.json:
         put(json.dumps(status.to_document(), indent=1))
@@ -62,7 +60,7 @@ def _all(arguments: argparse.Namespace) -> int:
     going_on = [batch for batch in batches if batch.end is None]
     known = [str(batch.settings["scheduler"]) for batch in going_on if batch.settings.get("scheduler")]
     addresses = dict.fromkeys([*([arguments.scheduler] if arguments.scheduler else []), *known])
-    boards = {address: ask_scheduler(address, "covis_status") for address in addresses}
+    boards = {address: SchedulerClient(address).status() for address in addresses}
     live = {
         entry["batch"]: entry for board in boards.values() if board is not None for entry in board["batches"]
     }
@@ -94,7 +92,7 @@ def _document(batch: Batch, live: Mapping[str, Any] | None) -> dict[str, Any]:
         "start": batch.start.isoformat(),
         "end": batch.end.isoformat() if batch.end else None,
         "counts": dict(live["counts"] if live else batch.counts),
-        "selection": facts_of(batch)["selection"],
+        "selection": batch_attributes(batch)["selection"],
         "report": batch.report,
     }
 
@@ -125,7 +123,7 @@ def _table(batches: Iterable[Batch], live: Mapping[str, Mapping[str, Any]]) -> T
             duration(took) if took is not None else "",
             str(expected or ""),
             *(str(counts.get(state, 0) or "") for state in STATES),
-            str(facts_of(batch)["selection"]),
+            str(batch_attributes(batch)["selection"]),
         )
     return table
 

@@ -91,26 +91,7 @@ class MatlabRunner:
         self._folder = Path(tempfile.mkdtemp(prefix="covis-matlab-", dir=self._scratch))
         for name in ("mcr", "tmp", "home"):
             (self._folder / name).mkdir()
-        script = files("covis_dask.engines") / "_matlab_runner.py"
-        try:
-            self._process = subprocess.Popen(  # noqa: S603 (the configured Python and our own script)
-                [self._python, "-u", str(script)],
-                cwd=self._folder / "tmp",
-                env=_environment(self._folder),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                encoding="utf-8",
-                errors="replace",
-                start_new_session=True,
-            )
-        except OSError as error:
-            self._tidy()
-            raise ConfigurationError(
-                f"the Matlab engine's Python ({self._python}, covis.matlab.python) cannot be started: "
-                f"{error}; --engine matlab needs workers made from the Matlab image"
-            ) from error
+        self._process = self._launch(self._folder)
         self._listen(self._process)
         deadline = time.monotonic() + self._start_timeout
 
@@ -132,6 +113,29 @@ class MatlabRunner:
                 )
             raise EngineError(f"the Matlab runtime does not open: {answer['error']}")
         self.metadata = {**answer["metadata"], "python": answer["python"]}
+
+    def _launch(self, folder: Path) -> "subprocess.Popen[str]":
+        """Start the Python that has the Matlab runtime."""
+        script = files("covis_dask.engines") / "_matlab_runner.py"
+        try:
+            return subprocess.Popen(  # noqa: S603 (the configured Python and our own script)
+                [self._python, "-u", str(script)],
+                cwd=folder / "tmp",
+                env=_environment(folder),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._tidy()
+            raise ConfigurationError(
+                f"the Matlab engine's Python ({self._python}, covis.matlab.python) cannot be started: "
+                f"{error}; --engine matlab needs workers made from the Matlab image"
+            ) from error
 
     def process(
         self,

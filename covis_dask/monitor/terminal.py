@@ -82,7 +82,7 @@ def panel(status: BatchStatus) -> Group:
         if status.counts[state]
     )
     rate = status.rate
-    facts = [
+    fields = [
         "" if status.over else f"running {status.running}",
         f"waiting to try again {status.retrying}" if status.retrying else "",
         f"{format_bytes(int(status.throughput))}/s in" if status.bytes_in else "",
@@ -93,7 +93,7 @@ def panel(status: BatchStatus) -> Group:
     ]
     rows: list[object] = [Text(f"batch {status.batch}", style="bold"), bar, states]
     rows += [_modes(status)] if len(status.modes) > 1 else []
-    rows.append(Text("   ".join(fact for fact in facts if fact)))
+    rows.append(Text("   ".join(fact for fact in fields if fact)))
     rows += [
         Text(
             f"{outcome.state} {outcome.basename}: {outcome.reason}",

@@ -65,7 +65,7 @@ class BatchView(BatchHandle):
 
     def _repr_html_(self) -> str:
         status = self.status
-        dashboard = str(status.facts.get("dashboard") or "")
+        dashboard = str(status.attributes.get("dashboard") or "")
         link = (
             f'<p class="soft"><a href="{dashboard.removesuffix("/status")}/covis" target="_blank">'
             "the page on the dashboard</a></p>"

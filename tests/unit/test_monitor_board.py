@@ -31,7 +31,7 @@ def _board(names: list[str]) -> tuple[SchedulerState, list[float]]:
     board = SchedulerState(clock=lambda: now[0])
     board.take({
         "op": "batch", "batch": "B", "client": "C", "expected": len(names),
-        "start": "2026-01-01T00:00:00+00:00", "facts": {"selection": "year 2014", "prefix": "p"},
+        "start": "2026-01-01T00:00:00+00:00", "attributes": {"selection": "year 2014", "prefix": "p"},
     })  # fmt: skip
     board.take({"op": "plan", "batch": "B", "runs": names})
     return board, now
@@ -46,7 +46,7 @@ def test_scheduler_counts_as_the_driver_does() -> None:
         RunOutcome(names[5], "already", ""),
     ]
     board, now = _board(names)
-    own = BatchStatus("B", len(names), clock=lambda: now[0], facts=board.batches["B"].facts)
+    own = BatchStatus("B", len(names), clock=lambda: now[0], attributes=board.batches["B"].attributes)
     own.start = board.batches["B"].start
     own.expect(names)
     for outcome in outcomes:

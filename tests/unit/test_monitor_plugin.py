@@ -23,7 +23,7 @@ from covis_dask.batches.history import History
 from covis_dask.batches.status import BatchStatus
 from covis_dask.monitor.page.document import covis_page
 from covis_dask.monitor.preload import dask_setup
-from covis_dask.monitor.scheduler.client import ask_scheduler
+from covis_dask.monitor.scheduler.client import SchedulerClient
 from covis_dask.monitor.scheduler.plugin import StatusPlugin
 from covis_dask.runs.events import Reporter
 from covis_dask.runs.outcome import RunOutcome
@@ -95,7 +95,7 @@ class _Task:
 
 def test_scheduler_shows_what_driver_and_workers_tell(client: Client) -> None:
     """Counts, worker, stage, pings come through Dask to JSON, metrics and a client; the menu has the page."""
-    status = BatchStatus("B", 2, facts={"selection": "year 2014", "prefix": "p"})
+    status = BatchStatus("B", 2, attributes={"selection": "year 2014", "prefix": "p"})
     status.expect([_RUN, _RUN.replace("IMAGING", "DIFFUSE")])
     announcer = BatchAnnouncer(client, status)
     outcome = RunOutcome(_RUN, "done", "p/x", seconds=2.0)
@@ -111,7 +111,7 @@ def test_scheduler_shows_what_driver_and_workers_tell(client: Client) -> None:
     assert b'href="covis"' in _get(client, "status")
     assert b"batch processing" in _get(client, "covis")
     address = client.scheduler_info()["address"]
-    snapshot = ask_scheduler(address, "covis_snapshot", batch="B")
+    snapshot = SchedulerClient(address).snapshot("B")
     assert snapshot is not None
     assert snapshot.counts == {"done": 1}
     announcer._told_to = "a scheduler before"
@@ -120,7 +120,7 @@ def test_scheduler_shows_what_driver_and_workers_tell(client: Client) -> None:
     assert [(one["batch"], one["ended"]) for one in again] == [("B", 1)]
     announcer.over([outcome], "finished")
     assert json.loads(_get(client, "covis/status.json"))["batches"][0]["state"] == "finished"
-    assert ask_scheduler("tcp://127.0.0.1:9", "covis_status") is None
+    assert SchedulerClient("tcp://127.0.0.1:9").status() is None
 
 
 def test_history_comes_back_from_catalogue_and_store(client: Client) -> None:
@@ -154,7 +154,8 @@ def test_page_says_so_when_history_and_store_cannot_be_read(tmp_path: Path) -> N
             while plugin._tasks:
                 await asyncio.sleep(0.05)
             plugin.source.state.take({
-                "op": "batch", "batch": "B", "expected": 1, "start": "2026-01-01T00:00:00+00:00", "facts": {},
+                "op": "batch", "batch": "B", "expected": 1, "start": "2026-01-01T00:00:00+00:00",
+                "attributes": {},
             })  # fmt: skip
             plugin.source.state.take({
                 "op": "ended", "batch": "B", "outcomes": [{"basename": _RUN, "state": "done", "path": "p/x"}],

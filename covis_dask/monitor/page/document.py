@@ -260,7 +260,7 @@ class _Page:
 
     def _show_day(self, status: BatchStatus, day: dt.date, family: str) -> None:
         cell = status.calendar.cell(day, family)
-        prefix = status.facts.get("prefix")
+        prefix = status.attributes.get("prefix")
         runs = [
             (basename, state, f"{prefix}/{day:%Y/%m/%d}/{basename}" if prefix else None)
             for basename, state in (cell.by_trouble() if cell else [])

@@ -89,7 +89,7 @@ class SchedulerState:
             name,
             int(event["expected"]),
             clock=self.clock,
-            facts=dict(event.get("facts", {})),
+            attributes=dict(event.get("attributes", {})),
             start=utc(event["start"]),
         )
         status.start_earlier(lead)
