@@ -124,13 +124,16 @@ def _smooth(values: Array) -> Array:
 
 def draw_bathymetry(sheet: Sheet, ds: xr.Dataset) -> None:
     """Draw the seafloor as a shaded relief from above, and in three dimensions."""
-    found = field(ds, "v")
-    if found is None or not np.isfinite(found.values).any():
+    heights = field(ds, "v")
+    if heights is None:
         sheet.say(NEVER_REACHED)
         return
-    cut = _cut(found, found.values)
+    cut = _cut(heights, heights.values)
     at_tower = np.hypot(*np.meshgrid(cut.u, cut.v)) < 4  # the head itself (docs/method.md#bathymetry-2018)
-    cut = _cut(found, np.where(at_tower, np.nan, found.values))
+    cut = _cut(heights, np.where(at_tower, np.nan, heights.values))
+    if not np.isfinite(cut.values).any():
+        sheet.say(NEVER_REACHED)
+        return
     span = limits(cut.values, None, _RELIEF)  # no usual range: shallow relief needs all colours
     _relief_map(sheet, (0.9, 1.0, 5.3, 5.95), cut, span)
     floor = Volume(cut.u, cut.v, np.zeros(1), cut.values[:, :, None])

@@ -153,3 +153,12 @@ def test_panels_share_one_scale_and_do_not_overlap(count: int) -> None:
             a, b = boxes[one], boxes[two]
             apart = a[0] >= b[0] + b[2] or b[0] >= a[0] + a[2] or a[1] >= b[1] + b[3] or b[1] >= a[1] + a[3]
             assert apart
+
+
+def test_heights_at_the_tower_alone_have_a_picture(tmp_path: Path) -> None:
+    """A bathymetry run that reached no cell but those under its own head gets a sheet that says so."""
+    ds = finish(MODES["bathymetry"][0](8), facts(ASHES["bathy"]))
+    height = next(name for name, array in ds.data_vars.items() if array.attrs.get("original_name") == "v")
+    ds[height] = ds[height].where(np.hypot(ds.x, ds.y) < 4)
+    assert np.isfinite(ds[height]).any()
+    _picture(ds, tmp_path / "run.png")
