@@ -4,15 +4,17 @@ import datetime as dt
 import hashlib
 import heapq
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Any, Self, TextIO
 
+from catalog.errors import SelectionError
 from catalog.model import Run, utc
 from catalog.names import families, mode_family
+from catalog.selection import Texts, fields_from_text
 
-__all__ = ["RunQuery", "choose", "describe", "matches", "matches_mode", "spans"]
+__all__ = ["RunQuery", "choose", "describe", "explain_empty", "matches", "matches_mode", "spans"]
 
 _MICROSECOND = dt.timedelta(microseconds=1)
 _MILLISECOND = dt.timedelta(milliseconds=1)
@@ -60,7 +62,7 @@ class RunQuery:
     ------
     TypeError
         When a set is given as one string.
-    ValueError
+    SelectionError
         When a family is none, `regex` is no regular expression, or a number is below nought.
     """
 
@@ -85,18 +87,40 @@ class RunQuery:
             as_kept = _SPELLING.get(name)
             object.__setattr__(self, name, frozenset(value if as_kept is None else map(as_kept, value)))
         if strange := self.families.difference(families()):
-            raise ValueError(f"{min(strange)!r} is no mode family: those are {', '.join(families())}")
+            raise SelectionError(f"{min(strange)!r} is no mode family: those are {', '.join(families())}")
         for name in ("start", "stop"):
             if (moment := getattr(self, name)) is not None:
                 object.__setattr__(self, name, utc(moment))
         for name in ("sample", "limit"):
             if (getattr(self, name) or 0) < 0:
-                raise ValueError(f"{name} cannot be below nought")
+                raise SelectionError(f"{name} cannot be below nought")
         if self.regex is not None:
             try:
                 re.compile(self.regex)
             except re.error as error:
-                raise ValueError(f"{self.regex!r} is no regular expression: {error}") from error
+                raise SelectionError(f"{self.regex!r} is no regular expression: {error}") from error
+
+    @classmethod
+    def from_text(cls, texts: Texts, stdin: TextIO | None = None) -> Self:
+        """Make a query of selection words as people write them.
+
+        Parameters
+        ----------
+        texts : mapping
+            Selection words (`catalog.selection.SELECTION_WORDS`) to one text, several, or None:
+            ``{"year": "2011-2014", "mode": ["imaging", "diffuse3"], "from_": "2014-03-01"}``.
+        stdin : file, optional
+            Where basenames are read from when they are said to be ``-``.
+
+        Raises
+        ------
+        SelectionError
+            When a word is nonsense, or words contradict each other.
+        """
+        query = cls(**fields_from_text(texts, stdin))
+        if spans(query) == []:
+            raise SelectionError("--year and --month contradict --from and --to: no moment is in all of them")
+        return query
 
     def to_document(self) -> dict[str, Any]:
         """Return the words that were said, as plain JSON values."""
@@ -134,6 +158,21 @@ def describe(query: RunQuery) -> str:
     some("sample", () if query.sample is None else (f"{query.sample}:{query.seed}",))
     some("limit", () if query.limit is None else (query.limit,))
     return ", ".join(parts) or "every run"
+
+
+def explain_empty(query: RunQuery, years: Mapping[int, int]) -> str:
+    """Say that no run matches, and what there is instead.
+
+    Parameters
+    ----------
+    query : RunQuery
+    years : mapping of int to int
+        Runs that the catalogue holds, by year (`Catalog.years`).
+    """
+    if not years:
+        return "The catalogue holds no runs yet: fill it with `python -m catalog import`."
+    held = ", ".join(f"{year} ({count:,})" for year, count in years.items())
+    return f"No run matches {describe(query)}. The catalogue holds runs of {held}."
 
 
 def matches(query: RunQuery, run: Run) -> bool:

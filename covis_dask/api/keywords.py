@@ -1,13 +1,11 @@
 """Keywords as a request: the options of ``covis batch``, spelled as there or as Python values."""
 
-import argparse
-import contextlib
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
+from catalog.errors import SelectionError
 from catalog.query import RunQuery
-from catalog.words import SelectionError, add_selection_arguments, query_from_arguments
+from catalog.selection import SELECTION_WORDS
 from covis_dask.batches.request import LOCAL, BatchRequest, ClusterSpec
 from covis_dask.errors import ConfigurationError
 from covis_dask.modes.parameters import load_overrides, parse_set
@@ -54,9 +52,7 @@ class Options(Selection, total=False):
     adapt: str
 
 
-_SELECTION = frozenset(
-    {"year", "month", "from_", "to", "mode", "site", "basename", "regex", "sample", "limit"}
-)
+_SELECTION = frozenset(SELECTION_WORDS)
 _PLAIN = frozenset(
     {"job", "engine", "profile", "preset", "prefix", "ancillary", "force", "verify", "only", "retries"}
 )
@@ -71,26 +67,10 @@ def query_of(keywords: Mapping[str, Any]) -> RunQuery:
     ConfigurationError
         For keywords that make no sense.
     """
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    add_selection_arguments(parser)
-    said = io.StringIO()
     try:
-        with contextlib.redirect_stderr(said):
-            return query_from_arguments(parser.parse_args(_spelled(keywords)))
-    except SystemExit:
-        reason = said.getvalue().strip().splitlines()[-1].partition("error: ")[2]
-        raise ConfigurationError(reason or "these keywords make no sense") from None
+        return RunQuery.from_text(keywords)
     except SelectionError as error:
         raise ConfigurationError(str(error)) from error
-
-
-def _spelled(keywords: Mapping[str, Any]) -> list[str]:
-    line: list[str] = []
-    for name, value in keywords.items():
-        if value is not None:
-            several = [value] if isinstance(value, str | int) else value
-            line += [f"--{name.rstrip('_')}={item}" for item in several]
-    return line
 
 
 def request_of(keywords: Mapping[str, Any]) -> BatchRequest:

@@ -17,8 +17,8 @@ from dask.system import CPU_COUNT
 from distributed import Client, performance_report
 
 from catalog.model import Batch
+from catalog.query import explain_empty
 from catalog.store import Catalog
-from catalog.words import explain_empty
 from covis_dask._version import __version__
 from covis_dask.batches.clusters import open_client
 from covis_dask.batches.driver import Display, Driver
@@ -97,7 +97,7 @@ def prepare(request: BatchRequest, settings: Settings, catalog: Catalog) -> "Pre
     """
     runs = list(catalog.select(request.query))
     if not runs:
-        raise NothingSelected(explain_empty(catalog, request.query))
+        raise NothingSelected(explain_empty(request.query, catalog.years()))
     created = dt.datetime.now(dt.UTC).replace(microsecond=0)
     batch_id = f"{created:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
     job = job_named(JobContext(request, settings, batch_id, created))

@@ -7,8 +7,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from catalog.errors import CatalogError
-from catalog.words import SelectionError, add_selection_arguments, query_from_arguments
+from catalog.query import RunQuery
+from catalog.tools.arguments import add_selection_arguments, selection_texts
 from covis_dask._version import __version__
 from covis_dask.batches.request import CLUSTER_KINDS, LOCAL, ONLY, BatchRequest, ClusterSpec
 from covis_dask.cli.exits import EPILOG, Exit
@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "python -m covis_dask
         from covis_dask.cli._batch import run  # Dask and xarray come with it
 
         return run(request, dry_run=arguments.dry_run, as_json=arguments.json)
-    except (CovisError, SelectionError, CatalogError) as error:
+    except CovisError as error:
         print(f"error: {error}", file=sys.stderr)
         return Exit.CONFIGURATION
     except KeyboardInterrupt:
@@ -99,7 +99,7 @@ def request_from_arguments(arguments: argparse.Namespace) -> BatchRequest:
     if arguments.cluster is None and where in CLUSTER_KINDS:
         raise ConfigurationError(f"--scheduler {where}: to start such a cluster, say --cluster {where}")
     return BatchRequest(
-        query=query_from_arguments(arguments, sys.stdin),
+        query=RunQuery.from_text(selection_texts(arguments), sys.stdin),
         engine=arguments.engine,
         profile=arguments.profile,
         preset=arguments.preset,

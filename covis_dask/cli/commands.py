@@ -16,7 +16,7 @@ _COMMANDS = {
     "log": ("covis_dask.cli.log", "show the log of a run"),
     "open": ("covis_dask.cli.open", "show what the product of a run holds, and where it lies"),
     "report": ("covis_dask.cli.report", "make the report of a batch again"),
-    "catalog": ("catalog.__main__", "import, select, count and copy the catalogue of runs"),
+    "catalog": ("catalog.tools.command", "import, select, count and copy the catalogue of runs"),
     "ancillary": ("covis_dask.cli.ancillary", "list seafloor grids, or make bathymetry products one"),
     "config": ("covis_dask.cli.config", "show the settings in force, or write a file to change them in"),
     "doctor": ("covis_dask.cli.doctor", "check database, hosts, scheduler, workers, scratch space and clock"),

@@ -9,9 +9,9 @@ from pathlib import Path
 import dask.config
 import pytest
 
-from catalog.__main__ import main
 from catalog.model import Batch, utc
 from catalog.store import open_catalog
+from catalog.tools.command import main
 
 NAMES = [
     "APLUWCOVISMBSONAR001_20131215T030021.657Z-IMAGING",

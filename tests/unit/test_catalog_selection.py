@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from catalog.errors import SelectionError
 from catalog.query import RunQuery
-from catalog.words import SelectionError, add_selection_arguments, query_from_arguments
+from catalog.tools.arguments import add_selection_arguments, selection_texts
 
 NAMES = ("APLUWCOVISMBSONAR001_20111001T210757.973Z-IMAGING", "COVIS-20191024T003346-diffuse3")
 
@@ -16,7 +17,7 @@ NAMES = ("APLUWCOVISMBSONAR001_20111001T210757.973Z-IMAGING", "COVIS-20191024T00
 def query(*words: str, stdin: str = "") -> RunQuery:
     parser = argparse.ArgumentParser()
     add_selection_arguments(parser)
-    return query_from_arguments(parser.parse_args(words), io.StringIO(stdin))
+    return RunQuery.from_text(selection_texts(parser.parse_args(words)), io.StringIO(stdin))
 
 
 def test_no_words_mean_every_run() -> None:
@@ -115,3 +116,29 @@ def test_an_empty_list_is_not_every_run(tmp_path: Path) -> None:
     empty.write_text("# nothing\n")
     with pytest.raises(SelectionError, match="there is no name in"):
         query("--basename", f"@{empty}")
+
+
+def test_words_from_python() -> None:
+    """A program may say numbers and lists where a command line repeats words; what is None is not said."""
+    said = RunQuery.from_text(
+        {"year": 2014, "month": [1, "6-8"], "mode": ("imaging", "diffuse3"), "to": None}
+    )
+    assert said == query("--year", "2014", "--month", "1,6-8", "--mode", "imaging,diffuse3")
+    assert RunQuery.from_text({"from_": "2014-03-01", "limit": 3}) == query(
+        "--from", "2014-03-01", "--limit=3"
+    )
+
+
+@pytest.mark.parametrize(
+    ("texts", "sentence"),
+    [
+        ({"yaer": "2014"}, "no selection word 'yaer'; the nearest is 'year'"),
+        ({"regex": ["a", "b"]}, "--regex takes one value, not a and b"),
+        ({"from_": ["2014-01-01", "2015-01-01"]}, "--from takes one value"),
+        ({"basename": "-"}, "no standard input"),
+    ],
+)
+def test_nonsense_from_python(texts: dict[str, str | list[str]], sentence: str) -> None:
+    """What a command line could not say is refused by name too."""
+    with pytest.raises(SelectionError, match=sentence):
+        RunQuery.from_text(texts)
