@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from catalog._documents import chunks
+from catalog.merging import chunks
 from catalog.model import ProductRecord, Run
 from catalog.query import RunQuery
 from catalog.store import Catalog

@@ -7,7 +7,15 @@ from typing import ClassVar
 
 from catalog.vocabulary import Kind, RunState
 
-__all__ = ["BadName", "CatalogError", "CatalogUnavailable", "CovisError", "ListingError", "SelectionError"]
+__all__ = [
+    "BadName",
+    "CatalogError",
+    "CatalogUnavailable",
+    "CovisError",
+    "DocumentError",
+    "ListingError",
+    "SelectionError",
+]
 
 
 class CovisError(Exception):
@@ -36,6 +44,12 @@ class CatalogUnavailable(CatalogError):
     """The catalogue does not answer, or is busy, just now; the same call may do well later."""
 
     kind = Kind.CATALOG_UNAVAILABLE
+
+
+class DocumentError(CovisError, ValueError):
+    """A document has not the form it should; the message says which, where in it, and what is wrong."""
+
+    kind = Kind.BAD_DOCUMENT
 
 
 class SelectionError(CovisError, ValueError):

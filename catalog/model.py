@@ -10,15 +10,11 @@ import datetime as dt
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from dataclasses import fields as fields_of
 from typing import Any, Self
 
+from catalog.documents import decode, encode
+
 __all__ = ["Batch", "Content", "ProductRecord", "RawFile", "Run", "iso", "to_json", "utc"]
-
-
-def _compact(**fields: Any) -> dict[str, Any]:
-    """Leave out what is not known: users' documents have no nulls."""
-    return {name: value for name, value in fields.items() if value is not None}
 
 
 def utc(moment: dt.datetime | str) -> dt.datetime:
@@ -44,6 +40,12 @@ def _as_text(value: object) -> str:
     raise TypeError(f"a document cannot hold a {type(value).__name__}")
 
 
+def _document(value: Any) -> dict[str, Any]:
+    """Leave out what is not known: users' documents have no nulls."""
+    document: dict[str, Any] = encode(value)
+    return document
+
+
 @dataclass(frozen=True, slots=True)
 class RawFile:
     """One copy of a run's raw archive on one host.
@@ -51,7 +53,7 @@ class RawFile:
     Parameters
     ----------
     host : str
-        Upper-case name of the host, such as ``COVIS-NAS``.
+        Name of the host, such as ``COVIS-NAS``; kept in upper case.
     filename : str
         Path of the archive on that host, POSIX style.
     filesize : int, optional
@@ -62,14 +64,12 @@ class RawFile:
     filename: str
     filesize: int | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "host", self.host.upper())
+
     def to_document(self) -> dict[str, Any]:
         """Return the entry of the `raw` list."""
-        return _compact(host=self.host, filename=self.filename, filesize=self.filesize)
-
-    @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> Self:
-        """Read an entry of the `raw` list."""
-        return cls(str(document["host"]).upper(), document["filename"], document.get("filesize"))
+        return _document(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +82,7 @@ class Content:
 
     def to_document(self) -> dict[str, Any]:
         """Return the entry of the `contents` list."""
-        return _compact(name=self.name, size=self.size, sha1=self.sha1)
-
-    @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> Self:
-        """Read an entry of the `contents` list."""
-        return cls(document["name"], document["size"], document.get("sha1"))
+        return _document(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,28 +124,16 @@ class ProductRecord:
     inputs: str | None = None
     formats: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "at", utc(self.at))
+
     def to_document(self) -> dict[str, Any]:
         """Return the `product` sub-document."""
-        return _compact(
-            state=self.state,
-            kind=self.kind,
-            reason=self.reason,
-            engine=self.engine,
-            version=self.version,
-            fingerprint=self.fingerprint,
-            path=self.path,
-            attempts=self.attempts,
-            batch=self.batch,
-            at=self.at,
-            inputs=self.inputs,
-            formats=list(self.formats) or None,
-        )
-
-    @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> Self:
-        """Read a `product` sub-document."""
-        known = {field.name: document[field.name] for field in fields_of(cls) if field.name in document}
-        return cls(**{**known, "at": utc(known["at"]), "formats": tuple(known.get("formats", ()))})
+        document = _document(self)
+        if not self.formats:
+            del document["formats"]
+        first = {name: document[name] for name in ("state", "kind", "reason") if name in document}
+        return first | document
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,31 +166,27 @@ class Run:
     contents: tuple[Content, ...] | None = None
     product: ProductRecord | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "datetime", utc(self.datetime))
+
     def to_document(self) -> dict[str, Any]:
         """Return the run document."""
-        return _compact(
-            basename=self.basename,
-            datetime=self.datetime,
-            mode=self.mode,
-            site=self.site,
-            raw=[entry.to_document() for entry in self.raw],
-            contents=None if self.contents is None else [entry.to_document() for entry in self.contents],
-            product=None if self.product is None else self.product.to_document(),
-        )
+        document = _document(self)
+        if self.product is not None:
+            document["product"] = self.product.to_document()
+        return document
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Self:
-        """Read a run document."""
-        contents, product = document.get("contents"), document.get("product")
-        return cls(
-            basename=document["basename"],
-            datetime=utc(document["datetime"]),
-            mode=document["mode"],
-            site=document["site"],
-            raw=tuple(RawFile.from_document(entry) for entry in document.get("raw", ())),
-            contents=None if contents is None else tuple(Content.from_document(entry) for entry in contents),
-            product=None if product is None else ProductRecord.from_document(product),
-        )
+        """Read a run document; one of another program may hold further fields, and nulls.
+
+        Raises
+        ------
+        DocumentError
+            Says which run, which field, and what is wrong.
+        """
+        known = {name: value for name, value in document.items() if value is not None}
+        return decode(cls, known, f"the document of run {document.get('basename')}", strict=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,30 +216,22 @@ class Batch:
     end: dt.datetime | None = None
     report: str | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "start", utc(self.start))
+        if self.end is not None:
+            object.__setattr__(self, "end", utc(self.end))
+
     def to_document(self) -> dict[str, Any]:
         """Return the batch document."""
-        return _compact(
-            id=self.id,
-            selection=dict(self.selection),
-            settings=dict(self.settings),
-            versions=dict(self.versions),
-            counts=dict(self.counts),
-            start=self.start,
-            end=self.end,
-            report=self.report,
-        )
+        return _document(self)
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Self:
-        """Read a batch document."""
-        end = document.get("end")
-        return cls(
-            id=document["id"],
-            selection=document["selection"],
-            settings=document["settings"],
-            versions=document["versions"],
-            counts=document["counts"],
-            start=utc(document["start"]),
-            end=None if end is None else utc(end),
-            report=document.get("report"),
-        )
+        """Read a batch document.
+
+        Raises
+        ------
+        DocumentError
+            Says which batch, which field, and what is wrong.
+        """
+        return decode(cls, document, f"the document of batch {document.get('id')}", strict=False)

@@ -10,15 +10,16 @@ import datetime as dt
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Self
 
 import pymongo
 from pymongo import UpdateOne
-from pymongo.errors import BulkWriteError, ConnectionFailure, PyMongoError
+from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError, PyMongoError
 
-from catalog._documents import changes, chunks, new_document
-from catalog.errors import CatalogError, CatalogUnavailable
+from catalog.errors import CatalogError, CatalogUnavailable, DocumentError
+from catalog.merging import changes, chunks, new_document
+from catalog.migrations import Steps, newest, pending
 from catalog.model import Batch, ProductRecord, Run, utc
 from catalog.names import leading_letters
 from catalog.query import RunQuery, choose, matches, matches_mode, spans
@@ -40,7 +41,8 @@ Document = dict[str, Any]
 class MongoCatalog:
     """A `Catalog` on a MongoDB server. May be shared by threads; each process opens its own.
 
-    Reading needs no rights but to read; indexes are made before the first write.
+    Reading needs no rights but to read; a catalogue of an earlier release is carried forward, and indexes are
+    made, before the first write. The collection ``catalog`` marks the schema of each collection of runs.
 
     Parameters
     ----------
@@ -62,6 +64,8 @@ class MongoCatalog:
     def __init__(self, url: str, database: str = "covis", collection: str = "runs") -> None:
         scheme, _, rest = url.partition("://")
         self._place = f"{scheme}://{rest.rpartition('@')[2].partition('?')[0].rstrip('/')}"
+        self._is_ready = False
+        self._steps = STEPS
         options: Document = {"tz_aware": True, "tzinfo": dt.UTC, "appname": "covis-dask"}
         for name, patience in _PATIENCE_MS.items():
             if name.lower() not in url.lower():
@@ -75,10 +79,11 @@ class MongoCatalog:
                 self._client.admin.command("ping")
                 self._runs = self._client[database][collection]
                 self._batches = self._client[database]["batches"]
+                self._marks = self._client[database]["catalog"]
+                pending(self._steps, self._version(), self._place)
         except BaseException:
             self._client.close()
             raise
-        self._indexed = False
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -90,17 +95,51 @@ class MongoCatalog:
         except PyMongoError as error:
             reason = str(error).partition(", full error:")[0]
             raise CatalogError(f"catalogue {self._place}: {reason}") from None
+        except DocumentError as error:
+            raise CatalogError(f"catalogue {self._place}: {error}") from error
+
+    def _version(self) -> int:
+        """Return the schema version of the catalogue; an unmarked one, the users' own, is of version 1."""
+        mark = self._marks.find_one({"_id": self._runs.name}) or {}
+        return int(mark.get("version", 1))
 
     def _ready_to_write(self) -> None:
-        """Make the indexes, unless the users' collection has such of its own."""
-        if self._indexed:
+        """Carry the catalogue forward, once, before the first write: reading needs no rights but to read.
+
+        A server alone has no transactions, so each step may be taken again, and leaves documents that the
+        version before reads as well; the mark comes last.
+        """
+        if self._is_ready:
             return
+        version = self._version()
+        for _, step in pending(self._steps, version, self._place):
+            try:
+                step(self)
+            except DocumentError as error:
+                raise CatalogError(
+                    f"catalogue {self._place} cannot be carried from schema {version} to "
+                    f"{newest(self._steps)}: {error}; mend or remove that document"
+                ) from error
+        if version < newest(self._steps):
+            mark = {"$max": {"version": newest(self._steps)}}
+            with suppress(DuplicateKeyError):  # another process marks it at this moment
+                self._marks.update_one({"_id": self._runs.name}, mark, upsert=True)
+        self._make_indexes()
+        self._is_ready = True
+
+    def _read_everything(self) -> None:
+        for document in self._runs.find():
+            Run.from_document(document)
+        for document in self._batches.find():
+            Batch.from_document(document)
+
+    def _make_indexes(self) -> None:
+        """Make the indexes, unless the users' collection has such of its own."""
         indexes = list(self._runs.index_information().values())
         if not any(index["key"] == [("basename", 1)] and index.get("unique") for index in indexes):
             self._runs.create_index("basename", unique=True)
         if not any(index["key"] == _BY_TIME for index in indexes):
             self._runs.create_index(_BY_TIME)
-        self._indexed = True
 
     def select(self, query: RunQuery) -> Iterator[Run]:
         """Yield the runs that match, earliest first, without their contents."""
@@ -283,6 +322,9 @@ class MongoCatalog:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+STEPS: Steps[MongoCatalog] = ((2, MongoCatalog._read_everything),)
 
 
 def _filter(query: RunQuery) -> Document:

@@ -1,6 +1,6 @@
 """The catalogue behind one narrow Protocol, and how to open one.
 
-The stores themselves (`catalog.local`, `catalog.mongo`) are imported only when one is opened.
+The stores themselves (`catalog.sqlite`, `catalog.mongo`) are imported only when one is opened.
 """
 
 import datetime as dt
@@ -111,7 +111,7 @@ def open_catalog(url: str, *, database: str = "covis", collection: str = "runs")
     """
     scheme, _, rest = url.partition("://")
     if scheme == "sqlite" and rest.startswith("/") and rest != "/":
-        from catalog.local import SqliteCatalog
+        from catalog.sqlite import SqliteCatalog
 
         return SqliteCatalog(rest.removeprefix("/"))
     if scheme in ("mongodb", "mongodb+srv"):

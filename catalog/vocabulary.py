@@ -94,6 +94,7 @@ class Kind(StrEnum):
     BAD_SELECTION = "bad-selection"
     BAD_NAME = "bad-name"
     BAD_LISTING = "bad-listing"
+    BAD_DOCUMENT = "bad-document"
 
 
 _METRES_PER_DEGREE = 111_320.0  # of longitude at the equator; within 0.5 % for latitude too

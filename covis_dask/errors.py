@@ -27,13 +27,22 @@
     │   └── CatalogUnavailable      catalog-unavailable   waited for, as long as the settings say
     ├── SelectionError              bad-selection         nothing has been begun
     ├── ListingError                bad-listing           nothing has been imported
+    ├── DocumentError               bad-document          a catalogue, manifest or file of settings
     └── BadName                     bad-name              the text is no basename
 
 Each class has a `kind`, a word that stays the same for ever (`catalog.vocabulary.Kind`): catalogue, manifest
 and report use it. The message is one sentence that says what happened and what to do.
 """
 
-from catalog.errors import BadName, CatalogError, CatalogUnavailable, CovisError, ListingError, SelectionError
+from catalog.errors import (
+    BadName,
+    CatalogError,
+    CatalogUnavailable,
+    CovisError,
+    DocumentError,
+    ListingError,
+    SelectionError,
+)
 from catalog.vocabulary import Kind, RunState
 
 __all__ = [
@@ -47,6 +56,7 @@ __all__ = [
     "CatalogUnavailable",
     "ConfigurationError",
     "CovisError",
+    "DocumentError",
     "EngineError",
     "InputError",
     "LegacyProduct",

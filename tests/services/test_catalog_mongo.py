@@ -9,13 +9,16 @@ from typing import Any
 
 import pymongo
 import pytest
+from bson import json_util
 
-from catalog.errors import CatalogUnavailable
+from catalog.errors import CatalogError, CatalogUnavailable
+from catalog.migrations import newest
 from catalog.model import ProductRecord, RawFile, Run
-from catalog.mongo import MongoCatalog
+from catalog.mongo import STEPS, MongoCatalog
 from catalog.query import RunQuery
 from cluster.servers import mongo_server
 from tests.services._mongo import drop
+from tests.unit._catalog_v1 import BATCHES, CLAIMED, MONGODB, RUNS
 
 pytestmark = pytest.mark.service
 
@@ -80,6 +83,100 @@ def test_reading_makes_nothing(mongo_url: str, database: Any) -> None:
         assert sum(catalog.count(RunQuery()).values()) == 0
         assert list(catalog.batches()) == []
     assert database.list_collection_names() == []
+
+
+@pytest.fixture
+def old(database: Any) -> Any:
+    """Give a database that release 0.1 has written."""
+    for name, documents in json_util.loads(MONGODB.read_text()).items():
+        database[name].insert_many(documents)
+    return database
+
+
+def _everything(database: Any) -> dict[str, list[Any]]:
+    return {name: list(database[name].find().sort("_id", 1)) for name in ("runs", "batches")}
+
+
+def _mark(database: Any) -> int | None:
+    mark = database.catalog.find_one({"_id": "runs"})
+    return None if mark is None else int(mark["version"])
+
+
+def test_documents_of_version_1(mongo_url: str, old: Any) -> None:
+    """Documents of version 1 are read as they are; the first write carries them forward, and changes none."""
+    before = _everything(old)
+    for _ in range(2):
+        with MongoCatalog(mongo_url, old.name) as catalog:
+            assert [catalog.get(run.basename) for run in catalog.select(RunQuery())] == list(RUNS)
+            assert tuple(catalog.batches()) == BATCHES
+    assert _mark(old) is None
+    with MongoCatalog(mongo_url, old.name) as catalog:
+        assert catalog.claim([CLAIMED[0]], "another", dt.datetime.now(dt.UTC)) == frozenset()
+        assert catalog.add_raw(RUNS) == (0, 0)
+    assert _mark(old) == newest(STEPS)
+    assert _everything(old) == before
+
+
+def test_documents_of_the_old_worker(mongo_url: str, database: Any) -> None:
+    """Documents of the old worker's time, with nulls, numbers as doubles and naive hosts, are read."""
+    theirs = {
+        **RUN.to_document(),
+        "raw": [{"host": "wasabi", "filename": "x.7z", "filesize": 11.2e9}],
+        "contents": None,
+        "product": None,
+    }
+    database.runs.insert_one(theirs)
+    with MongoCatalog(mongo_url, database.name) as catalog:
+        assert list(catalog.select(RunQuery())) == [
+            replace(RUN, raw=(RawFile("WASABI", "x.7z", 11_200_000_000),))
+        ]
+
+
+def test_a_catalogue_of_a_newer_release(mongo_url: str, old: Any) -> None:
+    """A catalogue that a newer release has marked is refused, and left as it is."""
+    old.catalog.insert_one({"_id": "runs", "version": 99})
+    before = _everything(old)
+    with pytest.raises(CatalogError, match=r"has schema 99, .* made by a newer release"):
+        MongoCatalog(mongo_url, old.name)
+    with MongoCatalog(mongo_url, old.name, "sweeps") as catalog:  # another collection of runs is no concern
+        assert list(catalog.select(RunQuery())) == []
+    assert (_everything(old), _mark(old)) == (before, 99)
+
+
+def test_a_document_that_cannot_be_read_is_never_marked(mongo_url: str, old: Any) -> None:
+    """A document that cannot be read is named with the path of the fault; nothing is written before that."""
+    old.runs.update_one({"basename": RUNS[1].basename}, {"$set": {"raw.1.filename": 5}})
+    fault = r"run APLU\S+IMAGING cannot be read: raw\[1\].filename: expected `str`, got `int`"
+    with MongoCatalog(mongo_url, old.name) as catalog:
+        with pytest.raises(CatalogError, match=fault):
+            list(catalog.select(RunQuery()))
+        with pytest.raises(CatalogError, match=f"from schema 1 to {newest(STEPS)}: .*{fault}"):
+            catalog.add_raw([RUN])
+    assert _mark(old) is None
+    assert old.runs.count_documents({}) == len(RUNS)
+
+
+def test_a_step_that_is_broken_off(mongo_url: str, old: Any) -> None:
+    """A step that fails half way leaves no mark; the next program takes it again, to its end."""
+    names: list[str] = []
+
+    def step(catalog: MongoCatalog) -> None:
+        for run in catalog.select(RunQuery()):
+            names.append(run.basename)
+            if len(names) == 3:
+                raise RuntimeError("power cut")
+
+    for fails in (True, False):
+        with MongoCatalog(mongo_url, old.name) as catalog:
+            catalog._steps = (*STEPS, (99, step))
+            if fails:
+                with pytest.raises(RuntimeError, match="power cut"):
+                    catalog.add_raw([RUN])
+                assert _mark(old) is None
+            else:
+                catalog.add_raw([RUN])
+    assert _mark(old) == 99
+    assert names[3:] == [run.basename for run in RUNS]
 
 
 def test_basenames_are_unique(mongo_url: str, database: Any) -> None:

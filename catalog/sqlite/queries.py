@@ -1,4 +1,4 @@
-"""A query as SQL, for the table of runs in `catalog.local`."""
+"""A query as SQL, for the table of runs in `catalog.sqlite`."""
 
 import json
 import re

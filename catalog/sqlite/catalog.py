@@ -9,48 +9,24 @@ file systems do not carry write-ahead files.
 import datetime as dt
 import json
 import sqlite3
-import threading
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-from catalog._documents import changes, chunks, new_document
-from catalog._sql import NAMED, add_functions, compiled
-from catalog.errors import CatalogError, CatalogUnavailable
-from catalog.model import Batch, ProductRecord, Run, iso, to_json, utc
+from catalog.documents import decode_json
+from catalog.errors import CatalogError, DocumentError
+from catalog.merging import changes, chunks, new_document
+from catalog.model import Batch, Content, ProductRecord, Run, iso, to_json, utc
 from catalog.query import RunQuery, choose
+from catalog.sqlite.connection import Connection
+from catalog.sqlite.queries import NAMED, add_functions, compiled
+from catalog.sqlite.schema import prepare
 
 __all__ = ["SqliteCatalog"]
 
-_BUSY_SECONDS = 60.0
 _CHUNK = 5000
-_VERSION = 1
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS runs (
-    basename TEXT PRIMARY KEY,
-    datetime TEXT NOT NULL,
-    mode     TEXT NOT NULL,
-    site     TEXT NOT NULL,
-    document TEXT NOT NULL,
-    contents TEXT
-);
-CREATE INDEX IF NOT EXISTS runs_by_time ON runs (datetime, basename);
-CREATE INDEX IF NOT EXISTS runs_by_mode ON runs (mode, site, datetime);
-CREATE TABLE IF NOT EXISTS claims (
-    basename TEXT PRIMARY KEY REFERENCES runs (basename),
-    batch    TEXT NOT NULL,
-    until    TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS claims_by_batch ON claims (batch);
-CREATE TABLE IF NOT EXISTS batches (
-    id       TEXT PRIMARY KEY,
-    start    TEXT NOT NULL,
-    document TEXT NOT NULL
-) WITHOUT ROWID;
-"""
 _CLAIM = f"""
 INSERT INTO claims (basename, batch, until) SELECT basename, ?, ? FROM runs WHERE {NAMED}
 ON CONFLICT (basename) DO UPDATE SET batch = excluded.batch, until = excluded.until
@@ -74,83 +50,32 @@ class SqliteCatalog:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self._path = Path(path)
-        self._lock = threading.RLock()
-        with self._errors():
-            try:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise CatalogError(
-                    f"the folder of catalogue {self._path} cannot be made: {error.strerror}"
-                ) from error
-            self._db = sqlite3.connect(
-                self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
-            try:
-                self._prepare()
-            except BaseException:
-                self._db.close()
-                raise
-
-    def _prepare(self) -> None:
-        add_functions(self._db)
-        # In this order: our tables and our version come into the file together.
-        tables = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if tables and not version:
-            raise CatalogError(f"{self._path} is a database of another program, no catalogue")
-        if version > _VERSION:
-            raise CatalogError(f"catalogue {self._path} was made by a newer release: install that one")
-        if version < _VERSION:
-            self._write_ahead()
-            with self._transaction() as db:
-                for statement in filter(str.strip, _SCHEMA.split(";")):
-                    db.execute(statement)
-                db.execute(f"PRAGMA user_version = {_VERSION}")
-        self._db.execute("PRAGMA synchronous = NORMAL")
-
-    def _write_ahead(self) -> None:
-        """Turn write-ahead mode on; SQLite does not wait for other openers here, so we do."""
-        patience = time.monotonic() + _BUSY_SECONDS
-        while True:
-            try:
-                self._db.execute("PRAGMA journal_mode = WAL")
-            except sqlite3.OperationalError as error:
-                if not _is_busy(error) or time.monotonic() > patience:
-                    raise
-                time.sleep(0.02)
-            else:
-                return
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
+        self._connection = Connection(Path(path))
+        self._transaction = self._connection.transaction
+        self._rows = self._connection.rows
         try:
-            yield
-        except sqlite3.Error as error:
-            kind = CatalogUnavailable if _is_busy(error) else CatalogError
-            raise kind(f"catalogue {self._path}: {error}") from error
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._errors():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
-
-    def _rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        with self._lock, self._errors():
-            return self._db.execute(sql, parameters).fetchall()
+            prepare(self._connection)
+            add_functions(self._connection.db)
+        except BaseException:
+            self._connection.close()
+            raise
 
     def select(self, query: RunQuery) -> Iterator[Run]:
         """Yield the runs that match, earliest first, without their contents."""
         where, parameters = compiled(query)
         sql = f"SELECT document FROM runs WHERE {where} ORDER BY datetime, basename"  # noqa: S608
         rows = self._rows(sql, parameters)
-        return choose((Run.from_document(json.loads(document)) for (document,) in rows), query)
+        return choose((self._run(document) for (document,) in rows), query)
+
+    def _run(self, document: str, contents: str | None = None) -> Run:
+        try:
+            run = decode_json(Run, document, f"the document of run {_name(document)}", strict=False)
+            if contents is None:
+                return run
+            listed = decode_json(tuple[Content, ...], contents, f"the contents of run {run.basename}")
+            return replace(run, contents=listed)
+        except DocumentError as error:
+            raise CatalogError(f"catalogue {self._connection.path}: {error}") from error
 
     def count(self, query: RunQuery) -> Mapping[str, int]:
         """Count the runs that `select` would yield by mode word."""
@@ -168,7 +93,7 @@ class SqliteCatalog:
     def get(self, basename: str) -> Run | None:
         """Return one run, whole."""
         rows = self._rows("SELECT document, contents FROM runs WHERE basename = ?", (basename,))
-        return Run.from_document(_whole(*rows[0])) if rows else None
+        return self._run(*rows[0]) if rows else None
 
     def add_raw(self, runs: Iterable[Run]) -> tuple[int, int]:
         """Add runs and their raw files; return how many are new, how many changed."""
@@ -241,8 +166,7 @@ class SqliteCatalog:
 
     def close(self) -> None:
         """Close the file; safe to call twice."""
-        with self._lock:
-            self._db.close()
+        self._connection.close()
 
     def __enter__(self) -> Self:
         return self
@@ -302,5 +226,9 @@ def _whole(document: str, contents: str | None) -> dict[str, Any]:
     return whole
 
 
-def _is_busy(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+def _name(document: str) -> str:
+    """Return the name of a run whose document may be damaged."""
+    try:
+        return str(json.loads(document)["basename"])
+    except (KeyError, TypeError, ValueError):
+        return "?"
