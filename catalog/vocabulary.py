@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
-__all__ = ["SITES", "Family", "Kind", "RunState", "Site", "SiteDescription", "describe_site"]
+__all__ = ["COMPLETE", "SITES", "Family", "Kind", "RunState", "Site", "SiteDescription", "describe_site"]
 
 
 class Site(StrEnum):
@@ -56,10 +56,9 @@ class RunState(StrEnum):
     NOT_RUN = "not-run"
     """The batch was interrupted or stopped, or another batch holds the run."""
 
-    @property
-    def has_product(self) -> bool:
-        """Whether a run in this state has a product that is up to date."""
-        return self in (RunState.DONE, RunState.ALREADY)
+
+COMPLETE = frozenset({RunState.DONE, RunState.ALREADY})
+"""States of runs whose product is there, and up to date."""
 
 
 class Kind(StrEnum):

@@ -11,6 +11,7 @@ from typing import Any
 from fsspec.implementations.local import LocalFileSystem
 
 from catalog.model import Run
+from catalog.vocabulary import Site
 from covis_dask.engines import engine_named
 from covis_dask.errors import CovisError
 from covis_dask.modes.context import Context
@@ -39,7 +40,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="covis-warm-") as folder:
         for era, family, changes in _RUNS:
             spec = run_spec(era, family, **changes)
-            site = "Endeavour" if era == "END" else "Ashes"
+            site = Site.ENDEAVOUR if era == "END" else Site.ASHES
             archive = write_archive(
                 simulate(spec, _SCENE), Path(folder) / f"{spec.basename}.tar", folder=spec.folder
             )

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from catalog.names import BadName, mode_family, parse_basename
+from catalog.vocabulary import RunState
 
 __all__ = ["STATES", "TROUBLE", "Calendar", "Cell", "place_of"]
 
-STATES = ("done", "already", "failed", "quarantined", "unsupported", "not-run")
+STATES = tuple(map(str, RunState))
 """States a selected run can end in; their counts add up to the number selected."""
 
-TROUBLE = ("failed", "quarantined", "unsupported", "not-run", "", "done", "already")
+TROUBLE = (*STATES[2:], "", *STATES[:2])
 """States in the order in which a person wants to hear of them; the empty one is a run that has none yet."""
 
 _NO_DAY = dt.date(1970, 1, 1)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from catalog.model import utc
+from catalog.vocabulary import RunState
 from covis_dask.products.paths import FAILURE, MANIFEST
 from covis_dask.runs.outcome import RunOutcome
 from covis_dask.storage import ProductStore
@@ -31,9 +32,11 @@ def complete_from_manifests(
         When the store does not answer.
     """
     notes = {
-        outcome.basename: f"{outcome.path}/{MANIFEST if outcome.state == 'done' else FAILURE}"
+        outcome.basename: f"{outcome.path}/{MANIFEST if outcome.state == RunState.DONE else FAILURE}"
         for outcome in outcomes
-        if outcome.path and not outcome.seconds and outcome.state in {"done", "failed", "quarantined"}
+        if outcome.path
+        and not outcome.seconds
+        and outcome.state in {RunState.DONE, RunState.FAILED, RunState.QUARANTINED}
     }
     known = {
         basename: _known(found)

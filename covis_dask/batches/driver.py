@@ -20,6 +20,7 @@ from distributed.client import FutureCancelledError, FuturesCancelledError
 
 from catalog.errors import CatalogError
 from catalog.store import Catalog
+from catalog.vocabulary import COMPLETE, RunState
 from covis_dask.batches.announce import BatchAnnouncer
 from covis_dask.batches.job import Decision, Finished, Job, Task
 from covis_dask.batches.outages import Outages
@@ -143,7 +144,7 @@ class Driver:
         self.status.add(outcome)
         # Runs that were settled by the plan alone are many and say nothing new one by one.
         self.display.update(self.status, outcome if outcome.path else None)
-        if task is not None and outcome.state != "not-run":
+        if task is not None and outcome.state != RunState.NOT_RUN:
             self._unrecorded.append(Finished(task, outcome, _utc_now()))
 
     def _wake(self) -> None:
@@ -212,7 +213,7 @@ class Driver:
 
     def _judge(self, task: Task, outcome: RunOutcome) -> None:
         """Decide what an outcome means: another try, the end of the run, or the end of the batch."""
-        if outcome.state == "not-run" and outcome.kind != Cancelled.kind:
+        if outcome.state == RunState.NOT_RUN and outcome.kind != Cancelled.kind:
             self._fault = self._fault or ConfigurationError(outcome.reason)
             self._end(outcome, None)
         elif self._try_again(task, outcome):
@@ -223,7 +224,7 @@ class Driver:
 
     def _try_again(self, task: Task, outcome: RunOutcome) -> bool:
         """Say whether a run gets another try; while a store is away as a whole, tries are not counted."""
-        if outcome.state in {"done", "already"}:
+        if outcome.state in COMPLETE:
             for place in {"products", outcome.host} - {None}:
                 if self._outages.answered(str(place)) is not None:
                     self.log(f"{place} answers again")

@@ -11,6 +11,7 @@ from catalog.errors import CatalogError
 from catalog.model import Batch, Run, utc
 from catalog.query import RunQuery, describe
 from catalog.store import Catalog
+from catalog.vocabulary import Kind, RunState
 from covis_dask.batches.status import BatchStatus
 from covis_dask.config import Settings, load_settings
 from covis_dask.errors import CovisError
@@ -228,10 +229,10 @@ def _recorded(run: Run, batch: Batch) -> RunOutcome | None:
         return None
     if record is None:
         reason = "nothing is recorded of it"
-        return RunOutcome(run.basename, "not-run", "", kind="cancelled", reason=reason)
-    if of_another and record.state != "done" and batch.end is None:
+        return RunOutcome(run.basename, RunState.NOT_RUN, "", kind=Kind.CANCELLED, reason=reason)
+    if of_another and record.state != RunState.DONE and batch.end is None:
         return None
-    state = "already" if record.state == "done" and of_another else record.state
+    state = RunState.ALREADY if record.state == RunState.DONE and of_another else record.state
     return RunOutcome(run.basename, state, record.path, kind=record.kind, reason=record.reason)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from catalog.model import Run
+from catalog.vocabulary import RunState
 from covis_dask.batches.job import Decision, Job, Task
 
 __all__ = ["Plan", "make_plan"]
@@ -74,5 +75,5 @@ def _is_in(item: Decision, only: str) -> bool:
     record = item.run.product
     state = "missing" if record is None else record.state
     if only == "stale":
-        return item.action == "run" and state == "done"
-    return state == only and item.action != "already"
+        return item.action == "run" and state == RunState.DONE
+    return state == only and item.action != RunState.ALREADY

@@ -13,6 +13,7 @@ from catalog.hosts import preferred
 from catalog.model import ProductRecord, RawFile, Run
 from catalog.names import mode_family
 from catalog.store import Catalog
+from catalog.vocabulary import Kind, RunState, Site
 from covis_dask.ancillary import open_ancillary
 from covis_dask.batches.job import Decision, Finished, JobContext
 from covis_dask.config import Location
@@ -159,22 +160,22 @@ class PostProcessing:
         """Decide about one run; see `covis_dask.batches.job.Job`."""
         if not self.engine.supports(run):
             reason = f"the {self.engine.name} engine has no program for {run.site} runs of mode {run.mode}"
-            return Decision(run, "unsupported", reason, "mode-unsupported")
+            return Decision(run, RunState.UNSUPPORTED, reason, Kind.MODE_UNSUPPORTED)
         mode = self._mode(run)
         copy = self._preferred_copy(run)
         if copy is None:
-            return Decision(run, "failed", _why_no_copy(run), "raw-missing")
+            return Decision(run, RunState.FAILED, _why_no_copy(run), Kind.RAW_MISSING)
         task = self._task(run, copy, mode)
         record = run.product if run.product is not None and run.product.path == task.path else None
         if self.spec.force:
             return Decision(run, "run", "forced", task=task)
-        if self.manifest is not None and (record is None or record.state == "done"):
+        if self.manifest is not None and (record is None or record.state == RunState.DONE):
             return self._by_manifest(run, task, record, self.manifest(task.path))
         if record is None:
             return Decision(run, "run", "no product yet", task=task)
-        if record.state == "done":
+        if record.state == RunState.DONE:
             return self._by_record(run, task, record)
-        if record.state == "quarantined" and not self.spec.retry_quarantined:
+        if record.state == RunState.QUARANTINED and not self.spec.retry_quarantined:
             return _if_unchanged(run, task, record)
         return Decision(run, "run", f"{record.state} before ({record.kind})", task=task)
 
@@ -199,7 +200,7 @@ class PostProcessing:
     def _inputs(self, run: Run, copy: RawFile) -> dict[str, Any]:
         """Name what the numbers depend on; not the host, since every host has the same file."""
         family = mode_family(run.mode, run.site)
-        seafloor = self.bathymetry(run.datetime) if family == "diffuse" and run.site == "Ashes" else None
+        seafloor = self.bathymetry(run.datetime) if family == "diffuse" and run.site == Site.ASHES else None
         inputs: dict[str, Any] = {"file": copy.filename.rsplit("/", 1)[-1], "size": copy.filesize}
         return inputs | ({"bathymetry": seafloor} if seafloor else {})
 
@@ -268,14 +269,14 @@ def _if_complete(run: Run, task: RunTask, held: frozenset[str], done: str) -> De
     lacking = sorted(set(task.formats) - held)
     if lacking:
         return Decision(run, "run", f"stale: the product has no {', '.join(lacking)} file", task=task)
-    return Decision(run, "already", done)
+    return Decision(run, RunState.ALREADY, done)
 
 
 def _if_unchanged(run: Run, task: RunTask, record: ProductRecord) -> Decision:
     """Leave a quarantined run alone until its raw file changes."""
     if record.inputs == json.dumps(dict(task.inputs), sort_keys=True):
         reason = f"{record.reason} (until the file changes, --only quarantined or --force)"
-        return Decision(run, "quarantined", reason, record.kind)
+        return Decision(run, RunState.QUARANTINED, reason, record.kind)
     return Decision(run, "run", "quarantined, but the raw file has changed since", task=task)
 
 
@@ -300,7 +301,7 @@ def post_processing(context: JobContext) -> PostProcessing:
         overrides=request.overrides,
         formats=request.formats,
         force=request.force,
-        retry_quarantined=request.only == "quarantined",
+        retry_quarantined=request.only == RunState.QUARANTINED,
         ancillary=request.ancillary,
     )
     ancillary = settings.ancillary if request.ancillary is None else Location(request.ancillary)

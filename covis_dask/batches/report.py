@@ -12,6 +12,7 @@ import jinja2
 from dask.utils import format_bytes
 
 from catalog.model import Batch
+from catalog.vocabulary import COMPLETE, RunState
 from covis_dask.batches.durations import duration
 from covis_dask.batches.history import report_folder
 from covis_dask.batches.plan import Plan
@@ -85,7 +86,7 @@ class Report:
     @property
     def failures(self) -> tuple[RunOutcome, ...]:
         """Runs that are not as they should be."""
-        return tuple(outcome for outcome in self.outcomes if outcome.state not in {"done", "already"})
+        return tuple(outcome for outcome in self.outcomes if outcome.state not in COMPLETE)
 
     @property
     def slowest(self) -> tuple[RunOutcome, ...]:
@@ -147,7 +148,7 @@ def final_table(report: Report) -> str:
         lines.append(f"{state}, {kind}: {first.basename}{more}: {first.reason}")
     if kinds:
         lines.append("")
-    if set(report.counts) and report.counts["already"] == len(report.outcomes):
+    if set(report.counts) and report.counts[RunState.ALREADY] == len(report.outcomes):
         lines.append("nothing to do: every selected run was done before")
     if report.comparison:
         lines += ["native and Matlab, over all runs of this batch:", *summary_table(report.comparison), ""]
@@ -166,7 +167,7 @@ def compared(report: Report, store: ProductStore) -> Report:
     """
     if report.batch.settings.get("engine") != "both":
         return report
-    done = [outcome.basename for outcome in report.outcomes if outcome.state in {"done", "already"}]
+    done = [outcome.basename for outcome in report.outcomes if outcome.state in COMPLETE]
     # Those that the plan found done have no path in their outcome.
     paths = ProductPaths(report.prefix)
     documents = store.read_jsons(paths.comparison(paths.run(basename)) for basename in done)
@@ -210,7 +211,7 @@ def _page(report: Report, store: ProductStore) -> str:
 
 def _pictures(report: Report, store: ProductStore) -> list[tuple[str, str]]:
     """Make small copies of quick looks, spread over the batch, as data the page carries itself."""
-    done = [outcome for outcome in report.outcomes if outcome.state in {"done", "already"} and outcome.path]
+    done = [outcome for outcome in report.outcomes if outcome.state in COMPLETE and outcome.path]
     step = max(1, -(-len(done) // _PICTURES))
     pictures = []
     for outcome in done[::step]:

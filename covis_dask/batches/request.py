@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from catalog.query import RunQuery
+from catalog.vocabulary import RunState
 from covis_dask.engines import ENGINES
 from covis_dask.errors import ConfigurationError
 from covis_dask.modes.parameters import PRESETS, PROFILES
@@ -15,7 +16,7 @@ __all__ = ["CLUSTER_KINDS", "LOCAL", "ONLY", "BatchRequest", "ClusterSpec"]
 LOCAL: Final = "local"
 CLUSTER_KINDS: Final = ("gateway", "kubernetes", "slurm", "ssh")
 """Clusters that can be started for a batch; `covis_dask.batches.clusters` starts them."""
-ONLY: Final = ("missing", "failed", "stale", "quarantined")
+ONLY: Final = ("missing", str(RunState.FAILED), "stale", str(RunState.QUARANTINED))
 """States to which a selection can be narrowed."""
 
 

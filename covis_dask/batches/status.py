@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from catalog.vocabulary import COMPLETE, RunState
 from covis_dask.batches._rates import Recent, Series
 from covis_dask.batches.calendar import STATES, Calendar
 from covis_dask.products.paths import LOG
@@ -186,9 +187,9 @@ class BatchStatus:
             before = self.groups.get((outcome.state, outcome.kind))
             group.count = 1 + (before.count if before else 0)
             self.groups[outcome.state, outcome.kind] = group
-        if outcome.state in {"failed", "quarantined"}:
+        if outcome.state in {RunState.FAILED, RunState.QUARANTINED}:
             self.failures.append(outcome)
-        if outcome.state in {"done", "already"} and outcome.path:
+        if outcome.state in COMPLETE and outcome.path:
             self.pictures.append((outcome.basename, outcome.path))
         self.bytes_in += outcome.bytes_in
         self.bytes_out += outcome.bytes_out

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections import Counter
 
+from catalog.vocabulary import RunState
 from covis_dask.batches.durations import duration
 from covis_dask.batches.single import ArchiveRequest, process_one
 from covis_dask.cli._answer import put
@@ -41,7 +42,7 @@ def _process(archive: str, request: ArchiveRequest) -> RunOutcome:
     outcome, notes = process_one(archive, request)
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
-    if outcome.state == "not-run":
+    if outcome.state == RunState.NOT_RUN:
         raise ConfigurationError(outcome.reason)
     why = f"  {outcome.kind}: {outcome.reason}" if outcome.kind else ""
     put(f"{outcome.state:<11} {outcome.basename}  {duration(outcome.seconds)}{why}")

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from enum import IntEnum
 
+from catalog.vocabulary import RunState
+
 __all__ = ["EPILOG", "Exit", "exit_for"]
 
 
@@ -28,6 +30,10 @@ exit codes:
 
 def exit_for(counts: Mapping[str, int]) -> Exit:
     """Choose the exit code that the states of the runs call for."""
-    if counts.get("failed", 0) or counts.get("quarantined", 0) or counts.get("not-run", 0):
+    if (
+        counts.get(RunState.FAILED, 0)
+        or counts.get(RunState.QUARANTINED, 0)
+        or counts.get(RunState.NOT_RUN, 0)
+    ):
         return Exit.SOME_FAILED
     return Exit.DONE

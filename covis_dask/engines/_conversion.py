@@ -17,6 +17,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from catalog.vocabulary import Site
 from covis_dask.engines._mat_reader import Structure, numbers, scalar, structures
 from covis_dask.errors import EngineError
 from covis_dask.modes._dataset import Field, Product
@@ -260,7 +261,7 @@ def _add_bursts(product: Product, bursts: list[Structure], parameters: Parameter
     if not bursts:
         return
     first = np.array([_first_ping(burst) for burst in bursts])
-    ashes = site == "Ashes"
+    ashes = site == Site.ASHES
     for name, original, long_name, units, values in (
         (
             "burst_pitch",
@@ -344,10 +345,10 @@ def _attributes(covis: Structure, facts: RunFacts, site: str) -> dict[str, Any]:
         if key in fields:
             found[name] = scalar(fields[key], np.nan)
     if "sound_speed" in fields:
-        found["sound_speed_header" if site == "Ashes" else "sound_speed"] = scalar(
+        found["sound_speed_header" if site == Site.ASHES else "sound_speed"] = scalar(
             fields["sound_speed"], np.nan
         )
-    if site == "Endeavour":
+    if site == Site.ENDEAVOUR:
         return found
     beamformer = _beamformer(covis)
     found |= {name: scalar(beamformer[key], np.nan) for key, name in _SONAR.items() if key in beamformer}

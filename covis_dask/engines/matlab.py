@@ -17,6 +17,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from catalog.model import Run
 from catalog.names import mode_family
+from catalog.vocabulary import Site
 from covis_dask.engines._conversion import RunFacts, convert
 from covis_dask.engines._mat_reader import Structure, read_structures
 from covis_dask.engines._runner import MatlabRunner
@@ -74,7 +75,7 @@ class MatlabEngine:
             raise ConfigurationError(
                 f"--engine matlab has no profile {parameters.profile}: the compiled code mends nothing"
             )
-        site = "Endeavour" if parameters.era == "END" else "Ashes"
+        site = Site.ENDEAVOUR if parameters.era == "END" else Site.ASHES
         known = parameters_for(parameters.family, site, preset=parameters.preset)
         if parameters.to_dict() != known.to_dict():
             raise ConfigurationError(

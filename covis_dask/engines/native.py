@@ -9,6 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from catalog.model import Run
 from catalog.names import mode_family
+from catalog.vocabulary import Site
 from covis_dask.errors import CovisError, EngineError, InputError, ModeUnsupported, OutOfMemory
 from covis_dask.modes import Program, has_program, program
 from covis_dask.modes.context import Context
@@ -156,7 +157,7 @@ def _consumer(
 def _check_family(document: Mapping[str, Any], site: str, parameters: Parameters) -> None:
     """Hold the mode in sweep.json, where there is one, against the program (Endeavour only)."""
     mode = document.get("mode")
-    if site != "Endeavour" or not isinstance(mode, str) or not mode:
+    if site != Site.ENDEAVOUR or not isinstance(mode, str) or not mode:
         return
     family = mode_family(mode, site)
     if family != parameters.family:

@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 
+from catalog.vocabulary import RunState
+
 __all__ = ["COLORS", "EDGE", "INK", "WAITING", "WRITTEN", "parts"]
 
-COLORS = {
-    "done": "#0072b2",
-    "already": "#56b4e9",
-    "failed": "#d55e00",
-    "quarantined": "#cc79a7",
-    "unsupported": "#999999",
-    "not-run": "#dddddd",
+COLORS: Mapping[str, str] = {
+    RunState.DONE: "#0072b2",
+    RunState.ALREADY: "#56b4e9",
+    RunState.FAILED: "#d55e00",
+    RunState.QUARANTINED: "#cc79a7",
+    RunState.UNSUPPORTED: "#999999",
+    RunState.NOT_RUN: "#dddddd",
 }
 """By the state of a run."""
 
@@ -25,7 +27,7 @@ EDGE = "#c5ced6"
 WRITTEN = "#009e73"
 """What goes out, beside what comes in (the colour of ``done``)."""
 
-_TROUBLE = ("failed", "quarantined", "unsupported", "not-run")
+_TROUBLE = (RunState.FAILED, RunState.QUARANTINED, RunState.UNSUPPORTED, RunState.NOT_RUN)
 
 
 def parts(counts: Mapping[str, int]) -> tuple[tuple[float, str], ...]:
@@ -43,10 +45,10 @@ def parts(counts: Mapping[str, int]) -> tuple[tuple[float, str], ...]:
     """
     total = max(1, sum(counts.values()))
     wrong = sum(counts.get(state, 0) for state in _TROUBLE)
-    good = counts.get("done", 0) + counts.get("already", 0)
-    worst = next((state for state in _TROUBLE if counts.get(state, 0)), "failed")
+    good = counts.get(RunState.DONE, 0) + counts.get(RunState.ALREADY, 0)
+    worst = next((state for state in _TROUBLE if counts.get(state, 0)), RunState.FAILED)
     return (
-        (good / total, COLORS["done" if counts.get("done", 0) else "already"]),
+        (good / total, COLORS[RunState.DONE if counts.get(RunState.DONE, 0) else RunState.ALREADY]),
         (wrong / total, COLORS[worst]),
         ((sum(counts.values()) - good - wrong) / total, WAITING),
     )

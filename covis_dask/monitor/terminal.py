@@ -1,7 +1,7 @@
 """Progress for the person at the terminal: a live panel on one, plain lines anywhere else."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TextIO
 
@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from catalog.vocabulary import RunState
 from covis_dask.batches.driver import Display
 from covis_dask.batches.durations import duration
 from covis_dask.batches.status import STATES, BatchStatus
@@ -20,13 +21,13 @@ from covis_dask.runs.outcome import RunOutcome
 __all__ = ["panel", "show", "to_go"]
 
 # Colours that stay apart for colour-blind eyes; the words carry the meaning all the same.
-_STYLES = {
-    "done": "bold cyan",
-    "already": "cyan",
-    "failed": "bold yellow",
-    "quarantined": "magenta",
-    "unsupported": "blue",
-    "not-run": "dim",
+_STYLES: Mapping[str, str] = {
+    RunState.DONE: "bold cyan",
+    RunState.ALREADY: "cyan",
+    RunState.FAILED: "bold yellow",
+    RunState.QUARANTINED: "magenta",
+    RunState.UNSUPPORTED: "blue",
+    RunState.NOT_RUN: "dim",
 }
 
 

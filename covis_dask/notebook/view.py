@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from catalog.vocabulary import COMPLETE
 from covis_dask.api.handle import BatchHandle
 from covis_dask.batches.calendar import place_of
 from covis_dask.monitor.page.sections import css, section
@@ -50,7 +51,7 @@ class BatchView(BatchHandle):
     def failures(self) -> pd.DataFrame:
         """Return the runs of `table` that are not as they should be."""
         table = self.table()
-        return table[~table.state.isin(["done", "already"])].reset_index(drop=True)
+        return table[~table.state.isin(COMPLETE)].reset_index(drop=True)
 
     def picture(self, run: str) -> Any:
         """Return the quick look of a run, as notebooks show it.

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import xarray as xr
 
+from catalog.vocabulary import RunState, Site
 from covis_dask._version import __version__
 from covis_dask.ancillary import open_ancillary
 from covis_dask.config import Location, Settings
@@ -89,15 +90,15 @@ class RunExecution:
         """
         before = self.look()
         if self.is_wanted(before):
-            return self.outcome("already")
+            return self.outcome(RunState.ALREADY)
         computed = self.compute()
         written = self.write(computed)
         self.upload(written, before)
         ours = self.commit(written)
         if not ours:
-            return self.outcome("already")
+            return self.outcome(RunState.ALREADY)
         return self.outcome(
-            "done",
+            RunState.DONE,
             host=written.input.host,
             bytes_in=written.input.size or 0,
             bytes_out=sum(entry.size for entry in written.files),
@@ -159,7 +160,7 @@ class RunExecution:
         kept = formats_in(task.basename, [path.name for path in extra])
         with self.stages("write"):
             dataset = finish(computed.dataset, product_facts(task, self._engine, computed.input))
-            floor = self._ancillary.bathymetry(task.run.datetime) if task.run.site == "Ashes" else None
+            floor = self._ancillary.bathymetry(task.run.datetime) if task.run.site == Site.ASHES else None
             wanted = tuple(name for name in task.formats if name not in kept)
             write_product(dataset, folder, task.basename, wanted, floor=floor)
             for path in extra:

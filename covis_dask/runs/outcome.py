@@ -60,6 +60,11 @@ class RunOutcome:
     retry: bool = False
     place: str | None = None
 
+    def __post_init__(self) -> None:
+        # Messages between machines take plain words, no enums.
+        object.__setattr__(self, "state", str(self.state))
+        object.__setattr__(self, "kind", None if self.kind is None else str(self.kind))
+
     @classmethod
     def of_error(cls, task: _Named, error: CovisError, **known: Any) -> "RunOutcome":
         """Make the outcome of a run that an error ended.
@@ -74,9 +79,9 @@ class RunOutcome:
         """
         return cls(
             basename=task.basename,
-            state=str(error.state),
+            state=error.state,
             path=task.path,
-            kind=str(error.kind),
+            kind=error.kind,
             reason=str(error),
             retry=isinstance(error, TransientError),
             place=error.place if isinstance(error, StorageUnavailable) else None,
@@ -87,8 +92,6 @@ class RunOutcome:
         """Return the outcome as plain values; what is as usual is left out."""
         values = {one.name: getattr(self, one.name) for one in fields(self)}
         values["timings"] = dict(self.timings)
-        # Messages between machines take no enums.
-        values |= {"state": str(self.state), "kind": None if self.kind is None else str(self.kind)}
         return {name: value for name, value in values.items() if value and value != _DEFAULTS.get(name)}
 
     @classmethod

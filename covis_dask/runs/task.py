@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from catalog.model import ProductRecord, Run
+from catalog.vocabulary import COMPLETE, RunState
 from covis_dask.modes.parameters import Parameters
 from covis_dask.runs.outcome import RunOutcome
 from covis_dask.runs.versions import versions_here
@@ -92,7 +93,7 @@ class RunTask:
     def record(self, outcome: RunOutcome, at: dt.datetime) -> ProductRecord:
         """Return what the catalogue keeps of an outcome of this task."""
         return ProductRecord(
-            state="done" if outcome.state == "already" else outcome.state,
+            state=RunState.DONE if outcome.state == RunState.ALREADY else outcome.state,
             engine=self.engine,
             version=self.version,
             fingerprint=self.fingerprint,
@@ -103,5 +104,5 @@ class RunTask:
             kind=outcome.kind,
             reason=outcome.reason,
             inputs=json.dumps(dict(self.inputs), sort_keys=True),
-            formats=self.formats if outcome.state in {"done", "already"} else (),
+            formats=self.formats if outcome.state in COMPLETE else (),
         )

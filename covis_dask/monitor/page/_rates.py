@@ -6,6 +6,7 @@ import math
 from bokeh.models import ColumnDataSource, DatetimeTickFormatter, NumeralTickFormatter
 from bokeh.plotting import figure
 
+from catalog.vocabulary import RunState
 from covis_dask.batches.status import BatchStatus
 from covis_dask.monitor.page._cells import FONT, SOFT
 from covis_dask.monitor.palette import COLORS, WRITTEN
@@ -19,8 +20,8 @@ class RatesView:
     """Two plots, drawn anew whenever a span of time is over."""
 
     def __init__(self) -> None:
-        self.pace, self._runs = _plot("pace", {"rate": COLORS["done"]})
-        self.flow, self._bytes = _plot("flow", {"read": COLORS["done"], "written": WRITTEN})
+        self.pace, self._runs = _plot("pace", {"rate": COLORS[RunState.DONE]})
+        self.flow, self._bytes = _plot("flow", {"read": COLORS[RunState.DONE], "written": WRITTEN})
         self._shown: tuple[object, ...] = ()
 
     def update(self, status: BatchStatus) -> bool:
