@@ -5,15 +5,16 @@ that documents have always had: fields in their order, those that are None left 
 """
 
 import dataclasses
+import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
 
 from catalog.errors import DocumentError
 
-__all__ = ["decode", "decode_json", "encode"]
+__all__ = ["decode", "decode_json", "encode", "to_plain"]
 
 T = TypeVar("T")
 
@@ -64,16 +65,37 @@ def _sentence(name: str, message: str) -> str:
     return f"{name} cannot be read: {f'{path}: ' if path else ''}{fault[0].lower()}{fault[1:]}"
 
 
-def encode(value: Any) -> Any:
+def encode(value: Any, leaf: Callable[[Any], Any] | None = None) -> Any:
     """Return a value as a document: dataclasses and mappings as dicts, tuples as lists.
 
     Fields of dataclasses that are None are left out; times stay `datetime` objects, enums become their words.
+
+    Parameters
+    ----------
+    value : any
+    leaf : callable, optional
+        Makes of anything else what the document shall hold.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         items = ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
-        return {name: encode(item) for name, item in items if item is not None}
+        return {name: encode(item, leaf) for name, item in items if item is not None}
     if isinstance(value, Mapping):
-        return {str(key): encode(item) for key, item in value.items()}
+        return {str(key): encode(item, leaf) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [encode(item) for item in value]
-    return str(value) if isinstance(value, str) else value
+        return [encode(item, leaf) for item in value]
+    if isinstance(value, str):
+        return str(value)
+    return value if leaf is None else leaf(value)
+
+
+def to_plain(value: Any) -> Any:
+    """Return a value as JSON knows it: as `encode` does, times as text in UTC (``Z``), arrays as lists."""
+    return encode(value, _plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dt.datetime):
+        return value.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
+    if hasattr(value, "tolist"):  # numpy scalars and arrays
+        return to_plain(value.tolist())
+    return value

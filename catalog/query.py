@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Self, TextIO
 
-from catalog.errors import SelectionError
+from catalog.documents import decode
+from catalog.errors import DocumentError, SelectionError
 from catalog.model import Run, utc
 from catalog.names import families, mode_family
 from catalog.selection import Texts, fields_from_text
@@ -121,6 +122,19 @@ class RunQuery:
         if spans(query) == []:
             raise SelectionError("--year and --month contradict --from and --to: no moment is in all of them")
         return query
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any], name: str = "the selection") -> Self:
+        """Read what `to_document` wrote.
+
+        Raises
+        ------
+        DocumentError
+            When a word is wrong, or none we know: to pass it over would choose more runs than were meant.
+        """
+        if unknown := document.keys() - set(cls.__slots__):
+            raise DocumentError(f"{name} cannot be read: there is no word {min(unknown)!r}")
+        return decode(cls, document, name)
 
     def to_document(self) -> dict[str, Any]:
         """Return the words that were said, as plain JSON values."""

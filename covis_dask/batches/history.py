@@ -8,7 +8,7 @@ from typing import Any
 import xarray as xr
 
 from catalog.errors import CatalogError
-from catalog.model import Batch, Run, utc
+from catalog.model import Batch, Run
 from catalog.query import RunQuery, describe
 from catalog.store import Catalog
 from catalog.vocabulary import Kind, RunState
@@ -46,17 +46,10 @@ def query_of(batch: Batch) -> RunQuery:
 
     Raises
     ------
-    ValueError
+    DocumentError
         When a later version has written words we do not know.
     """
-    words: dict[str, Any] = dict(batch.selection)
-    for name in ("start", "stop"):
-        if name in words:
-            words[name] = utc(words[name])
-    try:
-        return RunQuery(**words)
-    except TypeError as error:
-        raise ValueError(f"the selection of batch {batch.id} cannot be read: {error}") from error
+    return RunQuery.from_document(batch.selection, f"the selection of batch {batch.id}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from catalog.documents import to_plain
 from catalog.vocabulary import SiteDescription, describe_site
-from covis_dask.products._documents import to_plain
 from covis_dask.products._facts import ProductFacts
 
 __all__ = ["global_attributes", "plain_attributes"]

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from covis_dask.products._documents import to_plain
+from catalog.documents import to_plain
 
 __all__ = ["Fingerprints", "explain", "fingerprint", "identity"]
 

@@ -13,9 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from covis_dask.products._documents import read, to_plain
+import msgspec
+
+from catalog.documents import decode, to_plain
 
 __all__ = [
     "Bursts",
@@ -174,8 +176,8 @@ class _Document:
     software: Mapping[str, str] = field(default_factory=software_versions)
     batch: str
     attempt: int
-    started: dt.datetime
-    finished: dt.datetime
+    started: Annotated[dt.datetime, msgspec.Meta(tz=True)]
+    finished: Annotated[dt.datetime, msgspec.Meta(tz=True)]
     worker: str = ""
     timings: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -200,7 +202,7 @@ class _Document:
         found = document.get("schema") if isinstance(document, Mapping) else None
         if found != cls.schema_name:
             raise ValueError(f"this is no {cls.schema_name} document: its schema is {found!r}")
-        return read(cls, document, cls.schema_name.split("/")[1])
+        return decode(cls, document, cls.schema_name.split("/")[1])
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Protocol, Self
 
+from catalog.documents import decode
 from covis_dask.errors import CovisError, StorageUnavailable, TransientError
 
 __all__ = ["RunOutcome"]
@@ -96,9 +97,14 @@ class RunOutcome:
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
-        """Read what `to_plain` wrote; fields of a later version are passed over."""
-        known = {one.name for one in fields(cls)}
-        return cls(**{"path": "", **{name: value for name, value in plain.items() if name in known}})
+        """Read what `to_plain` wrote; fields of a later version are passed over.
+
+        Raises
+        ------
+        DocumentError
+            Says which run, and what is wrong.
+        """
+        return decode(cls, {"path": "", **plain}, f"the outcome of run {plain.get('basename')}")
 
 
 _DEFAULTS = {one.name: one.default for one in fields(RunOutcome) if one.default is not MISSING}

@@ -1,11 +1,13 @@
 """Queries: what they match, the spans of time they compile to, and the choice they make."""
 
 import datetime as dt
+import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from catalog.errors import DocumentError
 from catalog.model import Run
 from catalog.names import site_of
 from catalog.query import RunQuery, choose, describe, matches, spans
@@ -153,3 +155,32 @@ def test_a_query_in_words() -> None:
     assert describe(query) == (
         "year 2013 or 2014, mode imaging or diffuse3, one of 2 basenames, regex 'x', sample 3:0, limit 2"
     )
+
+
+def test_a_query_comes_back_from_its_document() -> None:
+    """What a batch document keeps of a selection makes the same query again."""
+    query = RunQuery(
+        years=frozenset({2014}),
+        start=utc(2014, 1, 1),
+        families=frozenset({"imaging"}),
+        regex="x",
+        sample=3,
+        seed=7,
+        limit=2,
+    )
+    assert RunQuery.from_document(json.loads(json.dumps(query.to_document()))) == query
+
+
+@pytest.mark.parametrize(
+    ("document", "sentence"),
+    [
+        ({"years": ["2014"]}, r"the selection cannot be read: years\[0\]: expected `int`, got `str`"),
+        ({"depth": 5}, "there is no word 'depth'"),
+        ({"regex": "("}, "no regular expression"),
+        ({"start": "yesterday"}, "start: invalid RFC3339"),
+    ],
+)
+def test_documents_of_no_query(document: dict[str, object], sentence: str) -> None:
+    """A selection that cannot be read, or says more than we know, is never taken for a wider one."""
+    with pytest.raises(DocumentError, match=sentence):
+        RunQuery.from_document(document)
