@@ -16,12 +16,13 @@ day, which decides where the archive lies, is right in any case.
 import datetime as dt
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
-from catalog.errors import BadName
+from catalog.errors import BadName, CatalogError
 from catalog.vocabulary import SITES, Family, Site
 
 __all__ = [
+    "MODES_GROUP",
     "UNKNOWN_MODE",
     "BadName",
     "RunName",
@@ -35,6 +36,10 @@ __all__ = [
     "register_family",
     "site_of",
 ]
+
+MODES_GROUP = "covis_dask.modes"
+"""Entry points by which other distributions bring modes. Their names are families, and that is all that is
+looked at here: what they stand for is loaded by whoever has programs for modes."""
 
 UNKNOWN_MODE = "(unknown)"
 """Mode of a run whose name has lost it."""
@@ -169,20 +174,45 @@ def archive_path(basename: str, ext: str) -> str:
 
 
 def families() -> tuple[str, ...]:
-    """Return every answer of `mode_family`: the families known by now, ``unknown`` last."""
+    """Return every answer of `mode_family`: ours, those of installed distributions, ``unknown`` last."""
+    _register_installed()
     return (*_leading_letters, str(Family.UNKNOWN))
 
 
 def leading_letters(family: str) -> str:
     """Return the three lower-case letters with which the mode words of a family begin."""
+    if family not in _leading_letters:
+        _register_installed()
     return _leading_letters[family]
+
+
+@cache
+def _register_installed() -> None:
+    """Make known the families whose modes other distributions bring.
+
+    Raises
+    ------
+    CatalogError
+        When such a family, or its first three letters, will not do.
+    """
+    from importlib.metadata import entry_points  # slow to import, and seldom needed
+
+    for entry in entry_points(group=MODES_GROUP):
+        try:
+            register_family(entry.name, entry.name[:3])
+        except ValueError as error:
+            whose = entry.dist.name if entry.dist else "unknown"
+            raise CatalogError(
+                f"the distribution {whose} brings a mode that cannot be: {error}; rename the mode there, or "
+                "uninstall it"
+            ) from error
 
 
 def register_family(family: str, letters: str) -> None:
     """Make a family of modes known that this program does not have by itself.
 
-    Programs for such modes come from outside; whoever loads them registers their families, in every process.
-    Doing so again is no harm.
+    Families of modes that installed distributions bring need not be registered (`MODES_GROUP`): this is for
+    programs that are not installed. Doing so again is no harm.
 
     Parameters
     ----------
@@ -225,9 +255,11 @@ def mode_family(mode: str, site: str) -> str:
     Returns
     -------
     str
-        One of `families`: a member of `Family`, or a family that was registered.
+        One of `families`: the word of a member of `Family`, or a family from outside.
     """
     word = mode.lower()
     if site.capitalize() == Site.ENDEAVOUR:
         word = Family.DIFFUSE if word == "sonartest" else word.removeprefix("dock")
+    if word[:3] not in _leading_letters.values():
+        _register_installed()
     return next((family for family, own in _leading_letters.items() if own == word[:3]), str(Family.UNKNOWN))

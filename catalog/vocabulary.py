@@ -26,7 +26,7 @@ class Family(StrEnum):
     """Families of modes that this program knows by itself.
 
     Programs for further modes may be added from outside (entry points), so functions that take a family take
-    any `str`; `catalog.names.register_family` makes such a family known.
+    any `str`, which a member equals; `catalog.names.families` lists those that are installed, too.
     """
 
     IMAGING = "imaging"

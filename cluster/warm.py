@@ -14,8 +14,8 @@ from catalog.model import Run
 from catalog.vocabulary import Site
 from covis_dask.engines import engine_named
 from covis_dask.errors import CovisError
+from covis_dask.modes import parameters_for
 from covis_dask.modes.context import Context
-from covis_dask.modes.parameters import parameters_for
 from covis_dask.raw.source import ArchiveSource
 from covis_dask.simulate.geometry import Era
 from covis_dask.simulate.pack import write_archive

@@ -19,7 +19,7 @@ from covis_dask.errors import ModeUnsupported, RawMissing
 from covis_dask.modes.context import Context
 from covis_dask.modes.parameters import load_overrides
 from covis_dask.products.manifest import InputFile
-from covis_dask.products.metadata import finish
+from covis_dask.products.metadata import finish_dataset
 from covis_dask.products.paths import MANIFEST, ProductPaths
 from covis_dask.products.reading import read_netcdf, read_zarr
 from covis_dask.raw.lazy import open_run
@@ -125,7 +125,7 @@ def _processed(task: RunTask, source: ArchiveSource, settings: Settings) -> xr.D
         )
         computed = engine.process(source, task.run, task.parameters, context)
     file = InputFile("LOCAL", source.name, None if info["type"] == "directory" else info["size"])
-    finished = finish(computed, product_facts(task, engine, file))
+    finished = finish_dataset(computed, product_facts(task, engine, file))
     return xr.decode_cf(finished)  # times as times, as when a product is read
 
 

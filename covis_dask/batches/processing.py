@@ -13,12 +13,13 @@ from catalog.hosts import preferred
 from catalog.model import ProductRecord, RawFile, Run
 from catalog.names import mode_family
 from catalog.store import Catalog
-from catalog.vocabulary import Kind, RunState, Site
+from catalog.vocabulary import Kind, RunState
 from covis_dask.ancillary import open_ancillary
 from covis_dask.batches.job import Decision, Finished, JobContext
 from covis_dask.config import Location
 from covis_dask.engines import Engine, engine_named
-from covis_dask.modes.parameters import Parameters, parameters_for
+from covis_dask.modes import parameters_for, spec_for
+from covis_dask.modes.parameters import Parameters
 from covis_dask.products.fingerprint import Fingerprints, explain, identity
 from covis_dask.products.formats import formats_in
 from covis_dask.products.manifest import Manifest, is_ours
@@ -199,8 +200,8 @@ class PostProcessing:
 
     def _inputs(self, run: Run, copy: RawFile) -> dict[str, Any]:
         """Name what the numbers depend on; not the host, since every host has the same file."""
-        family = mode_family(run.mode, run.site)
-        seafloor = self.bathymetry(run.datetime) if family == "diffuse" and run.site == Site.ASHES else None
+        spec = spec_for(run.site, mode_family(run.mode, run.site))
+        seafloor = self.bathymetry(run.datetime) if spec.needs_seafloor else None
         inputs: dict[str, Any] = {"file": copy.filename.rsplit("/", 1)[-1], "size": copy.filesize}
         return inputs | ({"bathymetry": seafloor} if seafloor else {})
 

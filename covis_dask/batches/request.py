@@ -8,7 +8,7 @@ from catalog.query import RunQuery
 from catalog.vocabulary import RunState
 from covis_dask.engines import ENGINES
 from covis_dask.errors import ConfigurationError
-from covis_dask.modes.parameters import PRESETS, PROFILES
+from covis_dask.modes import PROFILES, known_presets
 from covis_dask.products.formats import FORMATS
 
 __all__ = ["CLUSTER_KINDS", "LOCAL", "ONLY", "BatchRequest", "ClusterSpec"]
@@ -140,7 +140,7 @@ class BatchRequest:
             )
         _check_choice("engine", self.engine, sorted(ENGINES))
         _check_choice("profile", self.profile, PROFILES)
-        _check_choice("preset", self.preset, PRESETS)
+        _check_choice("preset", self.preset, known_presets())
         _check_choice("only", self.only, ONLY)
         for name in self.formats:
             _check_choice("format", name, FORMATS)

@@ -4,7 +4,8 @@ import argparse
 from typing import Any
 
 from covis_dask.engines import ENGINES
-from covis_dask.modes.parameters import PRESETS, load_overrides, parse_set
+from covis_dask.modes import PRESETS
+from covis_dask.modes.parameters import load_overrides, parse_set
 from covis_dask.products.formats import FORMATS
 
 __all__ = ["add_product_arguments", "chosen_formats", "chosen_overrides"]
@@ -21,7 +22,9 @@ def add_product_arguments(parser: argparse.ArgumentParser) -> None:
         help="the original programs' numbers, or their documented faults mended (matlab)",
     )
     group.add_argument(
-        "--preset", choices=PRESETS, help="version of the original to follow (chosen by era and mode)"
+        "--preset",
+        metavar=f"{{{','.join(PRESETS)}}}",  # modes from outside have words of their own
+        help="version of the original to follow (chosen by era and mode)",
     )
     group.add_argument(
         "--parameters", metavar="FILE", help="YAML or JSON file of parameters, ours or the original's"

@@ -2,14 +2,11 @@
 
 See docs/method.md#contents-of-a-product.
 
-Names, units and words come from ``matlab_variables.json``, which a test holds against the native programs.
+Names, units and words are those of the mode's spec.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +17,9 @@ from numpy.typing import NDArray
 from catalog.vocabulary import Site
 from covis_dask.engines._mat_reader import Structure, numbers, scalar, structures
 from covis_dask.errors import EngineError
-from covis_dask.modes._dataset import Field, Product
+from covis_dask.modes import ModeSpec, spec_for
 from covis_dask.modes._tally import PingTally
+from covis_dask.modes.dataset import DatasetBuilder, Variable
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import PingHeader, PingTable, RawSweep
 from covis_dask.sonar.grid import GridAxes
@@ -29,8 +27,6 @@ from covis_dask.sonar.grid import GridAxes
 __all__ = ["RunFacts", "convert"]
 
 _COORDINATES = frozenset({"x", "y", "z"})
-_SINGLE = frozenset({"imaging", "bathy"})
-"""Modes whose product is one grid, which has no type in its variables' names."""
 _SONAR = {
     "c": "sound_speed",
     "fc": "transmit_frequency",
@@ -112,30 +108,20 @@ def convert(
         When there is no grid in it.
     """
     parts = _parts(content)
-    names = _variables()[f"{site}/{parameters.family}"]
-    product = Product(facts, parameters)
+    spec = spec_for(site, parameters.family)
+    product = DatasetBuilder(facts, parameters)
     for covis, suffix in parts:
         for grid in structures(covis.get("grid")):
-            _add_grid(product, grid, names, parameters.family, suffix, log)
+            _add_grid(product, grid, spec, suffix, log)
     first = parts[0][0]
     tally = _tally(first, facts, parameters, log)
     bursts = structures(first.get("burst"))
     _add_bursts(product, bursts, parameters, site)
-    _add_offsets(product, structures(first.get("grid")), names, len(bursts))
+    _add_own(product, structures(first.get("grid")), spec, len(bursts))
     product.pings(facts.table)
     for covis, suffix in parts:
         _add_beams(product, _beamformer(covis), f"_{suffix}" if suffix else "")
     return product.dataset(tally, _attributes(first, facts, site))
-
-
-@cache
-def _variables() -> Mapping[str, Mapping[str, tuple[str, str, str]]]:
-    """Return for each kind of run: the original's name to name, long name and units."""
-    text = (files("covis_dask.engines") / "matlab_variables.json").read_text("utf-8")
-    return {
-        kind: {original: (words[0], words[1], words[2]) for original, words in table.items()}
-        for kind, table in json.loads(text).items()
-    }
 
 
 def _parts(content: Mapping[str, Structure]) -> list[tuple[Structure, str]]:
@@ -149,34 +135,25 @@ def _parts(content: Mapping[str, Structure]) -> list[tuple[Structure, str]]:
 
 
 def _add_grid(
-    product: Product,
-    grid: Structure,
-    names: Mapping[str, tuple[str, str, str]],
-    family: str,
-    suffix: str,
-    log: Callable[[str], None],
+    product: DatasetBuilder, grid: Structure, spec: ModeSpec, suffix: str, log: Callable[[str], None]
 ) -> None:
     """Add one of the original's grids."""
     axes = _axes(grid)
     kind = str(grid.get("type", "")).lower().replace(" ", "_")
-    single = family in _SINGLE or (family == "fullimaging" and not suffix)
+    prefix = kind if any(kind == described.prefix for described in spec.grids) else ""
     weight = _array(grid, "w", axes)
-    fields, unknown = [], []
+    found, unknown = {}, []
     for key in grid:
         values = _array(grid, key, axes)
         if key in _COORDINATES or values is None:
             continue
-        original = key if single else f"{kind}_{key}"
-        if original not in names:
-            unknown.append(original)
+        if (f"{prefix}_{key}" if prefix else key) not in spec.variables:
+            unknown.append(key)
             continue
-        name, long_name, units = names[original]
-        if key != "w" and weight is not None:
-            values = np.where(weight == 0, np.nan, values)
-        fields.append(Field(name, original, long_name, units, values))
+        found[key] = values if key == "w" or weight is None else np.where(weight == 0, np.nan, values)
     if unknown:
-        log(f"fields of the .mat file that have no name here stay there: {', '.join(unknown)}")
-    product.grid(axes, fields, suffix or kind)
+        log(f"fields of the .mat file that have no name here stay there: {kind}: {', '.join(unknown)}")
+    product.grid(axes, found, prefix, suffix or kind)
 
 
 def _axes(grid: Structure) -> GridAxes:
@@ -257,7 +234,7 @@ def _first_ping(burst: Structure) -> int:
     return 0
 
 
-def _add_bursts(product: Product, bursts: list[Structure], parameters: Parameters, site: str) -> None:
+def _add_bursts(product: DatasetBuilder, bursts: list[Structure], parameters: Parameters, site: str) -> None:
     if not bursts:
         return
     first = np.array([_first_ping(burst) for burst in bursts])
@@ -294,24 +271,18 @@ def _add_bursts(product: Product, bursts: list[Structure], parameters: Parameter
             _used(bursts, parameters).astype(np.int8),
         ),
     ):
-        product.array(Field(name, original, long_name, units, values), ("burst",))
+        product.array(Variable(name, original, long_name, units, values), ("burst",))
 
 
-def _add_offsets(
-    product: Product, grids: list[Structure], names: Mapping[str, tuple[str, str, str]], bursts: int
-) -> None:
-    """Add what Doppler runs store of the clocks with their first grid."""
-    for key, dims in (
-        ("offset_covar", ()),
-        ("vr_offset", ("ping_of_burst", "burst")),
-        ("vr_offset_ave", ()),
-    ):
-        if key not in names or not grids or key not in grids[0]:
+def _add_own(product: DatasetBuilder, grids: list[Structure], spec: ModeSpec, bursts: int) -> None:
+    """Add what the original stores with its first grid although it is on none, such as clock offsets."""
+    for described in spec.arrays:
+        if not grids or described.original_name not in grids[0]:
             continue
-        values = np.asarray(grids[0][key])
+        values = np.asarray(grids[0][described.original_name])
         # Reading squeezes away an axis of length 1.
-        values = values.reshape(-1, bursts) if dims and bursts else values.reshape(())
-        product.array(Field(names[key][0], key, names[key][1], names[key][2], values), dims)
+        values = values.reshape(-1, bursts) if described.dims and bursts else values.reshape(())
+        product.own(described.original_name, values)
 
 
 def _beamformer(covis: Structure) -> Structure:
@@ -325,14 +296,14 @@ def _beamformer(covis: Structure) -> Structure:
     return found if isinstance(found, Mapping) else {}
 
 
-def _add_beams(product: Product, beamformer: Structure, suffix: str) -> None:
+def _add_beams(product: DatasetBuilder, beamformer: Structure, suffix: str) -> None:
     for key, name, long_name, units, dim in (
         ("angle", "beam_angle", "azimuth of the beam, positive to the right", "radian", "beam"),
         ("range", "beam_range", "slant range of the sample", "m", "sample"),
     ):
         values = np.ravel(np.asarray(beamformer.get(key, []), dtype=np.float64))
         if values.size:
-            product.array(Field(name + suffix, name + suffix, long_name, units, values), (dim + suffix,))
+            product.array(Variable(name + suffix, name + suffix, long_name, units, values), (dim + suffix,))
 
 
 def _attributes(covis: Structure, facts: RunFacts, site: str) -> dict[str, Any]:

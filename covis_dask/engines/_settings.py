@@ -23,7 +23,7 @@ class MatlabSettings:
     ----------
     python : str
         The image's own Python.
-    knows : mapping of str to frozenset of str
+    supported_modes : mapping of str to frozenset of str
         Mode families by site for which the image's code has programs.
     release : str, optional
         Release of that code; part of the engine's version, and checked against what the code says of itself.
@@ -36,7 +36,7 @@ class MatlabSettings:
     """
 
     python: str
-    knows: Mapping[str, frozenset[str]]
+    supported_modes: Mapping[str, frozenset[str]]
     release: str | None
     recycle: int
     start_timeout: float
@@ -70,7 +70,7 @@ class MatlabSettings:
         release = section["release"]
         return cls(
             python=str(section["python"]),
-            knows={
+            supported_modes={
                 str(site).capitalize(): frozenset(str(family).lower() for family in families)
                 for site, families in knows.items()
             },

@@ -17,15 +17,15 @@ from fsspec.implementations.local import LocalFileSystem
 
 from catalog.model import Run
 from catalog.names import mode_family
-from catalog.vocabulary import Site
 from covis_dask.engines._conversion import RunFacts, convert
 from covis_dask.engines._mat_reader import Structure, read_structures
 from covis_dask.engines._runner import MatlabRunner
 from covis_dask.engines._settings import MatlabSettings
 from covis_dask.engines._unpack import unpack_run
 from covis_dask.errors import ConfigurationError, EngineError, ModeUnsupported
+from covis_dask.modes import parameters_for
 from covis_dask.modes.context import Context
-from covis_dask.modes.parameters import Parameters, parameters_for
+from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.source import ArchiveSource
 from covis_dask.raw.sweep import with_sweep
 
@@ -61,7 +61,7 @@ class MatlabEngine:
 
     def supports(self, run: Run) -> bool:
         """Say whether the image's code knows this kind of run (``covis.matlab.knows``)."""
-        return mode_family(run.mode, run.site) in self._settings.knows.get(run.site, frozenset())
+        return mode_family(run.mode, run.site) in self._settings.supported_modes.get(run.site, frozenset())
 
     def check(self, parameters: Parameters) -> None:
         """Refuse settings that the compiled code cannot take: its parameters are inside.
@@ -75,8 +75,7 @@ class MatlabEngine:
             raise ConfigurationError(
                 f"--engine matlab has no profile {parameters.profile}: the compiled code mends nothing"
             )
-        site = Site.ENDEAVOUR if parameters.era == "END" else Site.ASHES
-        known = parameters_for(parameters.family, site, preset=parameters.preset)
+        known = parameters_for(parameters.family, parameters.site, preset=parameters.preset)
         if parameters.to_dict() != known.to_dict():
             raise ConfigurationError(
                 "--engine matlab takes no changed parameters: the compiled code has its own; "

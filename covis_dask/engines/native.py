@@ -11,9 +11,9 @@ from catalog.model import Run
 from catalog.names import mode_family
 from catalog.vocabulary import Site
 from covis_dask.errors import CovisError, EngineError, InputError, ModeUnsupported, OutOfMemory
-from covis_dask.modes import Program, has_program, program
+from covis_dask.modes import Program, find_spec, program, with_family
 from covis_dask.modes.context import Context
-from covis_dask.modes.parameters import Parameters, with_family
+from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.source import ArchiveSource
 from covis_dask.raw.sweep import RawSweep, with_sweep
 
@@ -49,7 +49,7 @@ class NativeEngine:
 
     def supports(self, run: Run) -> bool:
         """Say whether there is a program for this kind of run."""
-        return has_program(mode_family(run.mode, run.site), run.site)
+        return find_spec(run.site, mode_family(run.mode, run.site)) is not None
 
     def check(self, parameters: Parameters) -> None:
         """Accept all parameters that there are."""

@@ -10,22 +10,11 @@ import xarray as xr
 
 from catalog.documents import to_plain
 from catalog.vocabulary import SiteDescription, describe_site
+from covis_dask.modes import ModeSpec
 from covis_dask.products._facts import ProductFacts
 
 __all__ = ["global_attributes", "plain_attributes"]
 
-_CONTENT = {
-    "imaging": "acoustic imaging of hydrothermal plumes: volume backscatter on a 3-D grid",
-    "fullimaging": "full-range acoustic imaging: plume backscatter, seafloor and diffuse flow",
-    "diffuse": "acoustic mapping of diffuse hydrothermal flow: change of seafloor backscatter between pings",
-    "doppler": "acoustic Doppler velocity and backscatter of hydrothermal plumes on a 3-D grid",
-    "bathy": "sonar bathymetry around COVIS: height of the seafloor above the base of the instrument",
-}
-_KEYWORDS = (
-    "EARTH SCIENCE > OCEANS > MARINE VOLCANISM > HYDROTHERMAL VENTS",
-    "EARTH SCIENCE > OCEANS > OCEAN ACOUSTICS > ACOUSTIC SCATTERING",
-)
-_BATHYMETRY = "EARTH SCIENCE > OCEANS > BATHYMETRY/SEAFLOOR TOPOGRAPHY > BATHYMETRY"
 _REFERENCES = (
     "Bemis et al. (2015), The path to COVIS: A review of acoustic imaging of hydrothermal flow regimes, "
     "Deep-Sea Research II 121, https://doi.org/10.1016/j.dsr2.2015.06.002; "
@@ -58,20 +47,18 @@ def plain_attributes(attrs: Mapping[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def global_attributes(ds: xr.Dataset, facts: ProductFacts) -> dict[str, Any]:
+def global_attributes(ds: xr.Dataset, facts: ProductFacts, spec: ModeSpec) -> dict[str, Any]:
     """Gather the global attributes, those that tell nothing left out."""
     place = describe_site(facts.site)
-    kind = str(facts.parameters.get("family") or facts.mode.lower().rstrip("0123456789"))
-    what = _CONTENT.get(kind, f"acoustic observation, mode {facts.mode}")
     who = facts.attribution
     raw = facts.input
     created = _iso(facts.created)
-    notes = _notes(ds, facts, kind)
+    notes = _notes(ds, facts, spec)
     found = {
         "Conventions": "CF-1.10, ACDD-1.3",
         "title": f"COVIS {facts.mode}, {place.title}, {facts.start.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S} UTC",
-        "summary": _summary(what, place, facts),
-        "keywords": ", ".join((*_KEYWORDS, _BATHYMETRY) if kind in {"bathy", "fullimaging"} else _KEYWORDS),
+        "summary": _summary(spec.summary, place, facts),
+        "keywords": ", ".join(spec.keywords),
         "keywords_vocabulary": "GCMD Science Keywords",
         "standard_name_vocabulary": "CF-StandardNameTable-93",
         "id": facts.basename,
@@ -104,7 +91,7 @@ def global_attributes(ds: xr.Dataset, facts: ProductFacts) -> dict[str, Any]:
         **_coverage(ds, facts, place),
         "basename": facts.basename,
         "mode": facts.mode,
-        "mode_family": kind,
+        "mode_family": str(spec.family),
         "engine": facts.engine,
         "engine_version": facts.version,
         "software_version": facts.software,
@@ -121,12 +108,12 @@ def global_attributes(ds: xr.Dataset, facts: ProductFacts) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None and value != ""}
 
 
-def _notes(ds: xr.Dataset, facts: ProductFacts, kind: str) -> tuple[str, ...]:
+def _notes(ds: xr.Dataset, facts: ProductFacts, spec: ModeSpec) -> tuple[str, ...]:
     """Repeat what a user must not overlook: the seafloor assumed, a calibration that does not hold."""
     floor = str(ds.attrs.get("seafloor", ""))
-    if not floor and kind == "diffuse" and facts.preset == "END":
-        floor = "flat seafloor assumed"  # the only way of 2010-15 (docs/method.md#diffuse-flow-2010-15)
-    found = [floor if "assumed" in floor else f"seafloor {floor}"] if floor else []
+    found = [*spec.notes]
+    if floor:
+        found.append(floor if "assumed" in floor else f"seafloor {floor}")
     if ds.attrs.get("calibration_valid", 1) == 0:
         fault = ds.attrs.get("calibration_fault")
         found.append(f"calibration not valid: {fault}" if fault else "calibration not valid")

@@ -19,6 +19,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from catalog.vocabulary import describe_site
+from covis_dask.products._grids import spec_of
 from covis_dask.products._layout import SHEET, Box
 
 __all__ = [
@@ -58,13 +59,6 @@ BROWNS = LinearSegmentedColormap.from_list(
     ["#ededc8", "#e7e7b2", "#e1d9aa", "#dac9a1", "#d4b898", "#cda68e", "#c69184", "#be7878", "#7f3f45"],
 )
 _DPI = 150  # 1920 x 1080: a slide
-_FAMILIES = {
-    "imaging": "Plume imaging",
-    "fullimaging": "Full-range imaging",
-    "doppler": "Doppler",
-    "diffuse": "Diffuse flow",
-    "bathy": "Bathymetry",
-}
 _LONGEST_NOTE = 105
 _LETTER = 0.075  # inches, in an axis label
 
@@ -79,6 +73,7 @@ class Sheet:
     """
 
     def __init__(self, ds: xr.Dataset) -> None:
+        self.dataset = ds
         self.attrs = ds.attrs
         self.figure = Figure(figsize=SHEET, dpi=_DPI, facecolor="white")
         FigureCanvasAgg(self.figure)
@@ -94,8 +89,7 @@ class Sheet:
     def _subtitle(self) -> str:
         attrs = self.attrs
         mode = str(attrs.get("mode", ""))
-        family = next((name for word, name in _FAMILIES.items() if mode.lower().startswith(word)), "")
-        parts = [f"{family} (mode {mode})" if family else mode]
+        parts = [f"{spec_of(self.dataset).title} (mode {mode})" if "mode_family" in attrs else mode]
         if "site" in attrs:
             parts.append(describe_site(str(attrs["site"])).title.rsplit(",", 1)[0])
         start = str(attrs.get("time_coverage_start", ""))

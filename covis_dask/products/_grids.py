@@ -12,23 +12,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-__all__ = ["Grid", "extras", "field", "grids", "is_gridded"]
+from covis_dask.modes import ModeSpec, spec_for
+from covis_dask.modes.spec import GridDescription
 
-_TYPES = {
-    "doppler_velocity": "doppler velocity",
-    "decorrelation_intensity": "decorrelation intensity",
-    "decorrelation": "decorrelation",
-    "intensity_filt": "intensity_filt",
-    "intensity_win": "intensity_win",
-    "intensity": "intensity",
-    "bathy_filt": "bathy_filt",
-    "bathy": "bathy",
-    "chi_var": "Chi_var",
-    "sig_phi2": "Sig_phi2",
-    "si": "SI",
-    "kp": "Kp",
-}
-_PREFIXES = sorted(_TYPES, key=len, reverse=True)
+__all__ = ["Grid", "extras", "field", "grids", "is_gridded", "spec_of"]
+
 _PAIR = ("_real", "_imag")
 WEIGHT = "w"
 
@@ -39,21 +27,13 @@ class Grid:
 
     Parameters
     ----------
-    prefix : str
-        Beginning of its variables' `original_name`; empty when the product has one grid.
+    description : GridDescription
     fields : mapping of str to DataArray
         Field name of the original (``v``, ``Ia``, ``w`` ...) to variable, dims (y, x) or (y, x, z).
     """
 
-    prefix: str
+    description: GridDescription
     fields: Mapping[str, xr.DataArray]
-
-    @property
-    def type(self) -> str:
-        """Type in the original's words."""
-        if self.prefix:
-            return _TYPES[self.prefix]
-        return "backscatter-cross-section" if self.dimensions == 3 else "bathy"
 
     @property
     def dimensions(self) -> int:
@@ -99,16 +79,37 @@ def is_gridded(variable: xr.DataArray) -> bool:
     return heads in {("y", "x"), ("y", "x", "z")}
 
 
-def grids(ds: xr.Dataset) -> list[Grid]:
-    """Return the grids of a dataset, in order of their first variable."""
+def spec_of(ds: xr.Dataset) -> ModeSpec:
+    """Return what is known of the mode of a finished dataset.
+
+    Raises
+    ------
+    ModeUnsupported
+        When nothing is known of the mode that its attributes name.
+    """
+    return spec_for(str(ds.attrs["site"]), str(ds.attrs["mode_family"]))
+
+
+def grids(ds: xr.Dataset, spec: ModeSpec) -> list[Grid]:
+    """Return the grids of a dataset of a mode, in order of their first variable.
+
+    Raises
+    ------
+    KeyError
+        When a variable is on none of the mode's grids.
+    """
+    described = {grid.prefix: grid for grid in spec.grids}
+    prefixes = sorted(filter(None, described), key=len, reverse=True)
     found: dict[str, dict[str, xr.DataArray]] = {}
     for variable in ds.data_vars.values():
         name = variable.attrs.get("original_name")
         if name is None or not is_gridded(variable):
             continue
-        prefix = next((word for word in _PREFIXES if name.startswith(word + "_")), "")
+        prefix = next((word for word in prefixes if name.startswith(word + "_")), "")
+        if prefix not in described:
+            raise KeyError(f"{name} is on none of the grids of {spec} products: {', '.join(prefixes)}")
         found.setdefault(prefix, {})[name[len(prefix) + 1 :] if prefix else name] = variable
-    return [Grid(prefix, fields) for prefix, fields in found.items()]
+    return [Grid(described[prefix], fields) for prefix, fields in found.items()]
 
 
 def field(ds: xr.Dataset, *names: str) -> xr.DataArray | None:

@@ -23,10 +23,8 @@ __all__ = [
     "draw_doppler",
     "draw_imaging",
     "floor_volume",
-    "has_plume",
     "plume",
     "seafloor",
-    "velocity_field",
 ]
 
 Array = NDArray[np.float64]
@@ -49,11 +47,6 @@ class Plume:
 def _plume_field(ds: xr.Dataset) -> xr.DataArray | None:
     found = field(ds, "Id_filt", "Id", "v")
     return found if found is not None and found.ndim == 3 else None
-
-
-def has_plume(ds: xr.Dataset) -> bool:
-    """Say whether there is a volume of backscatter on its own."""
-    return _plume_field(ds) is not None
 
 
 def plume(ds: xr.Dataset) -> Plume | None:
@@ -146,7 +139,7 @@ def _broad_plane(volume: Volume, place: Place, lowest: float) -> str:
     return "xz" if (east >= lowest).sum() >= (north >= lowest).sum() else "yz"
 
 
-def velocity_field(ds: xr.Dataset) -> xr.DataArray | None:
+def _velocity_field(ds: xr.Dataset) -> xr.DataArray | None:
     """Choose the velocity to show: along the line of sight (2018+), vertical (2010-15)."""
     return field(ds, "doppler_velocity_vr_cov", "doppler_velocity_v", "doppler_velocity_vr")
 
@@ -156,7 +149,7 @@ def draw_doppler(sheet: Sheet, ds: xr.Dataset) -> None:
 
     Velocity is faint where backscatter is weak: the phase of noise is noise.
     """
-    found = velocity_field(ds)
+    found = _velocity_field(ds)
     if found is None or not np.isfinite(found.values).any():
         sheet.say(NEVER_REACHED)
         return

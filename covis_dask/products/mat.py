@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.io import savemat
 
 from catalog.vocabulary import describe_site
-from covis_dask.products._grids import WEIGHT, Grid, extras, grids
+from covis_dask.products._grids import WEIGHT, Grid, extras, grids, spec_of
 from covis_dask.products._matlab import field_name, plain, struct_array
 
 __all__ = ["write_mat"]
@@ -62,17 +62,15 @@ def write_mat(ds: xr.Dataset, path: Path | str) -> None:
     Parameters
     ----------
     ds : Dataset
-        See `covis_dask.products.metadata.finish`.
+        See `covis_dask.products.metadata.finish_dataset`.
     path : Path or str
         An existing file is replaced.
     """
-    found = grids(ds)
-    alone = [grid for grid in found if not grid.prefix]
-    several = [grid for grid in found if grid.prefix]
-    if alone and several:
-        content = {"imaging": _structure(ds, alone), "diffuse": _structure(ds, several)}
-    else:
-        content = {"covis": _structure(ds, found)}
+    found = grids(ds, spec_of(ds))
+    parts = dict.fromkeys(grid.description.part for grid in found) or {"covis": None}
+    content = {
+        part: _structure(ds, [grid for grid in found if grid.description.part == part]) for part in parts
+    }
     savemat(path, content, do_compression=True, long_field_names=True, oned_as="column")
     with Path(path).open("r+b") as file:
         # The text at the head of the file has the date in it.
@@ -89,7 +87,7 @@ def _structure(ds: xr.Dataset, found: list[Grid]) -> dict[str, Any]:
         listed = _PING.keys() | _BURST.keys() | _BEAMS.keys()
         # As the original does: what is on no grid, such as the clock offset, goes with grid 1.
         built[0] |= {field_name(name): value for name, value in small.items() if name not in listed}
-    single = len(found) == 1 and not found[0].prefix
+    single = len(found) == 1 and not found[0].description.prefix
     return {
         "type": str(parameters.get("family", attrs.get("mode", ""))),
         "comments": describe_site(str(attrs.get("site", ""))).comment,
@@ -139,7 +137,7 @@ def _grid(grid: Grid, basename: str) -> dict[str, Any]:
     steps = [float(axis[1] - axis[0]) if len(axis) > 1 else 0.0 for axis in axes]
     units = grid.units
     found: dict[str, Any] = {
-        "type": grid.type,
+        "type": grid.description.type,
         "shape": "rectangular",
         "units": {"spatial": "meters", "value": _UNITS.get(units, units)},
         "dimensions": float(grid.dimensions),
@@ -152,10 +150,9 @@ def _grid(grid: Grid, basename: str) -> dict[str, Any]:
     found |= dict(zip("xyz", np.meshgrid(*axes, indexing="xy"), strict=False))
     names = grid.names()
     weight = grid.values(WEIGHT) if WEIGHT in names else None
-    keeps_gaps = not grid.prefix and grid.dimensions == 2  # bathymetry
     for name in names:
         values = grid.values(name)
-        found[field_name(name)] = values if keeps_gaps else _filled(values, weight)
+        found[field_name(name)] = values if grid.description.keeps_gaps else _filled(values, weight)
     return found
 
 

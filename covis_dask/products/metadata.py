@@ -6,11 +6,12 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
+from covis_dask.modes import ModeSpec, spec_for
 from covis_dask.products._acdd import global_attributes, plain_attributes
 from covis_dask.products._facts import Attribution, ProductFacts
 from covis_dask.products._grids import WEIGHT, grids
 
-__all__ = ["Attribution", "ProductFacts", "finish"]
+__all__ = ["Attribution", "ProductFacts", "finish_dataset"]
 
 # CF 5.6 asks for true latitude and longitude beside axes marked X and Y. In a local frame there are none, so
 # x and y carry no `axis` attribute; the checker then takes them for what they are.
@@ -18,11 +19,6 @@ _AXES: Mapping[str, Mapping[str, str]] = {
     "x": {"long_name": "Easting of COVIS", "units": "m"},
     "y": {"long_name": "Northing of COVIS", "units": "m"},
     "z": {"long_name": "Height above COVIS base", "units": "m", "axis": "Z", "positive": "up"},
-}
-_STANDARD_NAMES = {
-    "doppler_velocity_v": "upward_sea_water_velocity",
-    "doppler_velocity_vr": "radial_sea_water_velocity_away_from_instrument",
-    "doppler_velocity_vr_cov": "radial_sea_water_velocity_away_from_instrument",
 }
 _TIME_ENCODING = {
     # Endeavour names carry milliseconds; a whole number of them survives every reader.
@@ -32,7 +28,7 @@ _TIME_ENCODING = {
 }
 
 
-def finish(ds: xr.Dataset, facts: ProductFacts) -> xr.Dataset:
+def finish_dataset(ds: xr.Dataset, facts: ProductFacts) -> xr.Dataset:
     """Return the dataset of a mode program with everything a file needs to be understood alone.
 
     Adds global attributes (CF-1.10, ACDD-1.3), axis attributes, a scalar coordinate `time`, and links from
@@ -41,19 +37,27 @@ def finish(ds: xr.Dataset, facts: ProductFacts) -> xr.Dataset:
     Parameters
     ----------
     ds : Dataset
-        Dims (y, x) or (y, x, z), with a suffix where axes differ.
+        Dims (y, x) or (y, x, z), with a suffix where axes differ. Its attribute `mode` names the family of
+        modes whose program made it.
     facts : ProductFacts
+
+    Raises
+    ------
+    ModeUnsupported
+        When nothing is known of that family.
     """
+    spec = spec_for(facts.site, str(ds.attrs.get("mode", facts.parameters.get("family"))))
     moment = np.datetime64(facts.start.astimezone(dt.UTC).replace(tzinfo=None), "ns")
     out = ds.assign_coords(time=((), moment))
     out["time"].attrs = {"long_name": "Start of the run", "standard_name": "time", "axis": "T"}
     out["time"].encoding = dict(_TIME_ENCODING)
     _describe_axes(out)
-    _link_weights(out)
+    _link_weights(out, spec)
     for variable in out.data_vars.values():
-        if (name := variable.attrs.get("original_name")) in _STANDARD_NAMES:
-            variable.attrs.setdefault("standard_name", _STANDARD_NAMES[name])
-    out.attrs = {**plain_attributes(ds.attrs), **global_attributes(out, facts)}
+        described = spec.variables.get(variable.attrs.get("original_name", ""))
+        if described is not None and described.standard_name is not None:
+            variable.attrs.setdefault("standard_name", described.standard_name)
+    out.attrs = {**plain_attributes(ds.attrs), **global_attributes(out, facts, spec)}
     return out
 
 
@@ -69,9 +73,9 @@ def _describe_axes(ds: xr.Dataset) -> None:
         axis.attrs.setdefault("coverage_content_type", "coordinate")
 
 
-def _link_weights(ds: xr.Dataset) -> None:
+def _link_weights(ds: xr.Dataset, spec: ModeSpec) -> None:
     """Point each gridded variable at the weights it was normalised with."""
-    for grid in grids(ds):
+    for grid in grids(ds, spec):
         weight = grid.fields.get(WEIGHT)
         for name, variable in grid.fields.items():
             kind = "auxiliaryInformation" if name == WEIGHT else "physicalMeasurement"

@@ -24,7 +24,7 @@ def write_netcdf(ds: xr.Dataset, path: Path | str) -> None:
     Parameters
     ----------
     ds : Dataset
-        See `covis_dask.products.finish`.
+        See `covis_dask.products.metadata.finish_dataset`.
     path : Path or str
         An existing file is replaced.
     """

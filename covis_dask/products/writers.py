@@ -33,7 +33,7 @@ def write_product(
     Parameters
     ----------
     ds : Dataset
-        See `covis_dask.products.metadata.finish`.
+        See `covis_dask.products.metadata.finish_dataset`.
     folder : Path
         Made if it is not there.
     basename : str

@@ -24,7 +24,7 @@ def write_zarr(ds: xr.Dataset, path: Path | str) -> None:
     Parameters
     ----------
     ds : Dataset
-        See `covis_dask.products.finish`.
+        See `covis_dask.products.metadata.finish_dataset`.
     path : Path or str
         Folder of the store; an existing one is replaced.
     """

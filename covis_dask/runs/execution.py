@@ -11,16 +11,17 @@ from typing import Any, TypeVar
 
 import xarray as xr
 
-from catalog.vocabulary import RunState, Site
+from catalog.vocabulary import RunState
 from covis_dask._version import __version__
 from covis_dask.ancillary import open_ancillary
 from covis_dask.config import Location, Settings
 from covis_dask.engines import Engine, engine_named
 from covis_dask.errors import LegacyProduct, RunTimeout
+from covis_dask.modes import spec_for
 from covis_dask.modes.context import Ancillary, Context
 from covis_dask.products.formats import formats_in
 from covis_dask.products.manifest import FileEntry, InputFile, Manifest, is_ours
-from covis_dask.products.metadata import finish
+from covis_dask.products.metadata import finish_dataset
 from covis_dask.products.paths import FAILURE, LOG, ProductPaths
 from covis_dask.products.writers import write_product
 from covis_dask.raw.source import ArchiveSource
@@ -159,8 +160,9 @@ class RunExecution:
         extra = sorted(self._extra.iterdir())
         kept = formats_in(task.basename, [path.name for path in extra])
         with self.stages("write"):
-            dataset = finish(computed.dataset, product_facts(task, self._engine, computed.input))
-            floor = self._ancillary.bathymetry(task.run.datetime) if task.run.site == Site.ASHES else None
+            dataset = finish_dataset(computed.dataset, product_facts(task, self._engine, computed.input))
+            shown = spec_for(task.run.site, task.parameters.family).shows_seafloor
+            floor = self._ancillary.bathymetry(task.run.datetime) if shown else None
             wanted = tuple(name for name in task.formats if name not in kept)
             write_product(dataset, folder, task.basename, wanted, floor=floor)
             for path in extra:

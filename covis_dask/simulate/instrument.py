@@ -15,12 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal.windows import hamming
 
+from catalog.vocabulary import Site
+from covis_dask.modes import spec_for
+from covis_dask.modes.spec import Acquisition
 from covis_dask.simulate.geometry import Attitude, Era, Real, View
 from covis_dask.sonar.beamform import beam_count
 from covis_dask.sonar.calibration import Calibration, calibration
 from covis_dask.sonar.seawater import ASHES, ENDEAVOUR, absorption, sound_speed
 
-__all__ = ["SAMPLE_RATE", "Instrument", "instrument"]
+__all__ = ["SAMPLE_RATE", "Instrument", "acquisition", "instrument"]
+
+_SITES: dict[Era, Site] = {"END": Site.ENDEAVOUR, "ASHES": Site.ASHES}
 
 SAMPLE_RATE = 34482.758
 """Complex samples per second in all files seen, Hz."""
@@ -255,6 +260,22 @@ class Instrument:
         return gain
 
 
+def acquisition(era: Era, family: str) -> Acquisition:
+    """Return how the sonar is set for a mode.
+
+    Raises
+    ------
+    ModeUnsupported
+        When nothing is known of the mode.
+    ValueError
+        When its spec does not say.
+    """
+    spec = spec_for(_SITES[era], family)
+    if spec.acquisition is None:
+        raise ValueError(f"the spec of {spec} runs does not say how they are acquired")
+    return spec.acquisition
+
+
 def instrument(era: Era, family: str, **settings: Any) -> Instrument:
     """Return the sonar as it is set for a mode.
 
@@ -265,12 +286,17 @@ def instrument(era: Era, family: str, **settings: Any) -> Instrument:
     ----------
     era : {"END", "ASHES"}
     family : str
-        ``imaging``, ``diffuse``, ``doppler``, ``bathy`` or ``fullimaging``.
+        Its spec says how it is acquired.
     **settings
         Anything that shall be different.
+
+    Raises
+    ------
+    ModeUnsupported, ValueError
+        As for `acquisition`.
     """
-    wide = family == "diffuse"
-    frequency = 200_000.0 if wide else 396_000.0
+    usual = acquisition(era, family)
+    frequency = usual.frequency
     water = ENDEAVOUR if era == "END" else ASHES
     c = 1480.0
     if era == "ASHES":
@@ -280,17 +306,17 @@ def instrument(era: Era, family: str, **settings: Any) -> Instrument:
     base: dict[str, Any] = {
         "era": era,
         "frequency": frequency,
-        "channels": 128 if wide else 256,
-        "pulse_length": 0.001 if family == "doppler" else 0.0005,
-        "power": 200.0 if wide or family == "bathy" else 220.0,
-        "gain": 40.0 if family == "bathy" else 53.0,
+        "channels": usual.channels,
+        "pulse_length": usual.pulse_length,
+        "power": usual.power,
+        "gain": usual.gain,
         "sound_speed": c,
         "header_sound_speed": c if era == "END" else 1468.0,
         "absorption": absorption(
             frequency, c, water.temperature, water.salinity, water.ph, water.depth, zero_celsius=273.15
         ),
-        "sector": 64.0 if wide or era == "END" else 54.0,
-        "vertical_width": 20.0 if wide else (1.03 if era == "END" else 1.07),
-        "max_ping_rate": 4.0 if wide else 2.0,
+        "sector": usual.sector,
+        "vertical_width": usual.vertical_width,
+        "max_ping_rate": usual.max_ping_rate,
     }
     return Instrument(**{**base, **settings})

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter, filtfilt
 
-from covis_dask.modes.parameters import Parameters, parameters_for
+from covis_dask.modes import parameters_for
+from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.ping import PingTable
 from covis_dask.sonar.beamform import beam_count
 from covis_dask.sonar.bursts import bursts_ashes

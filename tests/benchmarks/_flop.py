@@ -4,8 +4,8 @@ from typing import Final
 
 import numpy as np
 
+from covis_dask.modes import parameters_for
 from covis_dask.modes.endeavour._bursts import attitude, grid_axes
-from covis_dask.modes.parameters import parameters_for
 from covis_dask.raw.ping import PingTable
 from covis_dask.simulate.files import index_csv
 from covis_dask.simulate.run import RunSpec

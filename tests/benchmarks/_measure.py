@@ -56,8 +56,8 @@ def _native(case: Any, archive: Path, precision: str) -> Callable[[], Any]:
     from catalog.model import RawFile, Run
     from catalog.names import parse_basename
     from covis_dask.engines.native import NativeEngine
+    from covis_dask.modes import parameters_for
     from covis_dask.modes.context import Context
-    from covis_dask.modes.parameters import parameters_for
     from covis_dask.raw.source import ArchiveSource
 
     name = parse_basename(case.full.basename)

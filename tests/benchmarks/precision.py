@@ -16,8 +16,8 @@ import xarray as xr
 from catalog.model import RawFile, Run
 from catalog.names import parse_basename
 from covis_dask.engines import engine_named
+from covis_dask.modes import parameters_for
 from covis_dask.modes.context import Context
-from covis_dask.modes.parameters import parameters_for
 from covis_dask.raw.source import ArchiveSource
 from covis_dask.simulate.geometry import Era
 from covis_dask.simulate.pack import write_archive

@@ -12,7 +12,7 @@ import covis_dask
 from covis_dask.cli.exits import Exit
 from covis_dask.engines.native import VERSION as ENGINE_VERSION
 from covis_dask.errors import CovisError
-from covis_dask.modes.parameters import PROGRAM_PRESETS, parameters_for
+from covis_dask.modes import parameters_for, specs
 from covis_dask.products.fingerprint import fingerprint
 from covis_dask.products.manifest import Failure, Manifest
 
@@ -29,6 +29,9 @@ __all__ = [
     "fingerprint",
     "parameters_for",
 ]
+
+PROGRAM_PRESETS = {(spec.site, spec.family): spec.presets for spec in specs()}
+"""Site and family to the presets that have a program for it."""
 
 
 def covis(*words: str) -> int:

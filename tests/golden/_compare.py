@@ -20,8 +20,9 @@ from catalog.model import Run
 from catalog.names import mode_family, parse_basename
 from covis_dask.ancillary import FolderAncillary, open_ancillary
 from covis_dask.engines.native import NativeEngine
+from covis_dask.modes import parameters_for
 from covis_dask.modes.context import Context
-from covis_dask.modes.parameters import Parameters, load_overrides, parameters_for
+from covis_dask.modes.parameters import Parameters, load_overrides
 from covis_dask.raw.source import ArchiveSource
 from covis_dask.raw.sweep import RawSweep, with_sweep
 

@@ -7,10 +7,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from covis_dask.modes import parameters_for
 from covis_dask.modes.endeavour import diffuse, doppler, imaging
 from covis_dask.modes.endeavour._bursts import Attitude, attitude
 from covis_dask.modes.endeavour._operators import OperatorCache, PingOperators, PingStages, ping_stages
-from covis_dask.modes.parameters import Parameters, parameters_for
+from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import Ping, PingTable
 from covis_dask.sonar.windows import window_bins
 from tests.golden._compare import Case, Taps, through

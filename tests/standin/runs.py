@@ -12,10 +12,10 @@ from scipy.io import loadmat, savemat
 
 from catalog.model import RawFile, Run
 from covis_dask.engines import engine_named
+from covis_dask.modes import parameters_for
 from covis_dask.modes.context import Context
-from covis_dask.modes.parameters import parameters_for
 from covis_dask.products.mat import write_mat
-from covis_dask.products.metadata import finish
+from covis_dask.products.metadata import finish_dataset
 from covis_dask.raw.source import ArchiveSource
 from covis_dask.simulate.pack import write_archive
 from covis_dask.simulate.run import RunSpec, simulate
@@ -87,7 +87,7 @@ def matlab_files(kind: str, dataset: xr.Dataset, folder: Path) -> list[Path]:
     spec = spec_of(kind)
     known = facts(spec.basename, parameters=parameters_for(family, site).to_dict(), site=site)
     path = folder / f"{spec.basename}.mat"
-    write_mat(finish(dataset, known), path)
+    write_mat(finish_dataset(dataset, known), path)
     content = loadmat(path, chars_as_strings=True)
     variables = {name: value for name, value in content.items() if not name.startswith("__")}
     for covis in variables.values():

@@ -11,8 +11,9 @@ import xarray as xr
 from catalog.model import Run
 from catalog.names import parse_basename
 from covis_dask.engines.native import NativeEngine
+from covis_dask.modes import parameters_for
 from covis_dask.modes.context import Context
-from covis_dask.modes.parameters import GridSpec, Parameters, parameters_for
+from covis_dask.modes.parameters import GridSpec, Parameters
 from covis_dask.raw.source import ArchiveSource
 
 __all__ = ["in_memory", "named", "process", "settings"]

@@ -8,7 +8,8 @@ from typing import Any, cast
 import numpy as np
 
 from covis_dask.errors import SweepIncomplete
-from covis_dask.modes.parameters import GridSpec, Parameters, parameters_for
+from covis_dask.modes import parameters_for
+from covis_dask.modes.parameters import GridSpec, Parameters
 from covis_dask.raw.record import RecordHeader, Samples
 from covis_dask.raw.sweep import Ping, PingHeader, PingTable, RawSweep
 from covis_dask.sonar._types import Complex, Real

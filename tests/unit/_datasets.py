@@ -122,10 +122,10 @@ def _plume(x: Array, y: Array, z: Array, source: tuple[float, float, float], lev
     return np.where(z >= source[2], strength * core, 0.0)
 
 
-def _finished(ds: xr.Dataset, pings: int = 365) -> xr.Dataset:
+def _finished(ds: xr.Dataset, family: str, pings: int = 365) -> xr.Dataset:
     """Add what every mode program adds: attributes, the ping table, bursts, beams."""
     ds.attrs |= {
-        "mode": "family",
+        "mode": family,
         "unvisited_is_zero": 1,
         "pings_total": pings,
         "pings_used": pings - 2,
@@ -173,7 +173,7 @@ def imaging_ashes(scale: float = 1) -> xr.Dataset:
     scene.add("average", "Ia", moving / 2 + floor + 1e-9, "m-1", "Average volume backscatter")
     scene.add("amplitude_variance", "Kp", 0.2 * scene.speckle(), "1", "Amplitude variance")
     scene.weigh("weight", "w")
-    return _finished(scene.ds)
+    return _finished(scene.ds, "imaging")
 
 
 def imaging_endeavour(scale: float = 1) -> xr.Dataset:
@@ -187,7 +187,7 @@ def imaging_endeavour(scale: float = 1) -> xr.Dataset:
     values = _plume(x, y, z, (-24, -12, 5), -42) * scene.speckle() + 10**-8.6 * scene.speckle()
     scene.add("backscatter", "v", values, "m-1", "Volume backscatter of ping differences")
     scene.weigh("weight", "w")
-    return _finished(scene.ds, 510)
+    return _finished(scene.ds, "imaging", 510)
 
 
 def doppler_ashes(scale: float = 1) -> xr.Dataset:
@@ -217,7 +217,7 @@ def doppler_ashes(scale: float = 1) -> xr.Dataset:
         7e-5,
         {"original_name": "vr_offset_ave", "units": "m s-1", "long_name": "Offset"},
     )
-    return _finished(scene.ds)
+    return _finished(scene.ds, "doppler")
 
 
 def doppler_endeavour(scale: float = 1) -> xr.Dataset:
@@ -249,7 +249,7 @@ def doppler_endeavour(scale: float = 1) -> xr.Dataset:
             "long_name": f"Offset covariance, {part} part",
         }
         scene.ds[f"offset_covariance_{part}"] = ((), value, attrs)
-    return _finished(scene.ds)
+    return _finished(scene.ds, "doppler")
 
 
 def _diffuse(
@@ -309,13 +309,13 @@ def diffuse_ashes(scale: float = 1, *, bathymetry: bool = True) -> xr.Dataset:
         ds.attrs["seafloor"] = "covis_bathy_2019a.mat"
     else:
         ds.attrs["seafloor"] = "flat seafloor assumed"
-    return _finished(ds, 44)
+    return _finished(ds, "diffuse", 44)
 
 
 def diffuse_endeavour(scale: float = 1) -> xr.Dataset:
     """Diffuse, 2010-15: three maps."""
     axes = _axes((-35, 5, -25, 5), 0.5 * scale)
-    return _finished(_diffuse(xr.Dataset(), axes, 250, _DIFFUSE_2010, ""), 12)
+    return _finished(_diffuse(xr.Dataset(), axes, 250, _DIFFUSE_2010, ""), "diffuse", 12)
 
 
 def bathy(scale: float = 1) -> xr.Dataset:
@@ -326,7 +326,7 @@ def bathy(scale: float = 1) -> xr.Dataset:
     rough = 0.03 * scene.random.standard_normal(x.shape)
     scene.add("height", "v", _floor(x, y) + rough, "m", "Height of the seafloor above COVIS base")
     scene.weigh("weight", "w")
-    return _finished(scene.ds, 365)
+    return _finished(scene.ds, "bathy", 365)
 
 
 def fullimaging(scale: float = 1) -> xr.Dataset:
@@ -341,7 +341,7 @@ def fullimaging(scale: float = 1) -> xr.Dataset:
         scene.add(f"{name}_fr", f"{name}_v", _floor(x, y), "m", "Height of the seafloor above COVIS base")
         scene.weigh(f"{name}_weight_fr", f"{name}_w")
         ds = scene.ds
-    return _finished(ds)
+    return _finished(ds, "fullimaging")
 
 
 MODES: Mapping[str, tuple[Callable[[float], xr.Dataset], str]] = {

@@ -8,9 +8,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from covis_dask.modes import program
+from covis_dask.modes import parameters_for, program
 from covis_dask.modes.context import Context
-from covis_dask.modes.parameters import Parameters, parameters_for
+from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.record import RecordHeader, Samples
 from covis_dask.raw.sweep import Ping, PingHeader, PingTable, RawSweep
 

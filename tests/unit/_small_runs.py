@@ -16,8 +16,9 @@ import xarray as xr
 from catalog.model import Run
 from catalog.names import parse_basename
 from covis_dask.engines.native import NativeEngine
+from covis_dask.modes import parameters_for, spec_for
 from covis_dask.modes.context import Context
-from covis_dask.modes.parameters import PROGRAM_PRESETS, GridSpec, Parameters, parameters_for
+from covis_dask.modes.parameters import GridSpec, Parameters
 from covis_dask.raw.source import ArchiveSource
 from covis_dask.simulate import RunSpec, Scene, instrument, simulate
 from covis_dask.simulate.geometry import Era
@@ -47,7 +48,7 @@ class Mode:
 
     @property
     def presets(self) -> tuple[str, ...]:
-        return PROGRAM_PRESETS[self.site, self.family]
+        return spec_for(self.site, self.family).presets
 
     @property
     def spec(self) -> RunSpec:

@@ -32,8 +32,8 @@ from covis_dask.errors import (
     RunTimeout,
     SweepIncomplete,
 )
+from covis_dask.modes import parameters_for
 from covis_dask.modes.context import Context
-from covis_dask.modes.parameters import parameters_for
 from covis_dask.raw.sweep import RawSweep, with_sweep
 from tests._place import Place
 from tests.standin.runs import KINDS, archive_of, matlab_files, native, run_of, source_of, spec_of

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from covis_dask.errors import NoValidPings
-from covis_dask.modes._dataset import Field, Product
+from covis_dask.modes import parameters_for
 from covis_dask.modes._tally import PingTally
-from covis_dask.modes.parameters import parameters_for
+from covis_dask.modes.dataset import DatasetBuilder
 from covis_dask.sonar.grid import GridAxes
 from tests.unit._endeavour_runs import Row, noise, run
 
 ROWS = [Row(1, 30.0), Row(2, 30.0), Row(3, 40.0)]
 
 
-def _product() -> Product:
-    return Product(run(ROWS, noise(4)), parameters_for("imaging", "Endeavour"))
+def _product() -> DatasetBuilder:
+    return DatasetBuilder(run(ROWS, noise(4)), parameters_for("doppler", "Endeavour"))
 
 
 def _axes(xmax: float = 2.0) -> GridAxes:
@@ -30,13 +30,27 @@ def _quiet(_: str) -> None:
 def test_axes_are_shared_or_get_a_suffix() -> None:
     """Grids with the same axes share them; an axis that differs ends in the suffix of its grid."""
     product = _product()
-    for name, axes, suffix in (("a", _axes(), "one"), ("b", _axes(), "two"), ("c", _axes(5.0), "fr")):
-        product.grid(axes, [Field(name, name, name, "1", np.zeros(axes.shape))], suffix)
+    for key, prefix, axes, suffix in (
+        ("v", "doppler_velocity", _axes(), "one"),
+        ("v", "intensity", _axes(), "two"),
+        ("w", "intensity", _axes(5.0), "fr"),
+    ):
+        product.grid(axes, {key: np.zeros(axes.shape)}, prefix, suffix)
     ds = product.dataset(PingTally(_quiet, 3), {})
-    assert (ds["a"].dims, ds["b"].dims, ds["c"].dims) == (("y", "x"), ("y", "x"), ("y", "x_fr"))
+    dims = [ds[name].dims for name in ("vertical_velocity", "backscatter", "intensity_weight")]
+    assert dims == [("y", "x"), ("y", "x"), ("y", "x_fr")]
     assert ds["x"].attrs["axis"] == "X"
     with pytest.raises(ValueError, match="there already"):
-        product.grid(_axes(9.0), [Field("d", "d", "d", "1", np.zeros((4, 10)))], "fr")
+        product.grid(_axes(9.0), {"std": np.zeros((4, 10))}, "intensity", "fr")
+
+
+def test_a_variable_that_the_spec_does_not_know_is_refused() -> None:
+    """What a product holds stands in the mode's spec, so that no file has a variable without a name."""
+    axes = _axes()
+    with pytest.raises(KeyError, match="Endeavour doppler products have no variable 'intensity_speed'"):
+        _product().grid(axes, {"speed": np.zeros(axes.shape)}, "intensity")
+    with pytest.raises(KeyError, match="their spec must list it"):
+        _product().own("drift", np.zeros(()))
 
 
 def test_complex_fields_become_two() -> None:
@@ -44,12 +58,12 @@ def test_complex_fields_become_two() -> None:
     product, axes = _product(), _axes()
     values = np.full(axes.shape, 3 + 4j)
     values[0, 0] = np.nan
-    product.grid(axes, [Field("covar", "doppler_covar", "covariance", "m-1", values)], "")
+    product.grid(axes, {"covar": values}, "doppler_velocity")
     ds = product.dataset(PingTally(_quiet, 3), {})
     for part, number in (("real", 3.0), ("imag", 4.0)):
-        assert ds[f"covar_{part}"].attrs["original_name"] == f"doppler_covar_{part}"
-        assert np.isnan(ds[f"covar_{part}"][0, 0])
-        assert ds[f"covar_{part}"][1, 1] == number
+        assert ds[f"autocovariance_{part}"].attrs["original_name"] == f"doppler_velocity_covar_{part}"
+        assert np.isnan(ds[f"autocovariance_{part}"][0, 0])
+        assert ds[f"autocovariance_{part}"][1, 1] == number
 
 
 def test_ping_times_that_no_calendar_holds_are_left_out() -> None:

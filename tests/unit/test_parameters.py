@@ -12,20 +12,11 @@ from typing import Any
 import pytest
 
 from covis_dask.errors import ConfigurationError
-from covis_dask.modes import program
-from covis_dask.modes.parameters import (
-    DEFAULT_PRESET,
-    PRESETS,
-    PROGRAM_PRESETS,
-    load_overrides,
-    parameters_for,
-    parse_set,
-    valid_keys,
-    with_family,
-)
+from covis_dask.modes import PRESETS, parameters_for, program, spec_for, specs, with_family
+from covis_dask.modes.parameters import load_overrides, parse_set, valid_keys
 
-KINDS = tuple(DEFAULT_PRESET)
-EVERY = [(site, family, preset) for (site, family), presets in PROGRAM_PRESETS.items() for preset in presets]
+KINDS = [(spec.site, spec.family) for spec in specs()]
+EVERY = [(spec.site, spec.family, preset) for spec in specs() for preset in spec.presets]
 
 ORIGINALS = {
     "inputs/covis_image.json": ("imaging", "Ashes"),
@@ -154,7 +145,7 @@ def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
                 yield from _leaves(spec, f"{key}.{index}.")
         elif is_dataclass(value):
             yield from _leaves(value, f"{key}.")
-        elif item.name not in {"family", "preset", "profile", "unused"} and not (
+        elif item.name not in {"family", "site", "preset", "profile", "mode_version", "unused"} and not (
             item.name == "imaging" and value is None
         ):
             yield key, value
@@ -365,6 +356,6 @@ def test_every_kind_has_a_program(site: str, family: str) -> None:
     """Whatever has parameters has a program, and only with the presets it knows."""
     for preset in PRESETS:
         found = program(family, site, preset)
-        assert (found is not None) == (preset in PROGRAM_PRESETS[site, family])
+        assert (found is not None) == (preset in spec_for(site, family).presets)
     assert program(family, site) is not None
     assert program("survey", site) is None

@@ -10,9 +10,10 @@ import pytest
 import xarray as xr
 from scipy.io import loadmat
 
+from covis_dask.modes import spec_for
 from covis_dask.products._grids import grids
 from covis_dask.products.mat import write_mat
-from covis_dask.products.metadata import finish
+from covis_dask.products.metadata import finish_dataset
 from covis_dask.products.netcdf import write_netcdf
 from covis_dask.products.zarr import write_zarr
 from tests.unit._datasets import ASHES, ENDEAVOUR, MODES, emptied, facts
@@ -20,7 +21,7 @@ from tests.unit._datasets import ASHES, ENDEAVOUR, MODES, emptied, facts
 
 def _product(mode: str, scale: float = 8) -> xr.Dataset:
     make, basename = MODES[mode]
-    return finish(make(scale), facts(basename))
+    return finish_dataset(make(scale), facts(basename))
 
 
 def _same(back: xr.Dataset, ds: xr.Dataset) -> None:
@@ -167,6 +168,7 @@ def test_mat_metadata(tmp_path: Path) -> None:
 
 def test_grids_are_found_by_original_name() -> None:
     """Types are told apart by the longest name that fits: intensity_win is no intensity."""
-    found = {grid.prefix: set(grid.fields) for grid in grids(MODES["full-range"][0](8))}
+    listed = grids(MODES["full-range"][0](8), spec_for("Ashes", "fullimaging"))
+    found = {grid.description.prefix: set(grid.fields) for grid in listed}
     assert {"Id", "Ia", "Kp", "w"} <= found[""]
     assert found["intensity_filt"] == found["intensity"] == found["bathy_filt"] == {"v", "w"}

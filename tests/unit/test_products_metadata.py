@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from covis_dask.products.metadata import Attribution, finish
+from covis_dask.products.metadata import Attribution, finish_dataset
 from covis_dask.products.netcdf import write_netcdf
 from tests.unit._datasets import ASHES, ENDEAVOUR, MODES, bathy, diffuse_ashes, facts, imaging_endeavour
 
@@ -35,7 +35,7 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     paths = {}
     for mode, (make, basename) in MODES.items():
         paths[mode] = folder / f"{basename}.nc"
-        write_netcdf(finish(make(8), facts(basename)), paths[mode])
+        write_netcdf(finish_dataset(make(8), facts(basename)), paths[mode])
     command = [sys.executable, "-c", _CHECK, str(folder / "found.json"), *map(str, paths.values())]
     environment = os.environ | _NO_NETWORK | {"XDG_DATA_HOME": str(folder)}
     subprocess.run(command, check=True, env=environment, capture_output=True, timeout=120)
@@ -68,7 +68,7 @@ def test_acdd(checked: dict[str, Any], mode: str) -> None:
 
 def test_global_attributes() -> None:
     """The attributes say what was made of which run by whom, and how to make it again."""
-    attrs = finish(imaging_endeavour(8), facts(ENDEAVOUR["imaging"])).attrs
+    attrs = finish_dataset(imaging_endeavour(8), facts(ENDEAVOUR["imaging"])).attrs
     assert attrs["Conventions"] == "CF-1.10, ACDD-1.3"
     assert attrs["title"] == (
         "COVIS IMAGING, Grotto vent, Main Endeavour Field, Juan de Fuca Ridge, 2011-10-01 21:07:57 UTC"
@@ -93,7 +93,7 @@ def test_global_attributes() -> None:
 
 def test_position_of_endeavour() -> None:
     """At Endeavour the axes become latitudes and longitudes about the tower's UTM position."""
-    attrs = finish(imaging_endeavour(8), facts(ENDEAVOUR["imaging"])).attrs
+    attrs = finish_dataset(imaging_endeavour(8), facts(ENDEAVOUR["imaging"])).attrs
     assert attrs["geospatial_lat_min"] == pytest.approx(47.949374 - 25 / 111_320, abs=1e-6)
     assert attrs["geospatial_lat_max"] == pytest.approx(47.949374 + 5 / 111_320, abs=1e-6)
     assert attrs["geospatial_lon_min"] == pytest.approx(-129.098181 - 35 / 74_570, abs=2e-6)
@@ -103,7 +103,7 @@ def test_position_of_endeavour() -> None:
 
 def test_position_of_ashes() -> None:
     """At Ashes, where the position is not known, only local coordinates are claimed."""
-    attrs = finish(bathy(8), facts(ASHES["bathy"])).attrs
+    attrs = finish_dataset(bathy(8), facts(ASHES["bathy"])).attrs
     assert not any(name.startswith(("geospatial_lat", "geospatial_lon")) for name in attrs)
     assert (attrs["local_x_min"], attrs["local_y_max"]) == (-30.0, 30.0)
     assert attrs["geospatial_comment"].endswith("only local coordinates are given.")
@@ -114,7 +114,7 @@ def test_axes_and_time() -> None:
 
     See docs/method.md#quick-looks.
     """
-    ds = finish(imaging_endeavour(8), facts(ENDEAVOUR["imaging"]))
+    ds = finish_dataset(imaging_endeavour(8), facts(ENDEAVOUR["imaging"]))
     assert [ds[name].attrs["long_name"] for name in "xyz"] == [
         "Easting of COVIS",
         "Northing of COVIS",
@@ -126,7 +126,7 @@ def test_axes_and_time() -> None:
 
 def test_variables_point_at_their_weights() -> None:
     """Every gridded variable names the weights it was divided by; weights name none."""
-    ds = finish(diffuse_ashes(8), facts(ASHES["diffuse"]))
+    ds = finish_dataset(diffuse_ashes(8), facts(ASHES["diffuse"]))
     assert ds["decorrelation"].attrs["ancillary_variables"] == "decorrelation_weight"
     assert ds["kp"].attrs["ancillary_variables"] == "kp_weight"
     assert "ancillary_variables" not in ds["kp_weight"].attrs
@@ -142,14 +142,14 @@ def test_variables_point_at_their_weights() -> None:
 )
 def test_notes_name_the_seafloor(ds: xr.Dataset, basename: str, note: str) -> None:
     """Maps of diffuse flow say which seafloor they lie on."""
-    assert finish(ds, facts(basename)).attrs["notes"] == note
+    assert finish_dataset(ds, facts(basename)).attrs["notes"] == note
 
 
 def test_notes_tell_of_a_bad_calibration() -> None:
     """A calibration that does not hold is noted with its reason."""
     ds = bathy(8)
     ds.attrs |= {"calibration_valid": 0, "calibration_fault": "power 190 is not in the table"}
-    notes = finish(ds, facts(ASHES["bathy"])).attrs["notes"]
+    notes = finish_dataset(ds, facts(ASHES["bathy"])).attrs["notes"]
     assert notes == "calibration not valid: power 190 is not in the table"
 
 
@@ -157,7 +157,7 @@ def test_end_of_the_run_from_the_dataset() -> None:
     """Without an end in the facts, the time of the last ping is taken from the mode program."""
     ds = bathy(8)
     ds.attrs["time_coverage_end"] = "2019-08-20T16:40:02.500000+00:00"
-    attrs = finish(ds, facts(ASHES["bathy"], end=None)).attrs
+    attrs = finish_dataset(ds, facts(ASHES["bathy"], end=None)).attrs
     assert attrs["time_coverage_end"] == "2019-08-20T16:40:02.500Z"
     assert attrs["time_coverage_duration"] == "PT480.500S"
 
@@ -165,14 +165,14 @@ def test_end_of_the_run_from_the_dataset() -> None:
 def test_an_end_before_the_start_is_not_claimed() -> None:
     """A clock that ran backwards gives no coverage, rather than a negative one."""
     start = facts(ASHES["bathy"]).start
-    attrs = finish(bathy(8), facts(ASHES["bathy"], end=start - dt.timedelta(seconds=1))).attrs
+    attrs = finish_dataset(bathy(8), facts(ASHES["bathy"], end=start - dt.timedelta(seconds=1))).attrs
     assert "time_coverage_duration" not in attrs
 
 
 def test_attribution_can_be_changed() -> None:
     """Institution, creator and licence are the user's to set."""
     who = Attribution(institution="Ocean Institute", creator_name="A. Diver", license="CC-BY-4.0")
-    attrs = finish(bathy(8), facts(ASHES["bathy"], attribution=who)).attrs
+    attrs = finish_dataset(bathy(8), facts(ASHES["bathy"], attribution=who)).attrs
     assert (attrs["institution"], attrs["creator_name"], attrs["license"]) == (
         "Ocean Institute",
         "A. Diver",
@@ -184,7 +184,7 @@ def test_odd_attributes_of_a_mode_become_text_or_numbers() -> None:
     """Whatever a mode program notes, NetCDF can hold it: nothing is lost but what is not there."""
     ds = bathy(8)
     ds.attrs |= {"flag": True, "nothing": None, "words": ["a", "b"], "nested": {"a": 1}, "parts": [0.5, 1.5]}
-    attrs = finish(ds, facts(ASHES["bathy"])).attrs
+    attrs = finish_dataset(ds, facts(ASHES["bathy"])).attrs
     assert attrs["flag"] == 1
     assert "nothing" not in attrs
     assert json.loads(attrs["words"]) == ["a", "b"]
@@ -196,7 +196,7 @@ def test_the_given_dataset_is_left_alone() -> None:
     """Finishing makes a new dataset; the mode program's stays as it was."""
     ds = diffuse_ashes(8)
     before = ds.copy(deep=True)
-    finish(ds, facts(ASHES["diffuse"]))
+    finish_dataset(ds, facts(ASHES["diffuse"]))
     xr.testing.assert_identical(ds, before)
 
 
@@ -207,6 +207,6 @@ def test_long_attributes_survive(tmp_path: Path) -> None:
         {str(number): "the file is empty" * 8 for number in range(1000)}
     )
     path = tmp_path / "run.nc"
-    write_netcdf(finish(ds, facts(ASHES["bathy"])), path)
+    write_netcdf(finish_dataset(ds, facts(ASHES["bathy"])), path)
     with xr.open_dataset(path) as back:
         assert back.attrs["bad_ping_reasons"] == ds.attrs["bad_ping_reasons"]

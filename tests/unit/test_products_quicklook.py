@@ -15,7 +15,7 @@ from covis_dask.products._layout import SHEET, arrange
 from covis_dask.products._slices import Volume, strongest
 from covis_dask.products._surfaces import ASHES as LOOK
 from covis_dask.products._surfaces import levels_for
-from covis_dask.products.metadata import finish
+from covis_dask.products.metadata import finish_dataset
 from covis_dask.products.quicklook import quicklook
 from tests.unit._datasets import ASHES, MODES, emptied, facts, imaging_ashes
 
@@ -34,7 +34,7 @@ def _picture(ds: xr.Dataset, path: Path) -> np.ndarray[tuple[int, int, int], np.
 def test_each_mode_has_a_picture(tmp_path: Path, mode: str) -> None:
     """The picture is a slide with colours in it, not only text."""
     make, basename = MODES[mode]
-    pixels = _picture(finish(make(4), facts(basename)), tmp_path / "run.png")
+    pixels = _picture(finish_dataset(make(4), facts(basename)), tmp_path / "run.png")
     assert (np.ptp(pixels, axis=2) > 0.1).mean() > 0.01
 
 
@@ -42,7 +42,7 @@ def test_each_mode_has_a_picture(tmp_path: Path, mode: str) -> None:
 def test_an_empty_grid_has_a_picture(tmp_path: Path, mode: str) -> None:
     """Where nothing was reached, the sheet says so; title and footer stay."""
     make, basename = MODES[mode]
-    pixels = _picture(finish(emptied(make(8)), facts(basename)), tmp_path / "run.png")
+    pixels = _picture(finish_dataset(emptied(make(8)), facts(basename)), tmp_path / "run.png")
     assert (pixels[480:600] < 0.9).any()
     assert (pixels[:120] < 0.5).any()
 
@@ -61,12 +61,12 @@ def test_one_cell_has_a_picture(tmp_path: Path) -> None:
             if variable.ndim >= 2:
                 cell = tuple(size // 2 for size in variable.shape)
                 ds[name].values[cell] = 1e-5
-        _picture(finish(ds, facts(basename)), tmp_path / f"{number}.png")
+        _picture(finish_dataset(ds, facts(basename)), tmp_path / f"{number}.png")
 
 
 def test_pictures_are_deterministic(tmp_path: Path) -> None:
     """Two attempts of one task draw the same bytes."""
-    ds = finish(MODES["bathymetry"][0](4), facts(ASHES["bathy"]))
+    ds = finish_dataset(MODES["bathymetry"][0](4), facts(ASHES["bathy"]))
     for name in ("one", "two"):
         quicklook(ds, tmp_path / f"{name}.png")
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
@@ -74,7 +74,7 @@ def test_pictures_are_deterministic(tmp_path: Path) -> None:
 
 def test_a_seafloor_can_be_given(tmp_path: Path) -> None:
     """A plume is drawn over the seafloor that the store has for its time."""
-    ds = finish(imaging_ashes(4), facts(ASHES["imaging"]))
+    ds = finish_dataset(imaging_ashes(4), facts(ASHES["imaging"]))
     axis = np.arange(-20.0, 20.5, 0.5)
     floor = Bathymetry(axis, axis, np.add.outer(axis, axis) / 20, "slope")
     quicklook(ds, tmp_path / "without.png")
@@ -157,7 +157,7 @@ def test_panels_share_one_scale_and_do_not_overlap(count: int) -> None:
 
 def test_heights_at_the_tower_alone_have_a_picture(tmp_path: Path) -> None:
     """A bathymetry run that reached no cell but those under its own head gets a sheet that says so."""
-    ds = finish(MODES["bathymetry"][0](8), facts(ASHES["bathy"]))
+    ds = finish_dataset(MODES["bathymetry"][0](8), facts(ASHES["bathy"]))
     height = next(name for name, array in ds.data_vars.items() if array.attrs.get("original_name") == "v")
     ds[height] = ds[height].where(np.hypot(ds.x, ds.y) < 4)
     assert np.isfinite(ds[height]).any()

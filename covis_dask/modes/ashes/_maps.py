@@ -1,14 +1,13 @@
 """Maps of the 2018+ diffuse and full-range modes: one gridding call and one weight for each."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from covis_dask.errors import ConfigurationError
-from covis_dask.modes._dataset import Field, Product
 from covis_dask.modes._scheme import scheme_of
 from covis_dask.modes.ashes._product import axes_of
+from covis_dask.modes.dataset import DatasetBuilder
 from covis_dask.modes.parameters import Parameters
+from covis_dask.modes.registry import spec_for
 from covis_dask.sonar._types import Real
 from covis_dask.sonar.grid import make_gridder
 
@@ -21,8 +20,6 @@ class MapGrids:
     Parameters
     ----------
     parameters : Parameters
-    words : mapping of str to tuple of str
-        For each grid: name of the variable, long name, units.
 
     Raises
     ------
@@ -30,14 +27,15 @@ class MapGrids:
         When the parameters ask for a grid the mode cannot make.
     """
 
-    def __init__(self, parameters: Parameters, words: Mapping[str, tuple[str, str, str]]) -> None:
+    def __init__(self, parameters: Parameters) -> None:
+        described = spec_for(parameters.site, parameters.family).grids
+        known = [grid.prefix for grid in described if grid.prefix]
         kinds = [spec.name.lower() for spec in parameters.grids]
-        unknown = [kind for kind in kinds if kind not in words]
+        unknown = [kind for kind in kinds if kind not in known]
         if unknown:
             raise ConfigurationError(
-                f"{parameters.family} runs have no grid {unknown[0]!r}: they have {', '.join(words)}"
+                f"{parameters.family} runs have no grid {unknown[0]!r}: they have {', '.join(known)}"
             )
-        self._words = words
         self._axes = {kind: axes_of(spec) for kind, spec in zip(kinds, parameters.grids, strict=True)}
         scheme = scheme_of(parameters)
         self._grids = {kind: make_gridder(axes, ["v"], scheme) for kind, axes in self._axes.items()}
@@ -50,16 +48,7 @@ class MapGrids:
         if kind in self._grids:
             self._grids[kind].add((x, y), {"v": value}, np.isfinite(value) & np.isfinite(x))
 
-    def add_to(self, product: Product, suffix: str = "") -> None:
-        """Add the finished maps to a product; `suffix` ends the names of variables and of own axes."""
-        end = f"_{suffix}" if suffix else ""
+    def add_to(self, product: DatasetBuilder, suffix: str | None = None) -> None:
+        """Add the finished maps to a product; `suffix` ends the names of axes of their own."""
         for kind, grid in self._grids.items():
-            name, long_name, units = self._words[kind]
-            found = grid.finish()
-            fields = [
-                Field(name + end, f"{kind}_v", long_name, units, found["v"]),
-                Field(
-                    f"{name}_weight{end}", f"{kind}_w", f"gridding weight of: {long_name}", "1", found["w"]
-                ),
-            ]
-            product.grid(self._axes[kind], fields, suffix or kind)
+            product.grid(self._axes[kind], grid.finish(), kind, suffix)

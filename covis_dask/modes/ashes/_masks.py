@@ -3,36 +3,20 @@
 See docs/method.md#imaging-2018 step 2.7, #doppler-2018 steps 3 and 4; Q25, Q42.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from covis_dask.modes._dataset import Field
 from covis_dask.modes.fixes import Fixes
 from covis_dask.sonar._types import Bool, Real
 
-__all__ = ["INTENSITIES", "MASKED", "Intensities", "gridded_intensities", "intensity_fields", "own_samples"]
+__all__ = ["INTENSITIES", "MASKED", "Intensities", "gridded_intensities", "own_samples"]
 
 MASKED: Final = 1e-9
 """What the original stores instead of an intensity below a threshold (1/m), and grids like data (Q42)."""
 
 INTENSITIES: Final = ("Ia", "Id", "Ia_filt", "Id_filt")
-
-_WORDS: Final = {
-    "Ia": ("backscatter_mean", "volume backscattering coefficient of the average of the pings"),
-    "Id": ("backscatter_fluctuating", "volume backscattering coefficient of the deviations from the average"),
-    "Ia_filt": (
-        "backscatter_mean_detected",
-        "volume backscattering coefficient of the average, where detected",
-    ),
-    "Id_filt": (
-        "backscatter_fluctuating_detected",
-        "volume backscattering coefficient of the deviations, where detected",
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,32 +91,3 @@ def own_samples(preset: str, fixes: Fixes) -> tuple[str, ...]:
     if fixes.separate_masks:
         return INTENSITIES
     return ("Ia_filt", "Id_filt") if fixes.blanked_filtered and preset != "PP2" else ()
-
-
-def intensity_fields(found: Mapping[str, NDArray[Any]], name: str, original: str, what: str) -> list[Field]:
-    """Return the fields of gridded intensities.
-
-    Parameters
-    ----------
-    found : mapping
-        Finished grids by name.
-    name, original : str
-        Prefixes of the fields' own and original names.
-    what : str
-        Ends their long names.
-    """
-    fields = [
-        Field(name + word, original + key, long_name + what, "m-1", found[key])
-        for key, (word, long_name) in _WORDS.items()
-    ]
-    return fields + [
-        Field(
-            f"{name}{word}_valid_fraction",
-            f"{original}{key}_valid",
-            f"part of the samples, by weight, that entered the {long_name}{what}",
-            "1",
-            found[f"{key}_valid"],
-        )
-        for key, (word, long_name) in _WORDS.items()
-        if f"{key}_valid" in found
-    ]

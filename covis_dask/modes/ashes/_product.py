@@ -9,17 +9,17 @@ from typing import Any, Final
 import numpy as np
 import xarray as xr
 
-from covis_dask.modes._dataset import Field, Product
 from covis_dask.modes.ashes._bursts import AshesProgram, sweeps_in_yaw
 from covis_dask.modes.ashes._setup import RangeCalibration, SonarSetup
 from covis_dask.modes.bursts import BurstResult
+from covis_dask.modes.dataset import DatasetBuilder, Variable
 from covis_dask.modes.parameters import GridSpec
 from covis_dask.raw.sweep import PingTable, RawSweep
 from covis_dask.sonar._types import Bool
 from covis_dask.sonar.bursts import Burst
 from covis_dask.sonar.grid import GridAxes
 
-__all__ = ["add_beams", "add_bursts", "axes_of", "facts_of", "finished"]
+__all__ = ["add_beams", "add_bursts", "axes_of", "finished", "sonar_attributes"]
 
 _TURNED: Final = (
     "The head was turned in yaw. The original puts all pings of such a run into one burst with one attitude; "
@@ -33,7 +33,7 @@ def axes_of(spec: GridSpec) -> GridAxes:
     return GridAxes.from_bounds((spec.xmin, spec.xmax, spec.dx), (spec.ymin, spec.ymax, spec.dy), z)
 
 
-def add_bursts(product: Product, bursts: Sequence[Burst], table: PingTable, used: Bool) -> None:
+def add_bursts(product: DatasetBuilder, bursts: Sequence[Burst], table: PingTable, used: Bool) -> None:
     """Add pitch, number of pings, first ping and use of every burst, also of those left out."""
     first = [int(table.ping[burst.rows[0]]) for burst in bursts]
     for name, long_name, units, values in (
@@ -42,15 +42,17 @@ def add_bursts(product: Product, bursts: Sequence[Burst], table: PingTable, used
         ("burst_first_ping", "number of the first ping of the burst", "1", first),
         ("burst_used", "1 where the burst was used", "1", used.astype(np.int8)),
     ):
-        product.array(Field(name, name, long_name, units, np.asarray(values)), ("burst",))
+        product.array(Variable(name, name, long_name, units, np.asarray(values)), ("burst",))
 
 
-def add_beams(product: Product, setup: SonarSetup, ranging: RangeCalibration, suffix: str = "") -> None:
+def add_beams(
+    product: DatasetBuilder, setup: SonarSetup, ranging: RangeCalibration, suffix: str = ""
+) -> None:
     """Add beam angles and slant ranges.
 
     Parameters
     ----------
-    product : Product
+    product : DatasetBuilder
     setup : SonarSetup
     ranging : RangeCalibration
     suffix : str
@@ -60,10 +62,10 @@ def add_beams(product: Product, setup: SonarSetup, ranging: RangeCalibration, su
         ("beam_angle", "azimuth of the beam, positive to the right", "radian", setup.beams.angles, "beam"),
         ("beam_range", "slant range of the sample", "m", ranging.ranges, "sample"),
     ):
-        product.array(Field(name + suffix, name + suffix, long_name, units, values), (dim + suffix,))
+        product.array(Variable(name + suffix, name + suffix, long_name, units, values), (dim + suffix,))
 
 
-def facts_of(setup: SonarSetup, ranging: RangeCalibration, *, turned: bool) -> Mapping[str, Any]:
+def sonar_attributes(setup: SonarSetup, ranging: RangeCalibration, *, turned: bool) -> Mapping[str, Any]:
     """Return what the product's attributes say of setting and calibration.
 
     Parameters
@@ -99,10 +101,12 @@ def facts_of(setup: SonarSetup, ranging: RangeCalibration, *, turned: bool) -> M
     return facts
 
 
-def finished(product: Product, program: AshesProgram, result: BurstResult, sweep: RawSweep) -> xr.Dataset:
+def finished(
+    product: DatasetBuilder, program: AshesProgram, result: BurstResult, sweep: RawSweep
+) -> xr.Dataset:
     """Complete the product of a program that was alone with its run: all but its own variables."""
     add_bursts(product, result.bursts, sweep.table, result.used)
     product.pings(sweep.table)
     add_beams(product, program.setup, program.range_calibration)
-    facts = facts_of(program.setup, program.range_calibration, turned=sweeps_in_yaw(sweep.table))
+    facts = sonar_attributes(program.setup, program.range_calibration, turned=sweeps_in_yaw(sweep.table))
     return product.dataset(result.tally, facts)

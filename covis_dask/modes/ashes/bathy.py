@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from covis_dask.modes._dataset import Field, Product
 from covis_dask.modes._scheme import scheme_of
 from covis_dask.modes.ashes._bursts import AshesProgram
 from covis_dask.modes.ashes._product import axes_of, finished
 from covis_dask.modes.ashes._setup import Attitude, PhasedPing
 from covis_dask.modes.bursts import process_bursts
 from covis_dask.modes.context import Context
+from covis_dask.modes.dataset import DatasetBuilder
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import RawSweep
 from covis_dask.sonar._burst_kernels import echo_strength, first_peak_of_median, powers
@@ -207,24 +207,13 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
     program = BathyProgram(sweep, parameters, context)
     (result,) = process_bursts(sweep, [program], context)
     result.tally.require_pings()
-    product = Product(sweep, parameters)
+    product = DatasetBuilder(sweep, parameters)
     found = program.grid.finish()
     height = found["v"]
     if not parameters.fixes.separate_masks:
         # The original takes a height of exactly 0 for an empty cell (Q41, Q42).
         height = np.where(height == 0, np.nan, height)
-    product.grid(
-        program.axes,
-        [
-            Field("seafloor_height", "v", "height of the seafloor above the base of COVIS", "m", height),
-            Field("gridding_weight", "w", "weight of the points gridded", "1", found["w"]),
-        ],
-        "bathy",
-    )
+    product.grid(program.axes, {"v": height, "w": found["w"]})
     for name, points in zip("xyz", program.points, strict=True):
-        what = {"x": "distance east", "y": "distance north", "z": "height"}[name]
-        product.array(
-            Field(f"point_{name}", f"{name}b_out", f"{what} of the seafloor point picked", "m", points),
-            ("beam", "burst"),
-        )
+        product.own(f"{name}b_out", points)
     return finished(product, program, result, sweep)

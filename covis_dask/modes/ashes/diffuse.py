@@ -11,14 +11,14 @@ import xarray as xr
 from scipy.interpolate import RegularGridInterpolator
 
 from covis_dask.errors import NoValidPings
-from covis_dask.modes._dataset import Product
 from covis_dask.modes.ashes._bursts import AshesProgram
 from covis_dask.modes.ashes._maps import MapGrids
-from covis_dask.modes.ashes._product import add_beams, facts_of
+from covis_dask.modes.ashes._product import add_beams, sonar_attributes
 from covis_dask.modes.ashes._scintillation import Scintillation, ScintillationWindow, find_pairs
 from covis_dask.modes.ashes._setup import Attitude, PhasedPing, SonarSetup, run_start
 from covis_dask.modes.bursts import BurstPlan, process_bursts
 from covis_dask.modes.context import Bathymetry, Context
+from covis_dask.modes.dataset import DatasetBuilder
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import RawSweep
 from covis_dask.sonar._types import Int, Real
@@ -28,7 +28,6 @@ from covis_dask.sonar.windows import complete_bins, window_bins, window_ranges
 
 __all__ = [
     "FLAT",
-    "MAPS",
     "Window",
     "flat_seafloor",
     "process",
@@ -40,20 +39,6 @@ __all__ = [
 CHANNELS: Final = 128
 RATE: Final = 34482.0
 FLAT: Final = "flat seafloor assumed"
-
-MAPS: Final = {
-    "decorrelation_intensity": (
-        "decorrelation_intensity",
-        "backscattering cross-section times decorrelation between pings",
-        "m2",
-    ),
-    "decorrelation": ("decorrelation", "decorrelation between pings", "1"),
-    "intensity": ("intensity", "backscattering cross-section", "m2"),
-    "chi_var": ("log_intensity_variance", "variance of the logarithm of the intensity", "1"),
-    "si": ("scintillation_index", "scintillation index of the intensity", "1"),
-    "sig_phi2": ("phase_variance", "variance of the phase", "rad2"),
-    "kp": ("amplitude_variance", "normalised variance of the amplitude", "1"),
-}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -242,14 +227,14 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
     floor = _seafloor(sweep, parameters, context, 2 * float(ranging.ranges[-1]))
     attitude = setup.attitude(sweep.table, [0])
     maps = _gridded(found, seafloor_positions(setup, ranging.ranges, rc, attitude, floor), parameters)
-    product = Product(sweep, parameters)
+    product = DatasetBuilder(sweep, parameters)
     maps.add_to(product)
     product.pings(sweep.table)
     add_beams(product, setup, ranging)
     ds = product.dataset(
         result.tally,
         {
-            **facts_of(setup, ranging, turned=False),
+            **sonar_attributes(setup, ranging, turned=False),
             "seafloor": floor.name,
             "window_pings": len(window.rows),
             "window_pairs": len(window.pairs),
@@ -287,7 +272,7 @@ def _gridded(
 ) -> MapGrids:
     """Grid the seven maps (docs/method.md#diffuse-flow-2018 step 12)."""
     samples, windows = positions
-    maps = MapGrids(parameters, MAPS)
+    maps = MapGrids(parameters)
     maps.add("decorrelation_intensity", *windows, found.decor)
     maps.add("decorrelation", *windows, 1 - found.cor)
     maps.add("intensity", *samples, found.I_av1)

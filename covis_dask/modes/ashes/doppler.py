@@ -8,14 +8,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from covis_dask.errors import NoValidPings
-from covis_dask.modes._dataset import Field, Product
 from covis_dask.modes._scheme import scheme_of
 from covis_dask.modes.ashes._bursts import AshesProgram
 from covis_dask.modes.ashes._masks import (
     INTENSITIES,
     Intensities,
     gridded_intensities,
-    intensity_fields,
     own_samples,
 )
 from covis_dask.modes.ashes._product import axes_of, finished
@@ -23,6 +21,7 @@ from covis_dask.modes.ashes._setup import Attitude, PhasedPing
 from covis_dask.modes.ashes._velocity import DopplerBurst, DopplerSettings, Velocities, VelocityStatistics
 from covis_dask.modes.bursts import process_bursts
 from covis_dask.modes.context import Context
+from covis_dask.modes.dataset import DatasetBuilder
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import RawSweep
 from covis_dask.sonar._types import Complex, Real
@@ -38,20 +37,7 @@ _MONITOR_PULSES: Final = 3.0
 _OFFSET_ROWS: Final = 40
 """Pings per burst for which the original has room before its table of offsets grows."""
 
-_VELOCITIES: Final = {
-    "vr_cov": (
-        "radial_velocity",
-        "line-of-sight velocity away from the sonar, from the summed covariance",
-        "m s-1",
-    ),
-    "vr_vel": ("radial_velocity_mean", "mean over the pings of the line-of-sight velocity", "m s-1"),
-    "std": (
-        "radial_velocity_std",
-        "standard deviation over the pings of the line-of-sight velocity",
-        "m s-1",
-    ),
-    "covar": ("covariance", "covariance of the echo at the lag, summed over the pings", "m-1"),
-}
+_VELOCITIES: Final = ("vr_cov", "vr_vel", "std", "covar")
 
 
 def gridded_velocities(
@@ -137,7 +123,7 @@ class DopplerProgram(AshesProgram):
             name: axes_of(parameters.grid(name))
             for name in ("doppler velocity", "intensity", "intensity_win")
         }
-        self._velocity = make_gridder(self.axes["doppler velocity"], [*_VELOCITIES], scheme)
+        self._velocity = make_gridder(self.axes["doppler velocity"], _VELOCITIES, scheme)
         self._samples = make_gridder(
             self.axes["intensity"], INTENSITIES, scheme, own=own, fractions=fractions
         )
@@ -222,59 +208,19 @@ class DopplerProgram(AshesProgram):
         else:
             grid.add(coordinates, values, np.isfinite(values["Ia"]) & np.isfinite(values["Id"]))
 
-    def add_to(self, product: Product) -> None:
+    def add_to(self, product: DatasetBuilder) -> None:
         """Add the finished grids and the offsets to a product."""
-        found = self._velocity.finish()
-        fields = []
-        for key, (name, long_name, units) in _VELOCITIES.items():
-            values = found[key]
-            if not self.parameters.fixes.separate_masks:
-                # The original sets what came out as NaN to 0 before it divides by the weight.
-                values = np.where(np.isnan(values) & (found["w"] > 0), 0, values)
-            fields.append(Field(name, f"doppler_velocity_{key}", long_name, units, values))
-        fields.append(
-            Field(
-                "velocity_weight", "doppler_velocity_w", "weight of the velocities gridded", "1", found["w"]
-            )
-        )
-        product.grid(self.axes["doppler velocity"], fields, "doppler_velocity")
-        for grid, kind, name, what in (
-            (self._samples, "intensity", "", ""),
-            (self._windows, "intensity_win", "windowed_", ", averaged over range windows"),
-        ):
-            found = grid.finish()
-            weight = Field(
-                f"{name}backscatter_weight",
-                f"{kind}_w",
-                "weight of the backscatter gridded" + what,
-                "1",
-                found["w"],
-            )
-            product.grid(self.axes[kind], [*intensity_fields(found, name, f"{kind}_", what), weight], kind)
-        offsets = self.offsets.table()
-        for offset, dims in (
-            (
-                Field(
-                    "velocity_offset",
-                    "vr_offset",
-                    "velocity that the clocks feign, from the transmission of each ping; not subtracted",
-                    "m s-1",
-                    self._offset_scale * np.angle(offsets),
-                ),
-                ("ping_of_burst", "burst"),
-            ),
-            (
-                Field(
-                    "velocity_offset_average",
-                    "vr_offset_ave",
-                    "velocity that the clocks feign, over all pings; not subtracted",
-                    "m s-1",
-                    np.asarray(self._offset_scale * np.angle(np.nansum(offsets))),
-                ),
-                (),
-            ),
-        ):
-            product.array(offset, dims)
+        found = dict(self._velocity.finish())
+        if not self.parameters.fixes.separate_masks:
+            # The original sets what came out as NaN to 0 before it divides by the weight.
+            for key in _VELOCITIES:
+                found[key] = np.where(np.isnan(found[key]) & (found["w"] > 0), 0, found[key])
+        product.grid(self.axes["doppler velocity"], found, "doppler_velocity")
+        product.grid(self.axes["intensity"], self._samples.finish(), "intensity")
+        product.grid(self.axes["intensity_win"], self._windows.finish(), "intensity_win")
+        offsets, scale = self.offsets.table(), self._offset_scale
+        product.own("vr_offset", scale * np.angle(offsets))
+        product.own("vr_offset_ave", np.asarray(scale * np.angle(np.nansum(offsets))))
 
 
 def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dataset:
@@ -304,6 +250,6 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
     program = DopplerProgram(sweep, parameters, context)
     (result,) = process_bursts(sweep, [program], context)
     result.tally.require_pings()
-    product = Product(sweep, parameters)
+    product = DatasetBuilder(sweep, parameters)
     program.add_to(product)
     return finished(product, program, result, sweep)

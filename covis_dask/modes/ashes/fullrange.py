@@ -7,16 +7,14 @@ One pass over the run feeds both; one dataset holds both.
 
 import json
 from dataclasses import replace
-from typing import Final
 
 import numpy as np
 import xarray as xr
 
-from covis_dask.modes._dataset import Product
 from covis_dask.modes._tally import PingTally
 from covis_dask.modes.ashes._bursts import AshesProgram, sweeps_in_yaw
 from covis_dask.modes.ashes._maps import MapGrids
-from covis_dask.modes.ashes._product import add_beams, add_bursts, facts_of
+from covis_dask.modes.ashes._product import add_beams, add_bursts, sonar_attributes
 from covis_dask.modes.ashes._scintillation import Scintillation, ScintillationWindow
 from covis_dask.modes.ashes._setup import Attitude, PhasedPing
 from covis_dask.modes.ashes.bathy import first_maximum
@@ -24,53 +22,13 @@ from covis_dask.modes.ashes.diffuse import scintillation_window, window_of
 from covis_dask.modes.ashes.imaging import ImagingProgram
 from covis_dask.modes.bursts import BurstResult, process_bursts
 from covis_dask.modes.context import Context
+from covis_dask.modes.dataset import DatasetBuilder
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import RawSweep
 from covis_dask.sonar._types import Int, Real
 from covis_dask.sonar.windows import complete_bins, window_ranges
 
-__all__ = ["MAPS", "FullRangeProgram", "process"]
-
-MAPS: Final = {
-    "bathy_filt": (
-        "seafloor_height_windowed",
-        "height of the strongest echo above the base of COVIS, from range windows",
-        "m",
-    ),
-    "intensity_filt": (
-        "intensity_windowed",
-        "backscattering cross-section of the strongest echo, from range windows",
-        "m2",
-    ),
-    "decorrelation_intensity": (
-        "decorrelation_intensity",
-        "backscattering cross-section times decorrelation between pings, at the strongest echo",
-        "m2",
-    ),
-    "decorrelation": (
-        "decorrelation",
-        "decorrelation between pings, at the strongest echo",
-        "1",
-    ),
-    "bathy": ("seafloor_height", "height of the strongest echo above the base of COVIS", "m"),
-    "intensity": ("intensity", "backscattering cross-section of the strongest echo", "m2"),
-    "chi_var": (
-        "log_intensity_variance",
-        "variance of the logarithm of the intensity, at the strongest echo",
-        "1",
-    ),
-    "si": (
-        "scintillation_index",
-        "scintillation index of the intensity, at the strongest echo",
-        "1",
-    ),
-    "sig_phi2": ("phase_variance", "variance of the phase, at the strongest echo", "rad2"),
-    "kp": (
-        "amplitude_variance",
-        "normalised variance of the amplitude, at the strongest echo",
-        "1",
-    ),
-}
+__all__ = ["FullRangeProgram", "process"]
 
 
 class FullRangeProgram(AshesProgram):
@@ -86,7 +44,7 @@ class FullRangeProgram(AshesProgram):
         self._in_window = np.zeros(len(sweep.table), dtype=np.bool_)
         for window in self._windows:
             self._in_window[window.rows] = True
-        self.maps = MapGrids(parameters, MAPS)
+        self.maps = MapGrids(parameters)
         self._places: dict[int, int] = {}
         self._window: ScintillationWindow | None = None
 
@@ -189,7 +147,7 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
     results = process_bursts(sweep, [imaging, full], context)
     tally = _together(*results)
     tally.require_pings()
-    product = Product(sweep, parameters)
+    product = DatasetBuilder(sweep, parameters)
     imaging.add_to(product)
     full.maps.add_to(product, "fr")
     add_bursts(product, full.plan.bursts, sweep.table, results[0].used | results[1].used)
@@ -202,7 +160,9 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
             facts[f"{name}_{key}"] = counts[key]
         if program.tally.pings_used:
             add_beams(product, program.setup, program.range_calibration, suffix)
-            facts |= facts_of(program.setup, program.range_calibration, turned=sweeps_in_yaw(sweep.table))
+            facts |= sonar_attributes(
+                program.setup, program.range_calibration, turned=sweeps_in_yaw(sweep.table)
+            )
         else:
             context.log(f"the {name.replace('_', '-')} part of the run has no burst that can be used")
     return product.dataset(tally, facts)

@@ -9,20 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from covis_dask.modes._dataset import Field, Product
 from covis_dask.modes._scheme import scheme_of
 from covis_dask.modes.ashes._bursts import AshesProgram
 from covis_dask.modes.ashes._masks import (
     INTENSITIES,
     Intensities,
     gridded_intensities,
-    intensity_fields,
     own_samples,
 )
 from covis_dask.modes.ashes._product import axes_of, finished
 from covis_dask.modes.ashes._setup import Attitude, PhasedPing
 from covis_dask.modes.bursts import process_bursts
 from covis_dask.modes.context import Context
+from covis_dask.modes.dataset import DatasetBuilder
 from covis_dask.modes.fixes import Fixes
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import RawSweep
@@ -234,15 +233,9 @@ class ImagingProgram(AshesProgram):
         masked = snr_db(high, parameters.noise.noise_floor) < parameters.noise.snr_thresh
         return ~masked if select is None else select & ~masked
 
-    def add_to(self, product: Product) -> None:
+    def add_to(self, product: DatasetBuilder) -> None:
         """Add the finished grid to a product."""
-        found = self.grid.finish()
-        fields = [
-            *intensity_fields(found, "", "", ""),
-            Field("amplitude_variance", "Kp", "normalised variance of the amplitude", "1", found["Kp"]),
-            Field("gridding_weight", "w", "weight of the samples gridded", "1", found["w"]),
-        ]
-        product.grid(self.axes, fields, "imaging")
+        product.grid(self.axes, self.grid.finish())
 
 
 def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dataset:
@@ -271,6 +264,6 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
     program = ImagingProgram(sweep, parameters, context)
     (result,) = process_bursts(sweep, [program], context)
     result.tally.require_pings()
-    product = Product(sweep, parameters)
+    product = DatasetBuilder(sweep, parameters)
     program.add_to(product)
     return finished(product, program, result, sweep)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from covis_dask.errors import NoValidPings
-from covis_dask.modes._dataset import Field, Product
 from covis_dask.modes._phased_ping import PhasedPing
 from covis_dask.modes._tally import PingTally
 from covis_dask.modes.bursts import BurstPlan, BurstResult, OpenBurst
 from covis_dask.modes.context import Context
+from covis_dask.modes.dataset import DatasetBuilder, Variable
 from covis_dask.modes.endeavour._operators import OperatorCache, PingOperators
 from covis_dask.modes.parameters import GridSpec, Parameters
 from covis_dask.raw.record import Samples
@@ -25,7 +25,6 @@ __all__ = [
     "add_beams",
     "add_bursts",
     "attitude",
-    "facts",
     "grid_axes",
 ]
 
@@ -196,41 +195,43 @@ def _choose(table: PingTable, bursts: list[Burst], parameters: Parameters, tally
     return burst_of
 
 
-def add_bursts(product: Product, result: BurstResult) -> None:
+def add_bursts(product: DatasetBuilder, result: BurstResult) -> None:
     """Add the list of bursts to a product."""
     bursts = result.bursts
-    for field in (
-        Field(
+    for variable in (
+        Variable(
             "burst_pitch",
             "burst_elev",
             "elevation of the burst",
             "degree",
             np.array([b.pitch for b in bursts]),
         ),
-        Field("burst_npings", "burst_npings", "pings of the burst", "1", np.array([len(b) for b in bursts])),
-        Field(
+        Variable(
+            "burst_npings", "burst_npings", "pings of the burst", "1", np.array([len(b) for b in bursts])
+        ),
+        Variable(
             "burst_start",
             "burst_start",
             "row of the burst's first ping in index.csv, counted from 1",
             "1",
             np.array([int(b.rows[0]) + 1 for b in bursts]),
         ),
-        Field("burst_used", "burst_used", "1 where the burst was used", "1", result.used.astype(np.int8)),
+        Variable("burst_used", "burst_used", "1 where the burst was used", "1", result.used.astype(np.int8)),
     ):
-        product.array(field, ("burst",))
+        product.array(variable, ("burst",))
 
 
-def add_beams(product: Product, operators: PingOperators) -> None:
+def add_beams(product: DatasetBuilder, operators: PingOperators) -> None:
     """Add beam angles and ranges to a product, those of the last ping."""
     angles, ranges = operators.beamformer.angles, operators.ranges
     product.array(
-        Field("beam_angle", "beam_angle", "azimuth of the beam, positive to the right", "radian", angles),
+        Variable("beam_angle", "beam_angle", "azimuth of the beam, positive to the right", "radian", angles),
         ("beam",),
     )
-    product.array(Field("beam_range", "beam_range", "slant range of the sample", "m", ranges), ("sample",))
+    product.array(Variable("beam_range", "beam_range", "slant range of the sample", "m", ranges), ("sample",))
 
 
-def facts(operators: PingOperators, fault: str | None) -> dict[str, object]:
+def sonar_attributes(operators: PingOperators, fault: str | None) -> dict[str, object]:
     """Return what a product's attributes say about the sonar, from the last ping used.
 
     See docs/method.md#contents-of-a-product.

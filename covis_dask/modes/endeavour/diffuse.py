@@ -4,18 +4,21 @@ See docs/method.md#diffuse-flow-2010-15.
 """
 
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from covis_dask.errors import NoValidPings, SweepIncomplete
-from covis_dask.modes._dataset import Field, Product
 from covis_dask.modes._scheme import scheme_of
 from covis_dask.modes._tally import PingTally
 from covis_dask.modes.bursts import BurstPlan, OpenBurst, process_bursts
 from covis_dask.modes.context import Context
-from covis_dask.modes.endeavour._bursts import add_beams, attitude, facts, grid_axes
+from covis_dask.modes.dataset import DatasetBuilder
+from covis_dask.modes.endeavour._bursts import add_beams, attitude, grid_axes, sonar_attributes
 from covis_dask.modes.endeavour._operators import OperatorCache, PingOperators
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import Ping, PingTable, RawSweep
@@ -327,47 +330,26 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
             f"The pings end before {parameters.position.altitude:g} m, the height of the head: they do not "
             "reach the seafloor."
         )
-    product = Product(sweep, parameters)
-    for name, long_name in _LONG_NAMES.items():
-        spec = parameters.grid(name)
-        axes = grid_axes(spec)
-        value, weight = _gridded(axes, maps, maps.values[name], scheme_of(parameters))
-        product.grid(
-            axes,
-            [
-                Field(name, f"{name}_v", long_name, "1", value),
-                Field(
-                    f"{name}_weight",
-                    f"{name}_w",
-                    f"gridding weight of the {name.replace('_', ' ')}",
-                    "1",
-                    weight,
-                ),
-            ],
-            name,
-        )
+    product = DatasetBuilder(sweep, parameters)
+    for name, values in maps.values.items():
+        axes = grid_axes(parameters.grid(name))
+        product.grid(axes, _gridded(axes, maps, values, scheme_of(parameters)), name)
     product.pings(sweep.table)
     add_beams(product, pairs.operators)
     return product.dataset(
         tally,
         {
-            **facts(pairs.operators, pairs.operator_cache.fault),
+            **sonar_attributes(pairs.operators, pairs.operator_cache.fault),
             "pairs": pairs.count,
             "heading": float(np.rad2deg(compass) % 360),
         },
     )
 
 
-_LONG_NAMES = {
-    "decorrelation_intensity": "intensity times decorrelation, relative to its maximum",
-    "decorrelation": "decorrelation of the seafloor echo between pings",
-    "intensity": "intensity of the seafloor echo, relative to its maximum",
-}
-
-
-def _gridded(axes: GridAxes, maps: DiffuseMaps, value: Real, scheme: GridScheme) -> tuple[Real, Real]:
-    """Grid one map; return value and weight."""
+def _gridded(
+    axes: GridAxes, maps: DiffuseMaps, value: Real, scheme: GridScheme
+) -> Mapping[str, NDArray[Any]]:
+    """Grid one map; return value ``v`` and weight ``w``."""
     gridder = make_gridder(axes, ("v",), scheme)
     gridder.add((maps.x, maps.y), {"v": value}, np.isfinite(value) & np.isfinite(maps.x))
-    grids = gridder.finish()
-    return grids["v"], grids["w"]
+    return gridder.finish()

@@ -9,19 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from covis_dask.modes._dataset import Field, Product
 from covis_dask.modes._phased_ping import PhasedPing
 from covis_dask.modes._scheme import scheme_of
 from covis_dask.modes.bursts import process_bursts
 from covis_dask.modes.context import Context
+from covis_dask.modes.dataset import DatasetBuilder
 from covis_dask.modes.endeavour._bursts import (
     Attitude,
     EndeavourProgram,
     add_beams,
     add_bursts,
     attitude,
-    facts,
     grid_axes,
+    sonar_attributes,
 )
 from covis_dask.modes.endeavour._operators import PingOperators
 from covis_dask.modes.endeavour._reach import Part, part_within, whole
@@ -244,65 +244,19 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
     program = _Program(sweep, parameters, context, *gridders)
     (result,) = process_bursts(sweep, [program], context)
     result.tally.require_pings()
-    product = Product(sweep, parameters)
-    for spec, one, gridder, describe in zip(specs, axes, gridders, (_VELOCITY, _INTENSITY), strict=True):
-        grids = gridder.finish()
-        fields = [
-            Field(name, f"{spec.name}_{key}", long_name, units, grids[key])
-            for key, (name, long_name, units) in describe.items()
-        ]
-        product.grid(one, fields, spec.name)
+    product = DatasetBuilder(sweep, parameters)
+    for spec, one, gridder in zip(specs, axes, gridders, strict=True):
+        product.grid(one, gridder.finish(), spec.name)
     _add_offset(product, program)
     add_bursts(product, result)
     product.pings(sweep.table)
     add_beams(product, program.operators)
-    return product.dataset(result.tally, facts(program.operators, program.operator_cache.fault))
+    return product.dataset(result.tally, sonar_attributes(program.operators, program.operator_cache.fault))
 
 
-_VELOCITY = {
-    "v": ("vertical_velocity", "vertical velocity of a flow that rises straight up", "cm s-1"),
-    "v_filt": ("radial_velocity_mean_phase", "velocity away from the sonar, from the mean phase", "cm s-1"),
-    "vr": ("radial_velocity", "velocity away from the sonar", "cm s-1"),
-    "std": ("radial_velocity_std", "standard deviation of the velocity away from the sonar", "cm s-1"),
-    "covar": ("autocovariance", "lagged autocovariance of the backscattered signal", "m-1"),
-    "w": ("doppler_velocity_weight", "gridding weight of the velocities", "1"),
-}
-
-_INTENSITY = {
-    "v": ("backscatter", "volume backscattering coefficient", "m-1"),
-    "v_filt": ("backscatter_windowed", "volume backscattering coefficient after the threshold window", "m-1"),
-    "vr": (
-        "intensity_radial_velocity",
-        "velocity away from the sonar, gridded with the backscatter",
-        "cm s-1",
-    ),
-    "std": ("backscatter_std", "standard deviation of the volume backscattering coefficient", "m-1"),
-    "covar": (
-        "intensity_autocovariance",
-        "lagged autocovariance of the backscattered signal, gridded with the backscatter",
-        "m-1",
-    ),
-    "w": ("intensity_weight", "gridding weight of the backscatter", "1"),
-}
-
-
-def _add_offset(product: Product, program: _Program) -> None:
+def _add_offset(product: DatasetBuilder, program: _Program) -> None:
     """Add the clock offset between transmitter and receiver (docs/method.md#doppler-2010-15)."""
     header, lag = program.operators.header, program.parameters.correlation.lag
     scale = 100 * velocity_scale(header.xmit_freq, header.sample_rate, header.sound_speed, lag)
-    covariance = np.asarray(program.offset)
-    velocity = np.asarray(scale * np.angle(program.offset))
-    product.array(
-        Field("offset_covariance", "offset_covar", "autocovariance of the monitor channel", "1", covariance),
-        (),
-    )
-    product.array(
-        Field(
-            "offset_velocity",
-            "vr_offset",
-            "velocity that the clock offset feigns, to subtract",
-            "cm s-1",
-            velocity,
-        ),
-        (),
-    )
+    product.own("offset_covar", np.asarray(program.offset))
+    product.own("vr_offset", np.asarray(scale * np.angle(program.offset)))

@@ -10,19 +10,19 @@ from itertools import pairwise
 import numpy as np
 import xarray as xr
 
-from covis_dask.modes._dataset import Field, Product
 from covis_dask.modes._phased_ping import PhasedPing
 from covis_dask.modes._scheme import scheme_of
 from covis_dask.modes.bursts import process_bursts
 from covis_dask.modes.context import Context
+from covis_dask.modes.dataset import DatasetBuilder
 from covis_dask.modes.endeavour._bursts import (
     Attitude,
     EndeavourProgram,
     add_beams,
     add_bursts,
     attitude,
-    facts,
     grid_axes,
+    sonar_attributes,
 )
 from covis_dask.modes.endeavour._operators import PingOperators, calibrated_beams
 from covis_dask.modes.parameters import Parameters
@@ -143,16 +143,9 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
     (result,) = process_bursts(sweep, [program], context)
     result.tally.require_pings()
     grids = gridder.finish()
-    product = Product(sweep, parameters)
-    product.grid(
-        axes,
-        [
-            Field("backscatter", "v", "volume backscattering coefficient", "m-1", grids["v"]),
-            Field("weight", "w", "gridding weight", "1", grids["w"]),
-        ],
-        parameters.grids[0].name,
-    )
+    product = DatasetBuilder(sweep, parameters)
+    product.grid(axes, grids)
     add_bursts(product, result)
     product.pings(sweep.table)
     add_beams(product, program.operators)
-    return product.dataset(result.tally, facts(program.operators, program.operator_cache.fault))
+    return product.dataset(result.tally, sonar_attributes(program.operators, program.operator_cache.fault))

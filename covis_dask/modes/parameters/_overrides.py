@@ -1,125 +1,19 @@
-"""Changing parameters by dotted key: from our files, the original's JSON files, or the command line."""
+"""Changing parameters by dotted key, with the type and range of each checked."""
 
 import difflib
-import json
 import math
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
-from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-import yaml
-
 from covis_dask.errors import ConfigurationError
-from covis_dask.modes._groups import GridSpec, Parameters
+from covis_dask.modes.parameters._grid import GridSpec, grid_word
+from covis_dask.modes.parameters._tree import Parameters
 
-__all__ = ["apply", "load", "parse", "valid_keys", "values"]
+__all__ = ["apply", "valid_keys", "values"]
 
-_FIXED = frozenset({"family", "preset", "profile", "unused", "fixed"})
-_TYPE_OF_FAMILY = {"fullimaging": "diffuse_fr"}
-_NOT_PARAMETERS = frozenset({"user", "comments"})
-
-
-def parse(text: str) -> tuple[str, Any]:
-    """Read ``key=value``; the value is JSON where it can be (numbers, true, null, lists), else a word.
-
-    Raises
-    ------
-    ConfigurationError
-        Without an equals sign or a key.
-    """
-    key, sign, word = (part.strip() for part in text.partition("="))
-    if not (sign and key):
-        raise ConfigurationError(f"Cannot set {text!r}: write it as key=value, such as filter.bw=2.")
-    try:
-        return key, json.loads(word)
-    except ValueError:
-        return key, word
-
-
-def load(path: Path) -> dict[str, Any]:
-    """Read overrides from a YAML or JSON file.
-
-    Three layouts are taken: dotted keys, nested groups (``filter: {bw: 2}``), and the original's JSON
-    parameter files (docs/method.md#default-parameters), whose `type` must then fit the mode.
-
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    dict
-        Dotted keys to values, not yet checked against a mode.
-
-    Raises
-    ------
-    ConfigurationError
-        When the file cannot be read or holds no mapping.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-        document = json.loads(text) if path.suffix.lower() == ".json" else yaml.safe_load(text)
-    except OSError as error:
-        raise ConfigurationError(f"The parameter file {path} cannot be read: {error}.") from error
-    except (ValueError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"The parameter file {path} is no valid YAML or JSON: {error}") from error
-    if document is None:
-        return {}
-    if not isinstance(document, dict):
-        raise ConfigurationError(f"The parameter file {path} must hold keys and values.")
-    if "processing" in document or "sonar" in document:
-        return _from_original(document)
-    return dict(_flatten(document))
-
-
-def _flatten(document: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Turn nested groups, and lists of grids, into dotted keys."""
-    for name, value in document.items():
-        key = f"{prefix}{name}"
-        if isinstance(value, Mapping):
-            yield from _flatten(value, f"{key}.")
-        elif isinstance(value, list) and all(isinstance(item, Mapping) for item in value):
-            for index, item in enumerate(value):
-                yield from _flatten(item, f"{key}.{index}.")
-        else:
-            yield key, value
-
-
-def _from_original(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn the original's layout into dotted keys."""
-    found: dict[str, Any] = {}
-    for name, value in document.items():
-        if name in _NOT_PARAMETERS:
-            continue
-        if name == "grid":
-            entries = value if isinstance(value, list) else [value]
-            for entry in entries:
-                found.update(_original_grid(entry, by_name=isinstance(value, list)))
-        elif name in {"processing", "sonar"} and isinstance(value, Mapping):
-            found.update(_flatten(value))
-        else:
-            found[name] = value
-    return found
-
-
-def _original_grid(entry: Mapping[str, Any], *, by_name: bool) -> dict[str, Any]:
-    """Turn one grid of the original's layout into dotted keys, without its unit labels (wrong, Q52)."""
-    where = _word(str(entry.get("type", "0"))) if by_name else "0"
-    found: dict[str, Any] = {}
-    for part in ("bounds", "spacing"):
-        for name, value in entry.get(part, {}).items():
-            if "z" not in name or entry.get("dimensions") != 2:
-                found[f"grids.{where}.{name}"] = value
-    if "dimensions" in entry:
-        found[f"grids.{where}.dimensions"] = entry["dimensions"]
-    return found
-
-
-def _word(text: str) -> str:
-    """Return a grid's type as a word to compare."""
-    return text.replace(" ", "_").replace("-", "_").lower()
+_FIXED = frozenset({"family", "site", "preset", "profile", "mode_version", "unused", "fixed"})
 
 
 def apply(parameters: Parameters, overrides: Mapping[str, Any]) -> Parameters:
@@ -139,21 +33,9 @@ def apply(parameters: Parameters, overrides: Mapping[str, Any]) -> Parameters:
     """
     tree: dict[str, Any] = {}
     for key, value in overrides.items():
-        if key == "type":
-            _check_type(parameters, value)
-            continue
         _insert(tree, key.split("."), key, value, parameters)
     changed: Parameters = _rebuild(parameters, tree, parameters)
     return changed
-
-
-def _check_type(parameters: Parameters, value: Any) -> None:
-    """Hold a parameter file's `type` against the mode, as the original does."""
-    wanted = _TYPE_OF_FAMILY.get(parameters.family, parameters.family)
-    if value != wanted:
-        raise ConfigurationError(
-            f"The parameter file is for runs of type {value!r}; this run needs type {wanted!r}."
-        )
 
 
 def _insert(tree: dict[str, Any], path: list[str], key: str, value: Any, parameters: Parameters) -> None:
@@ -177,7 +59,7 @@ def _grid_numbers(owner: Parameters, word: str, key: str, parameters: Parameters
         return list(range(len(owner.grids)))
     if word.isdigit() and int(word) < len(owner.grids):
         return [int(word)]
-    found = [index for index, spec in enumerate(owner.grids) if _word(spec.name) == _word(word)]
+    found = [index for index, spec in enumerate(owner.grids) if grid_word(spec.name) == grid_word(word)]
     if not found:
         raise ConfigurationError(
             f"Unknown parameter {key!r}: the grids of {parameters.family} runs ({parameters.preset}) are "

@@ -1,7 +1,7 @@
 """From gridded arrays to an xarray dataset: names, axes, units, attributes, the same for every mode.
 
-A mode makes one `Product`, adds its grids and its small arrays, and asks for the dataset. Cells that no
-sample reached hold NaN, their weight 0 (Q41).
+A mode makes one `DatasetBuilder`, adds its grids and its small arrays, and asks for the dataset. What its
+variables are called stands in its `ModeSpec`. Cells that no sample reached hold NaN, their weight 0 (Q41).
 """
 
 import datetime as dt
@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from covis_dask.modes._tally import PingTally
 from covis_dask.modes.parameters import Parameters
+from covis_dask.modes.registry import spec_for
 from covis_dask.raw.sweep import PingTable
 from covis_dask.sonar.grid import GridAxes
 
-__all__ = ["Field", "Product", "Swept"]
+__all__ = ["DatasetBuilder", "PingTally", "Swept", "Variable"]
 
 _AXES = {
     "x": {"long_name": "distance east of the base of COVIS", "units": "m", "axis": "X"},
@@ -42,7 +43,7 @@ _TABLE = (
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Field:
+class Variable:
     """One variable of a product.
 
     Parameters
@@ -65,8 +66,8 @@ class Field:
     units: str
     values: NDArray[Any]
 
-    def parts(self) -> "list[Field]":
-        """Return the field, or its real and imaginary parts: NetCDF has no complex numbers."""
+    def parts(self) -> "list[Variable]":
+        """Return the variable, or its real and imaginary parts: NetCDF has no complex numbers."""
         if not np.iscomplexobj(self.values):
             return [self]
         gap = np.isnan(self.values)
@@ -97,7 +98,7 @@ class Swept(Protocol):
         """sweep.json."""
 
 
-class Product:
+class DatasetBuilder:
     """Collects what a mode has made, and turns it into a dataset.
 
     Parameters
@@ -109,29 +110,55 @@ class Product:
     def __init__(self, sweep: Swept, parameters: Parameters) -> None:
         self._sweep = sweep
         self._parameters = parameters
+        self._spec = spec_for(parameters.site, parameters.family)
         self._coords: dict[str, xr.Variable] = {}
         self._variables: dict[str, xr.Variable] = {}
 
-    def grid(self, axes: GridAxes, fields: Sequence[Field], suffix: str) -> None:
-        """Add the variables of one grid.
+    def grid(
+        self, axes: GridAxes, values: Mapping[str, NDArray[Any]], prefix: str = "", suffix: str | None = None
+    ) -> None:
+        """Add the variables of one grid, in the order of the mode's spec.
 
         Parameters
         ----------
         axes : GridAxes
-        fields : sequence of Field
-            All of the grid's shape.
-        suffix : str
-            Ends the name of an axis that differs from one already there, as in ``x_fr``.
-        """
-        named = {"y": axes.y, "x": axes.x} | ({} if axes.z is None else {"z": axes.z})
-        dims = tuple(self._axis(name, values, suffix) for name, values in named.items())
-        for item in fields:
-            for part in item.parts():
-                self._add(part, dims)
+        values : mapping of str to ndarray
+            Of the grid's shape, by original name without the prefix, as a gridder gives them.
+        prefix : str
+            Of the grid in the spec.
+        suffix : str, optional
+            Ends the name of an axis that differs from one already there, as in ``x_fr``; the prefix when not
+            given.
 
-    def array(self, field: Field, dims: Sequence[str]) -> None:
-        """Add a small array that is on no grid, such as one value per burst."""
-        for part in field.parts():
+        Raises
+        ------
+        KeyError
+            When the spec has no such variable.
+        """
+        start = f"{prefix}_" if prefix else ""
+        found = {start + key: value for key, value in values.items()}
+        for name in found:
+            self._spec.described(name)
+        named = {"y": axes.y, "x": axes.x} | ({} if axes.z is None else {"z": axes.z})
+        ending = prefix or self._spec.family if suffix is None else suffix
+        dims = tuple(self._axis(name, points, ending) for name, points in named.items())
+        for name in self._spec.variables:
+            if name in found:
+                self._add_described(name, found[name], dims)
+
+    def own(self, original_name: str, values: NDArray[Any]) -> None:
+        """Add a small array of the mode's own, on no grid; its spec has the dimensions.
+
+        Raises
+        ------
+        KeyError
+            When the spec has no such variable.
+        """
+        self._add_described(original_name, values, self._spec.described(original_name).dims)
+
+    def array(self, variable: Variable, dims: Sequence[str]) -> None:
+        """Add a small array that is on no grid and that many modes have, such as one value per burst."""
+        for part in variable.parts():
             self._add(part, tuple(dims))
 
     def pings(self, table: PingTable) -> None:
@@ -141,7 +168,7 @@ class Product:
             if source == "time":
                 # A time no calendar holds would keep readers from opening the file.
                 values = np.where(_plausible(values), values, np.nan)
-            self._add(Field(name, name, long_name, units, values), ("ping",))
+            self._add(Variable(name, name, long_name, units, values), ("ping",))
 
     def dataset(self, tally: PingTally, facts: Mapping[str, Any]) -> xr.Dataset:
         """Return the dataset.
@@ -166,6 +193,12 @@ class Product:
         }
         return xr.Dataset(self._variables, self._coords, attributes)
 
+    def _add_described(self, name: str, values: NDArray[Any], dims: tuple[str, ...]) -> None:
+        """Add a variable of which the spec knows the name, what it is, and the units."""
+        known = self._spec.described(name)
+        for part in Variable(known.name, name, known.long_name, known.units, values).parts():
+            self._add(part, dims)
+
     def _axis(self, name: str, values: NDArray[np.float64], suffix: str) -> str:
         """Return the name of an axis, made if it is new."""
         for candidate in (name, f"{name}_{suffix}"):
@@ -176,16 +209,16 @@ class Product:
                 return candidate
         raise ValueError(f"axis {name}_{suffix} is there already, with other values")
 
-    def _add(self, field: Field, dims: tuple[str, ...]) -> None:
+    def _add(self, variable: Variable, dims: tuple[str, ...]) -> None:
         """Add one real variable."""
-        if field.name in self._variables:
-            raise ValueError(f"variable {field.name} is there already")
+        if variable.name in self._variables:
+            raise ValueError(f"variable {variable.name} is there already")
         attributes = {
-            "original_name": field.original_name,
-            "long_name": field.long_name,
-            "units": field.units,
+            "original_name": variable.original_name,
+            "long_name": variable.long_name,
+            "units": variable.units,
         }
-        self._variables[field.name] = xr.Variable(dims, field.values, attributes)
+        self._variables[variable.name] = xr.Variable(dims, variable.values, attributes)
 
 
 def _plausible(times: NDArray[np.float64]) -> NDArray[np.bool_]:
