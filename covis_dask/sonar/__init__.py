@@ -12,16 +12,23 @@ from covis_dask.sonar.calibration import Calibration, CalibrationUnavailable, ca
 from covis_dask.sonar.detect import oscfar, percentile_hazen, snr_db
 from covis_dask.sonar.filter import Lowpass, make_filter
 from covis_dask.sonar.geometry import (
+    BeamDirections,
+    HeadAttitude,
+    directions_ashes,
+    directions_endeavour,
     elevation_sine,
     flat_bottom,
     receiver_to_world,
-    world_ashes,
-    world_endeavour,
 )
 from covis_dask.sonar.grid import GridAxes, Gridder, make_gridder
 from covis_dask.sonar.phase import correct_phase, monitor_samples, offset_covariance, phase_offset
 from covis_dask.sonar.ranges import range_axis
-from covis_dask.sonar.seafloor import SeafloorCrossings, seafloor_crossings
+from covis_dask.sonar.seafloor import (
+    Seafloor,
+    SeafloorCrossings,
+    SeafloorSearch,
+    seafloor_crossings,
+)
 from covis_dask.sonar.seawater import ASHES, ENDEAVOUR, Water, absorption, absorption_2010, sound_speed
 from covis_dask.sonar.stats import PingStatistics, ScintillationStatistics, median_filter
 from covis_dask.sonar.windows import (
@@ -40,6 +47,7 @@ from covis_dask.sonar.windows import (
 __all__ = [
     "ASHES",
     "ENDEAVOUR",
+    "BeamDirections",
     "Beamformer",
     "Bins",
     "Burst",
@@ -47,10 +55,13 @@ __all__ = [
     "CalibrationUnavailable",
     "GridAxes",
     "Gridder",
+    "HeadAttitude",
     "Lowpass",
     "PingStatistics",
     "ScintillationStatistics",
+    "Seafloor",
     "SeafloorCrossings",
+    "SeafloorSearch",
     "Water",
     "absorption",
     "absorption_2010",
@@ -62,6 +73,8 @@ __all__ = [
     "complete_bins",
     "correct_phase",
     "cut_bins",
+    "directions_ashes",
+    "directions_endeavour",
     "elevation_sine",
     "flat_bottom",
     "hamming_covariance",
@@ -84,6 +97,4 @@ __all__ = [
     "window_correlation",
     "window_power",
     "window_ranges",
-    "world_ashes",
-    "world_endeavour",
 ]

@@ -14,14 +14,39 @@ from covis_dask.sonar._types import Real
 
 __all__ = [
     "BeamDirections",
+    "HeadAttitude",
     "directions_ashes",
     "directions_endeavour",
     "elevation_sine",
     "flat_bottom",
     "receiver_to_world",
-    "world_ashes",
-    "world_endeavour",
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class HeadAttitude:
+    """How the head of 2018+ is turned.
+
+    Parameters
+    ----------
+    yaw, roll, pitch : float
+        Rotator yaw, sensor roll and sensor pitch, rad.
+    heading_deg : float
+        Magnetic heading of the centred head, degrees.
+    declination_deg : float
+        Magnetic declination, degrees east.
+    """
+
+    yaw: float
+    roll: float
+    pitch: float
+    heading_deg: float
+    declination_deg: float
+
+    @property
+    def course(self) -> float:
+        """True heading of the head, rad."""
+        return self.yaw + (self.heading_deg + self.declination_deg - 360) * np.pi / 180
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,107 +93,51 @@ class BeamDirections:
         return float(furthest.max()) * (1 + 1e-12)  # a sample on the wall is in the box
 
 
-def receiver_to_world(
-    xr: Real,
-    yr: Real,
-    zr: Real,
-    yaw: float,
-    roll: float,
-    pitch: float,
-    heading_deg: float,
-    declination_deg: float,
-) -> tuple[Real, Real, Real]:
+def receiver_to_world(xr: Real, yr: Real, zr: Real, attitude: HeadAttitude) -> tuple[Real, Real, Real]:
     """Turn points of the receiver frame into the world's directions, 2018+; the origin stays at the head.
 
     Parameters
     ----------
     xr, yr, zr : ndarray of float64
         Right, ahead and up in the receiver frame, m; shapes that broadcast.
-    yaw, roll, pitch : float
-        Attitude, rad.
-    heading_deg, declination_deg : float
-        Magnetic heading of the centred head and magnetic declination, degrees.
+    attitude : HeadAttitude
 
     Returns
     -------
     x, y, z : ndarray of float64
         East, north and up of the head, m.
     """
+    roll, pitch, course = attitude.roll, attitude.pitch, attitude.course
     level = xr * np.cos(roll) + zr * np.sin(roll)
     lift = zr * np.cos(roll) - xr * np.sin(roll)
     ahead = yr * np.cos(pitch) - lift * np.sin(pitch)
     up = yr * np.sin(pitch) + lift * np.cos(pitch)
-    course = yaw + (heading_deg + declination_deg - 360) * np.pi / 180
     east = level * np.cos(course) + ahead * np.sin(course)
     north = -level * np.sin(course) + ahead * np.cos(course)
     return east, north, up
 
 
-def world_ashes(
-    r: Real,
-    a: Real,
-    yaw: float,
-    roll: float,
-    pitch: float,
-    heading_deg: float,
-    declination_deg: float,
-    altitude: float = 4.2,
-) -> tuple[Real, Real, Real]:
-    """Return the world coordinates of every range and beam, 2018+ (docs/method.md#world-coordinates).
+def directions_ashes(a: Real, attitude: HeadAttitude, altitude: float = 4.2) -> BeamDirections:
+    """Return the directions of the beams, 2018+ (docs/method.md#world-coordinates).
 
     Parameters
     ----------
-    r : ndarray of float64, [N]
-        Slant ranges, m. With two dimensions it is broadcast against `a`: [1, B] gives one range per beam.
     a : ndarray of float64, [B]
         Beam angles, rad.
-    yaw, roll, pitch : float
-        Rotator yaw, sensor roll and sensor pitch, rad.
-    heading_deg, declination_deg : float
-        Magnetic heading of the centred head and magnetic declination, degrees.
+    attitude : HeadAttitude
     altitude : float
         Height of the head above the base, m.
-
-    Returns
-    -------
-    x, y, z : ndarray of float64, [N, B]
-        Metres.
     """
-    return directions_ashes(a, yaw, roll, pitch, heading_deg, declination_deg, altitude).at(r)
+    return BeamDirections(*receiver_to_world(np.sin(a), np.cos(a), np.zeros_like(a), attitude), altitude)
 
 
-def directions_ashes(
-    a: Real,
-    yaw: float,
-    roll: float,
-    pitch: float,
-    heading_deg: float,
-    declination_deg: float,
-    altitude: float = 4.2,
+def directions_endeavour(
+    a: Real, compass: float, roll: float, elev: float, altitude: float = 4.2, *, unrotated_x: bool
 ) -> BeamDirections:
-    """Return the directions of the beams for `world_ashes`."""
-    ux, uy, uz = receiver_to_world(
-        np.sin(a), np.cos(a), np.zeros_like(a), yaw, roll, pitch, heading_deg, declination_deg
-    )
-    return BeamDirections(ux, uy, uz, altitude)
-
-
-def world_endeavour(
-    r: Real,
-    a: Real,
-    compass: float,
-    roll: float,
-    elev: float,
-    altitude: float = 4.2,
-    *,
-    unrotated_x: bool,
-) -> tuple[Real, Real, Real]:
-    """Return the world coordinates of every range and beam, 2010-15 (docs/method.md#world-coordinates).
+    """Return the directions of the beams, 2010-15 (docs/method.md#world-coordinates).
 
     Parameters
     ----------
-    r : ndarray of float64, [N]
-        Slant ranges, m; with two dimensions broadcast against `a`.
     a : ndarray of float64, [B]
         Beam angles, rad.
     compass : float
@@ -179,19 +148,7 @@ def world_endeavour(
         Height of the head above the base, m.
     unrotated_x : bool
         Roll turns x and z together; the original turns z with the x it has already turned (Q11).
-
-    Returns
-    -------
-    x, y, z : ndarray of float64, [N, B]
-        Metres.
     """
-    return directions_endeavour(a, compass, roll, elev, altitude, unrotated_x=unrotated_x).at(r)
-
-
-def directions_endeavour(
-    a: Real, compass: float, roll: float, elev: float, altitude: float = 4.2, *, unrotated_x: bool
-) -> BeamDirections:
-    """Return the directions of the beams for `world_endeavour`."""
     xs, ys, zs = np.sin(a), np.cos(a) * np.cos(elev), np.cos(a) * np.sin(elev)
     rolled = xs * np.cos(roll) + zs * np.sin(roll)
     up = zs * np.cos(roll) - (xs if unrotated_x else rolled) * np.sin(roll)

@@ -1,18 +1,61 @@
 """Where the beams of a diffuse run meet the seafloor (docs/method.md#diffuse-flow-2018 step 11)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.interpolate import RegularGridInterpolator
 from scipy.ndimage import maximum_filter
 
 from covis_dask.sonar._types import Int, Real
-from covis_dask.sonar.geometry import receiver_to_world
+from covis_dask.sonar.geometry import HeadAttitude, receiver_to_world
 
-__all__ = ["SeafloorCrossings", "seafloor_crossings"]
+__all__ = ["Seafloor", "SeafloorCrossings", "SeafloorSearch", "seafloor_crossings"]
 
 # Points of a ray that are first looked at as one.
 _SEGMENT = 12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seafloor:
+    """Heights of the seafloor on a grid.
+
+    Parameters
+    ----------
+    x, y : ndarray of float64, [Mx], [My]
+        Axes, east and north of the sonar, m.
+    height : ndarray of float64, [My, Mx]
+        Height above the base, m; NaN where unknown.
+    """
+
+    x: Real
+    y: Real
+    height: Real
+
+
+@dataclass(frozen=True, slots=True)
+class SeafloorSearch:
+    """Where the seafloor is looked for.
+
+    Parameters
+    ----------
+    start_deg, stop_deg, step_deg : float
+        First and last vertical angle, and their step, degrees.
+    tolerance : float
+        How near to the seafloor a point must be, m.
+    """
+
+    start_deg: float = -40.0
+    stop_deg: float = 40.0
+    step_deg: float = 0.5
+    tolerance: float = 0.1
+
+    @property
+    def vertical(self) -> Real:
+        """The vertical angles, rad."""
+        return np.arange(self.start_deg, self.stop_deg + self.step_deg / 2, self.step_deg) * np.pi / 180
+
+
+_WHOLE_SEARCH = SeafloorSearch()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,22 +96,22 @@ class SeafloorCrossings:
             y[some, beam] = (self._sum_y[beam][high] - self._sum_y[beam][low]) / (high - low)
         return x, y
 
+    def _add_beam(self, x: Real, y: Real, height: Real) -> None:
+        """Add the points of the next beam; heights are those against the head."""
+        distance = np.sqrt(x**2 + y**2 + height**2)
+        order = np.argsort(distance, kind="stable")
+        self._distance.append(distance[order])
+        self._sum_x.append(np.concatenate([[0.0], np.cumsum(x[order])]))
+        self._sum_y.append(np.concatenate([[0.0], np.cumsum(y[order])]))
+
 
 def seafloor_crossings(
     ranges: Real,
     angles: Real,
-    yaw: float,
-    roll: float,
-    pitch: float,
-    heading_deg: float,
-    declination_deg: float,
-    bathymetry_x: Real,
-    bathymetry_y: Real,
-    bathymetry_height: Real,
+    attitude: HeadAttitude,
+    seafloor: Seafloor,
     altitude: float = 4.2,
-    *,
-    vertical_deg: tuple[float, float, float] = (-40.0, 40.0, 0.5),
-    tolerance: float = 0.1,
+    search: SeafloorSearch = _WHOLE_SEARCH,
 ) -> SeafloorCrossings:
     """Find the points of every beam, over ranges and vertical angles, that lie on the seafloor.
 
@@ -78,41 +121,24 @@ def seafloor_crossings(
         Full range axis, m.
     angles : ndarray of float64, [B]
         Beam angles, rad.
-    yaw, roll, pitch : float
-        Attitude, rad.
-    heading_deg, declination_deg : float
-        As in `covis_dask.sonar.geometry.world_ashes`.
-    bathymetry_x, bathymetry_y : ndarray of float64, [Mx], [My]
-        Axes of the seafloor grid, m.
-    bathymetry_height : ndarray of float64, [My, Mx]
-        Height of the seafloor above the base, m; NaN where unknown.
+    attitude : HeadAttitude
+    seafloor : Seafloor
     altitude : float
         Height of the head above the base, m.
-    vertical_deg : tuple of float
-        First and last vertical angle searched, and their step, degrees.
-    tolerance : float
-        How near to the seafloor a point must be, m.
+    search : SeafloorSearch
     """
-    height = bathymetry_height - altitude
-    seafloor = RegularGridInterpolator(
-        (bathymetry_y, bathymetry_x), height, bounds_error=False, fill_value=np.nan
+    seafloor = replace(seafloor, height=seafloor.height - altitude)
+    look_up = RegularGridInterpolator(
+        (seafloor.y, seafloor.x), seafloor.height, bounds_error=False, fill_value=np.nan
     )
     # The last range fills the last segment; what is found there twice is dropped below.
     segments = np.pad(np.arange(len(ranges)), (0, -len(ranges) % _SEGMENT), mode="edge").reshape(-1, _SEGMENT)
-    bounds = _Bounds(bathymetry_x, bathymetry_y, height, ranges[segments], tolerance)
-    first, last, step = vertical_deg
-    vertical = np.arange(first, last + step / 2, step) * np.pi / 180
+    bounds = _Bounds(seafloor, ranges[segments], search.tolerance)
+    vertical = search.vertical
     crossings = SeafloorCrossings([], [], [])
     for angle in angles:
         directions = receiver_to_world(
-            np.cos(vertical) * np.sin(angle),
-            np.cos(vertical) * np.cos(angle),
-            np.sin(vertical),
-            yaw,
-            roll,
-            pitch,
-            heading_deg,
-            declination_deg,
+            np.cos(vertical) * np.sin(angle), np.cos(vertical) * np.cos(angle), np.sin(vertical), attitude
         )
         ray, segment = bounds.near(directions)
         sample = segments[segment]
@@ -121,14 +147,9 @@ def seafloor_crossings(
         along = ranges[sample[fresh]]
         ray = np.broadcast_to(ray[:, None], fresh.shape)[fresh]
         x, y, z = (direction[ray] * along for direction in directions)
-        below = seafloor(np.stack([y, x], axis=-1))
-        kept = np.abs(z - below) < tolerance
-        x, y, below = x[kept], y[kept], below[kept]
-        distance = np.sqrt(x**2 + y**2 + below**2)
-        order = np.argsort(distance, kind="stable")
-        crossings._distance.append(distance[order])
-        crossings._sum_x.append(np.concatenate([[0.0], np.cumsum(x[order])]))
-        crossings._sum_y.append(np.concatenate([[0.0], np.cumsum(y[order])]))
+        below = look_up(np.stack([y, x], axis=-1))
+        kept = np.abs(z - below) < search.tolerance
+        crossings._add_beam(x[kept], y[kept], below[kept])
     return crossings
 
 
@@ -137,23 +158,21 @@ class _Bounds:
 
     Parameters
     ----------
-    x, y : ndarray of float64
-        Axes of the seafloor grid.
-    height : ndarray of float64, [My, Mx]
-        Seafloor against the head, m.
+    seafloor : Seafloor
+        Its heights against the head.
     ranges : ndarray of float64, [segments, samples]
         Ranges of each segment, m.
     tolerance : float
         How near is near, m.
     """
 
-    def __init__(self, x: Real, y: Real, height: Real, ranges: Real, tolerance: float) -> None:
-        self._x, self._y = x, y
+    def __init__(self, seafloor: Seafloor, ranges: Real, tolerance: float) -> None:
+        self._x, self._y, height = seafloor.x, seafloor.y, seafloor.height
         self._tolerance = tolerance
         self._middle = (ranges[:, 0] + ranges[:, -1]) / 2
         self._reach = float(np.max(ranges[:, -1] - self._middle, initial=0.0))
         # Corners of all cells within reach of a point in the cell above node (j, i).
-        cells = [int(np.ceil(self._reach / np.diff(axis).min())) for axis in (y, x)]
+        cells = [int(np.ceil(self._reach / np.diff(axis).min())) for axis in (self._y, self._x)]
         size = tuple(2 * n + 2 for n in cells)
         known = ~np.isnan(height)
         highest = np.where(known, height, -np.inf)

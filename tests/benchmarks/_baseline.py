@@ -23,7 +23,7 @@ from covis_dask.raw.ping import PingTable
 from covis_dask.sonar.beamform import beam_count
 from covis_dask.sonar.bursts import bursts_ashes
 from covis_dask.sonar.calibration import calibration
-from covis_dask.sonar.geometry import world_ashes
+from covis_dask.sonar.geometry import HeadAttitude, directions_ashes
 from covis_dask.sonar.seawater import absorption, sound_speed
 from tests.benchmarks._runs import Case
 
@@ -72,7 +72,8 @@ def process(case: Case, archive: Path) -> dict[str, Array]:
         last = burst.rows[-1]
         yaw = (table.yaw[last] - parameters.attitude.yaw_center) * np.pi / 180
         roll, pitch = table.sensor_roll[last] * np.pi / 180, table.sensor_pitch[last] * np.pi / 180
-        x, y, z = world_ashes(r, angles, yaw, roll, pitch, 279.0, parameters.position.declination)
+        attitude = HeadAttitude(yaw, roll, pitch, 279.0, parameters.position.declination)
+        x, y, z = directions_ashes(angles, attitude).at(r)
         points.append(_inside((x, y, z), _imaging(np.stack(beams), gains, parameters), parameters))
     return _gridded(np.concatenate(points, axis=1), parameters)
 

@@ -10,7 +10,7 @@ from covis_dask.raw.ping import PingTable
 from covis_dask.simulate.files import index_csv
 from covis_dask.simulate.run import RunSpec
 from covis_dask.sonar.beamform import beam_count
-from covis_dask.sonar.geometry import directions_ashes, directions_endeavour
+from covis_dask.sonar.geometry import HeadAttitude, directions_ashes, directions_endeavour
 from tests.benchmarks._runs import Case
 
 __all__ = ["gflop_of"]
@@ -43,9 +43,8 @@ def gflop_of(case: Case, scale: str) -> float:
     upper = (grid.xmax, grid.ymax, grid.zmax or 0.0)
     rows = 0
     for pitch in spec.pitches:
-        directions = directions_ashes(
-            angles, 0.0, np.radians(spec.roll), np.radians(pitch), spec.heading, 0.0
-        )
+        attitude = HeadAttitude(0.0, np.radians(spec.roll), np.radians(pitch), spec.heading, 0.0)
+        directions = directions_ashes(angles, attitude)
         rows += min(int(directions.max_range(lower, upper) / step), spec.samples) * pings
     return per_row * rows
 

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from covis_dask.modes.ashes import bathy, diffuse, doppler, imaging
 from covis_dask.modes.ashes._bursts import AshesProgram
-from covis_dask.modes.ashes._setup import Attitude, PhasedPing, RangeCalibration, SonarSetup
+from covis_dask.modes.ashes._setup import PhasedPing, RangeCalibration, SonarSetup
 from covis_dask.modes.ashes._velocity import VelocityStatistics
 from covis_dask.modes.bursts import process_bursts
 from covis_dask.modes.context import Bathymetry, Context
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import RawSweep
 from covis_dask.sonar._types import Complex
+from covis_dask.sonar.geometry import HeadAttitude
 from covis_dask.sonar.stats import PingStatistics
 from covis_dask.sonar.windows import complete_bins, hamming_covariance, lagged_bins, window_ranges
 from tests.golden._compare import Case, Taps, parameters_of, through
@@ -30,7 +31,7 @@ class _Burst:
 
     signals: list[PhasedPing]
     beams: list[Complex]
-    attitude: Attitude
+    attitude: HeadAttitude
 
 
 @dataclass
@@ -62,7 +63,7 @@ class _Tap(AshesProgram):
     def take(self, phased: PhasedPing) -> None:
         self._signals.append(phased)
 
-    def place(self, attitude: Attitude) -> str | None:
+    def place(self, attitude: HeadAttitude) -> str | None:
         beams = [self.setup.beams(signal.filtered) for signal in self._signals]
         self.found.bursts[self.burst.index] = _Burst(self._signals, beams, attitude)
         return None
@@ -93,7 +94,7 @@ def burst_taps(case: Case) -> Taps:
     }
 
 
-def _attitude_taps(attitude: Attitude, setup: SonarSetup, ranging: RangeCalibration) -> Taps:
+def _attitude_taps(attitude: HeadAttitude, setup: SonarSetup, ranging: RangeCalibration) -> Taps:
     return {
         **{f"tap_geom_{name}": np.asarray(getattr(attitude, name)) for name in ("pitch", "roll", "yaw")},
         "tap_geom_range": ranging.ranges,
@@ -204,7 +205,7 @@ class _Diffuse:
     window: diffuse.Window
     signals: dict[int, PhasedPing]
     pings: dict[int, Complex]
-    attitude: Attitude
+    attitude: HeadAttitude
 
 
 @cache

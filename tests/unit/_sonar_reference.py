@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from scipy.interpolate import RegularGridInterpolator
 from scipy.signal import filtfilt
 
-from covis_dask.sonar.geometry import receiver_to_world
+from covis_dask.sonar.geometry import HeadAttitude, receiver_to_world
 from covis_dask.sonar.grid import GridAxes, GridScheme
+from covis_dask.sonar.seafloor import Seafloor
 
 Array = NDArray[Any]
 
@@ -131,20 +132,21 @@ def plain_seafloor(
     ranges: Array,
     wanted: Array,
     angles: Array,
-    attitude: tuple[float, float, float, float, float],
-    floor: tuple[Array, Array, Array],
+    attitude: HeadAttitude,
+    floor: Seafloor,
     half_width: float,
 ) -> tuple[Array, Array]:
     """Positions on the seafloor by looking at every point for every range (4.3 step 11)."""
-    fx, fy, height = floor
-    lookup = RegularGridInterpolator((fy, fx), height - 4.2, bounds_error=False, fill_value=np.nan)
+    lookup = RegularGridInterpolator(
+        (floor.y, floor.x), floor.height - 4.2, bounds_error=False, fill_value=np.nan
+    )
     vertical = np.arange(-40, 40.5, 0.5) * np.pi / 180
     x = np.full((len(wanted), len(angles)), np.nan)
     y = x.copy()
     for beam, a in enumerate(angles):
         r, v = ranges[:, None], vertical[None, :]
         xr, yr, zr = r * np.cos(v) * np.sin(a), r * np.cos(v) * np.cos(a), r * np.sin(v)
-        xw, yw, zw = receiver_to_world(xr, yr, zr, *attitude)
+        xw, yw, zw = receiver_to_world(xr, yr, zr, attitude)
         zb = lookup(np.stack([yw, xw], axis=-1))
         kept = np.abs(zw - zb) < 0.1
         distance = np.sqrt(xw[kept] ** 2 + yw[kept] ** 2 + zb[kept] ** 2)

@@ -14,10 +14,11 @@ from covis_dask.errors import ConfigurationError, NoValidPings
 from covis_dask.modes.ashes import diffuse
 from covis_dask.modes.ashes._maps import MapGrids
 from covis_dask.modes.ashes._scintillation import Scintillation, ScintillationWindow, find_pairs
-from covis_dask.modes.ashes._setup import Attitude, SonarSetup
+from covis_dask.modes.ashes._setup import SonarSetup
 from covis_dask.modes.context import Bathymetry, Context
 from covis_dask.modes.parameters import GridSpec
 from covis_dask.sonar._types import Complex, Real
+from covis_dask.sonar.geometry import HeadAttitude
 from covis_dask.sonar.windows import complete_bins, window_ranges
 from tests.unit._ashes import FS, PROFILES, C, Row, decoded, fake, header, named, parameters
 
@@ -273,7 +274,7 @@ def test_positions_on_a_flat_seafloor(profile: str, preset: str) -> None:
     ranges = _ranges()
     rc = window_ranges(ranges, complete_bins(N, W, O))
     for pitch, nearest in ((0.0, 6.2), (-20.0, 4.7)):
-        attitude = Attitude(0.0, 0.0, np.radians(pitch))
+        attitude = HeadAttitude(0.0, 0.0, np.radians(pitch), 279.0, 16.0)
         (x, y), (xw, _) = diffuse.seafloor_positions(
             setup, ranges, rc, attitude, diffuse.flat_seafloor(0.0, 30.0)
         )
@@ -292,7 +293,7 @@ def test_ppx_takes_narrower_ranges_for_samples() -> None:
     """4.3: PPX averages positions over half a sample, PP2 and PP3 over half a range window."""
     ranges = _ranges()
     rc = window_ranges(ranges, complete_bins(N, W, O))
-    attitude = Attitude(0.0, 0.0, np.radians(-20))
+    attitude = HeadAttitude(0.0, 0.0, np.radians(-20), 279.0, 16.0)
     known = {}
     for preset in ("PP2", "PP3", "PPX"):
         (x, _), _ = diffuse.seafloor_positions(

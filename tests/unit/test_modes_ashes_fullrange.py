@@ -13,10 +13,10 @@ from covis_dask.modes import spec_for
 from covis_dask.modes.ashes import fullrange, imaging
 from covis_dask.modes.ashes._maps import MapGrids
 from covis_dask.modes.ashes._scintillation import Scintillation
-from covis_dask.modes.ashes._setup import Attitude
 from covis_dask.modes.ashes.fullrange import FullRangeProgram
 from covis_dask.modes.context import Context
 from covis_dask.sonar._types import Complex, Real
+from covis_dask.sonar.geometry import HeadAttitude
 from tests.unit._ashes import (
     PLANE,
     PROFILES,
@@ -135,7 +135,10 @@ def _picked(profile: str, I_av1: Real) -> dict[str, tuple[Real, Real, Real]]:
         I_av1, other, other, other, other, other, windows / 10, windows, windows / 2, other, windows, windows
     )
     program._grid(
-        found, np.arange(1.0, 11.0), np.array([2.5, 5.5, 8.5]), Attitude(0.0, 0.0, np.radians(DOWN))
+        found,
+        np.arange(1.0, 11.0),
+        np.array([2.5, 5.5, 8.5]),
+        HeadAttitude(0.0, 0.0, np.radians(DOWN), 279.0, 16.0),
     )
     return recorder.got
 

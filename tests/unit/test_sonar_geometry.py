@@ -3,18 +3,30 @@
 import numpy as np
 import pytest
 
+from covis_dask.sonar._types import Real
 from covis_dask.sonar.geometry import (
+    HeadAttitude,
+    directions_ashes,
+    directions_endeavour,
     elevation_sine,
     flat_bottom,
     receiver_to_world,
-    world_ashes,
-    world_endeavour,
 )
+
+Places = tuple[Real, Real, Real]
+
+
+def _ashes(r: Real, a: Real, yaw: float, roll: float, pitch: float) -> Places:
+    return directions_ashes(a, HeadAttitude(yaw, roll, pitch, 279, 16)).at(r)
+
+
+def _endeavour(r: Real, a: Real, compass: float, roll: float, elev: float, *, unrotated_x: bool) -> Places:
+    return directions_endeavour(a, compass, roll, elev, unrotated_x=unrotated_x).at(r)
 
 
 def test_world_ashes_check_values() -> None:
     """The check values of docs/method.md#world-coordinates."""
-    x, y, z = world_ashes(np.array([5.0]), np.array([-0.5, 0.3]), 0.3, 0.2, 0.4, 279, 16)
+    x, y, z = _ashes(np.array([5.0]), np.array([-0.5, 0.3]), 0.3, 0.2, 0.4)
     np.testing.assert_allclose(x, [[-4.43487232, -2.37199767]], atol=5e-9)
     np.testing.assert_allclose(y, [[0.84893120, 4.10442844]], atol=5e-9)
     np.testing.assert_allclose(z, [[6.34737591, 5.78974661]], atol=5e-9)
@@ -31,42 +43,43 @@ def test_world_ashes_equals_the_matrices() -> None:
     C = np.array([[cos(g), sin(g), 0], [-sin(g), cos(g), 0], [0, 0, 1]])
     points = np.random.default_rng(1).normal(size=(3, 50))
     want = C @ np.linalg.inv(R @ P @ Y) @ points
-    got = receiver_to_world(points[0], points[1], points[2], psi, rho, th, heading, declination)
+    attitude = HeadAttitude(psi, rho, th, heading, declination)
+    got = receiver_to_world(points[0], points[1], points[2], attitude)
     np.testing.assert_allclose(got, want, atol=1e-14)
 
 
 def test_world_ashes_level_head() -> None:
     """From 2019 on a centred, level head looks to heading 295 degrees."""
-    x, y, z = world_ashes(np.array([10.0]), np.array([0.0]), 0, 0, 0, 279, 16)
+    x, y, z = _ashes(np.array([10.0]), np.array([0.0]), 0, 0, 0)
     np.testing.assert_allclose([x[0, 0], y[0, 0], z[0, 0]], [-9.0631, 4.2262, 4.2], atol=5e-5)
 
 
 def test_world_ashes_signs() -> None:
     """Pitch looks up, positive roll lowers the right side, positive yaw turns clockwise."""
     r, right = np.array([10.0]), np.array([0.5])
-    up = world_ashes(r, np.array([0.0]), 0, 0, np.pi / 2, 279, 16)
+    up = _ashes(r, np.array([0.0]), 0, 0, np.pi / 2)
     np.testing.assert_allclose([c[0, 0] for c in up], [0, 0, 14.2], atol=1e-14)
-    assert world_ashes(r, right, 0, 0.1, 0, 279, 16)[2][0, 0] < 4.2
-    east, north, _ = world_ashes(r, np.array([0.0]), np.radians(65), 0, 0, 279, 16)
+    assert _ashes(r, right, 0, 0.1, 0)[2][0, 0] < 4.2
+    east, north, _ = _ashes(r, np.array([0.0]), np.radians(65), 0, 0)
     np.testing.assert_allclose([east[0, 0], north[0, 0]], [0, 10], atol=1e-14)
-    east, north, _ = world_ashes(r, np.array([0.0]), np.radians(75), 0, 0, 279, 16)
+    east, north, _ = _ashes(r, np.array([0.0]), np.radians(75), 0, 0)
     assert east[0, 0] > 0
 
 
 def test_world_one_range_per_beam() -> None:
     """A [1, B] array of ranges gives one point per beam."""
     a, r = np.array([-0.5, 0.0, 0.3]), np.array([5.0, 6.0, 7.0])
-    grid = world_ashes(r, a, 0.3, 0.2, 0.4, 279, 16)
-    points = world_ashes(r[None, :], a, 0.3, 0.2, 0.4, 279, 16)
+    grid = _ashes(r, a, 0.3, 0.2, 0.4)
+    points = _ashes(r[None, :], a, 0.3, 0.2, 0.4)
     for whole, single in zip(grid, points, strict=True):
         assert np.array_equal(np.diag(whole), single[0])
-    old = world_endeavour(r[None, :], a, 1.1, 0.2, 0.4, unrotated_x=False)
+    old = _endeavour(r[None, :], a, 1.1, 0.2, 0.4, unrotated_x=False)
     assert old[0].shape == (1, 3)
 
 
 def test_world_endeavour_check_values() -> None:
     """The check values of docs/method.md#world-coordinates, with Q11 as in the original."""
-    x, y, z = world_endeavour(np.array([5.0]), np.array([-0.5, 0.3]), 1.1, 0.2, 0.4, unrotated_x=False)
+    x, y, z = _endeavour(np.array([5.0]), np.array([-0.5, 0.3]), 1.1, 0.2, 0.4, unrotated_x=False)
     np.testing.assert_allclose(x, [[2.69017601, 4.74547069]], atol=5e-9)
     np.testing.assert_allclose(y, [[3.62443725, 0.37570311]], atol=5e-9)
     np.testing.assert_allclose(z, [[6.27397270, 5.66192826]], atol=5e-9)
@@ -76,19 +89,19 @@ def test_world_endeavour_q11_roll() -> None:
     """Q11: mended, roll is a rotation and keeps the range; the original's is not."""
     r, a = np.array([5.0, 40.0]), np.array([-0.5, 0.3])
     for mended in (True, False):
-        x, y, z = world_endeavour(r, a, 1.1, 0.2, 0.4, unrotated_x=mended)
+        x, y, z = _endeavour(r, a, 1.1, 0.2, 0.4, unrotated_x=mended)
         distance = np.sqrt(x**2 + y**2 + (z - 4.2) ** 2)
         assert np.allclose(distance, r[:, None], rtol=1e-13) is mended
     # Without roll the two agree.
     for plain, mended in zip(
-        *(world_endeavour(r, a, 1.1, 0, 0.4, unrotated_x=mended) for mended in (False, True)), strict=True
+        *(_endeavour(r, a, 1.1, 0, 0.4, unrotated_x=mended) for mended in (False, True)), strict=True
     ):
         assert np.array_equal(plain, mended)
 
 
 def test_world_endeavour_looks_to_the_compass() -> None:
     """Level and straight ahead lies the compass heading, clockwise from north."""
-    x, y, z = world_endeavour(np.array([10.0]), np.array([0.0]), np.radians(90), 0, 0, unrotated_x=False)
+    x, y, z = _endeavour(np.array([10.0]), np.array([0.0]), np.radians(90), 0, 0, unrotated_x=False)
     np.testing.assert_allclose([x[0, 0], y[0, 0], z[0, 0]], [10, 0, 4.2], atol=1e-14)
 
 

@@ -15,7 +15,7 @@ from covis_dask.sonar.calibration import Calibration
 from covis_dask.sonar.detect import percentile_hazen
 from covis_dask.sonar.filter import Lowpass, make_filter
 from covis_dask.sonar.fused import FusedBeamformer
-from covis_dask.sonar.geometry import directions_ashes
+from covis_dask.sonar.geometry import HeadAttitude, directions_ashes
 from covis_dask.sonar.grid import GridAxes, make_gridder
 from covis_dask.sonar.stats import PingStatistics, median_filter
 from tests.unit._sonar_reference import FS, SCHEMES, SOUND_SPEED, TAU, noise
@@ -152,7 +152,7 @@ def test_a_fan_is_gridded_like_its_samples(scheme: str, roll: float, part: float
     angles, rng = np.linspace(-0.9, 0.9, 64), np.random.default_rng(5)
     jumping, plain = (make_gridder(axes, ["v"], SCHEMES[scheme]) for _ in range(2))
     for pitch in (0.0, 0.2, 0.25):
-        directions = directions_ashes(angles, 0.0, roll, pitch, 344.0, 16.0)
+        directions = directions_ashes(angles, HeadAttitude(0.0, roll, pitch, 344.0, 16.0))
         values = rng.normal(size=(600, 64))
         select = rng.random((600, 64)) < part if part else np.ones((600, 64), np.bool_)
         plain.add(directions.at(_RANGES), {"v": values}, select)
@@ -168,10 +168,12 @@ def test_nothing_in_the_box_lies_beyond_the_reach(pitch: float) -> None:
     lower, upper = (-40.0, -40.0, 0.0), (20.0, 20.0, 20.0)
     angles = np.linspace(-0.9, 0.9, 64)
     ranges: Real = np.arange(1, 800) * np.float64(0.2)
-    directions = directions_ashes(angles, 0.1, 0.02, pitch, 279.0, 16.0)
+    directions = directions_ashes(angles, HeadAttitude(0.1, 0.02, pitch, 279.0, 16.0))
     furthest = directions.max_range(lower, upper, slack=0.02)
     for turn in (-0.01, 0.0, 0.01):
-        places = directions_ashes(angles, 0.1, 0.02 + turn / 2, pitch + turn / 2, 279.0, 16.0).at(ranges)
+        places = directions_ashes(
+            angles, HeadAttitude(0.1, 0.02 + turn / 2, pitch + turn / 2, 279.0, 16.0)
+        ).at(ranges)
         inside = np.logical_and.reduce(
             [(p >= low) & (p <= high) for p, low, high in zip(places, lower, upper, strict=True)]
         )
@@ -184,7 +186,7 @@ def test_nothing_in_the_box_lies_beyond_the_reach(pitch: float) -> None:
 def test_the_range_of_beams_that_may_be_turned(slack: float, wall: float) -> None:
     """A beam that is turned towards the level leaves the box later: by so much, and not by more."""
     steep = np.copysign(0.2, wall)
-    beam = directions_ashes(np.zeros(1), 0.0, 0.0, steep, 279.0, 16.0)
+    beam = directions_ashes(np.zeros(1), HeadAttitude(0.0, 0.0, steep, 279.0, 16.0))
     lower, upper = (-1e6, -1e6, min(wall, 0.0)), (1e6, 1e6, max(wall, 0.0))
     turned = abs((wall - 4.2) / np.sin(abs(steep) - slack))
     furthest = beam.max_range(lower, upper, slack)

@@ -9,13 +9,14 @@ from typing import Final
 import numpy as np
 
 from covis_dask.modes._tally import PingTally
-from covis_dask.modes.ashes._setup import Attitude, PhasedPing, RangeCalibration, SonarSetup
+from covis_dask.modes.ashes._setup import PhasedPing, RangeCalibration, SonarSetup
 from covis_dask.modes.bursts import BurstPlan, OpenBurst
 from covis_dask.modes.context import Context
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import Ping, PingTable, RawSweep
 from covis_dask.sonar._types import Complex
 from covis_dask.sonar.bursts import Burst, bursts_ashes
+from covis_dask.sonar.geometry import HeadAttitude
 
 __all__ = ["CHANNELS", "RATE", "AshesProgram", "group", "sweeps_in_yaw"]
 
@@ -117,7 +118,7 @@ class AshesProgram(ABC):
         """Take a good ping of the open burst; its row of the ping table is the burst's last."""
 
     @abstractmethod
-    def place(self, attitude: Attitude) -> str | None:
+    def place(self, attitude: HeadAttitude) -> str | None:
         """Grid a burst that had a good ping; return why it gives nothing all the same."""
 
     @property

@@ -17,25 +17,16 @@ from covis_dask.sonar.beamform import Beamformer, beamformer
 from covis_dask.sonar.calibration import Calibration, CalibrationUnavailable, calibration
 from covis_dask.sonar.filter import make_filter
 from covis_dask.sonar.fused import FusedBeamformer
-from covis_dask.sonar.geometry import BeamDirections, directions_ashes
+from covis_dask.sonar.geometry import BeamDirections, HeadAttitude, directions_ashes
 from covis_dask.sonar.grid import GridAxes
 from covis_dask.sonar.phase import monitor_samples, phase_offset
 from covis_dask.sonar.ranges import range_axis
 from covis_dask.sonar.seawater import absorption, sound_speed
 
-__all__ = ["Attitude", "PhasedPing", "RangeCalibration", "SonarSetup", "run_start"]
+__all__ = ["PhasedPing", "RangeCalibration", "SonarSetup", "run_start"]
 
 _MONITOR_CHANNELS = 256
 """Only the large array records the transmit monitor, as its last channel."""
-
-
-@dataclass(frozen=True, slots=True)
-class Attitude:
-    """Attitude of a burst: rotator yaw, sensor roll, sensor pitch, rad."""
-
-    yaw: float
-    roll: float
-    pitch: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -227,24 +218,16 @@ class SonarSetup:
             raise NoValidPings(f"no burst can be calibrated: {error}") from error
         return RangeCalibration(ranges, gains, record.first_samp, record.last_samp)
 
-    def world(self, ranges: Real, attitude: Attitude) -> tuple[Real, Real, Real]:
+    def world(self, ranges: Real, attitude: HeadAttitude) -> tuple[Real, Real, Real]:
         """Return world coordinates (m) of ranges [N], or of one range per beam [1, B].
 
         See docs/method.md#world-coordinates.
         """
         return self.directions(attitude).at(ranges)
 
-    def directions(self, attitude: Attitude) -> BeamDirections:
+    def directions(self, attitude: HeadAttitude) -> BeamDirections:
         """Return the directions of the beams in the world (docs/method.md#world-coordinates)."""
-        return directions_ashes(
-            self.beams.angles,
-            attitude.yaw,
-            attitude.roll,
-            attitude.pitch,
-            self.heading,
-            self.parameters.position.declination,
-            self.parameters.position.altitude,
-        )
+        return directions_ashes(self.beams.angles, attitude, self.parameters.position.altitude)
 
     def max_range(self, axes: GridAxes, table: PingTable, rows: Sequence[int]) -> float:
         """Return a range (m) beyond which no sample lies in a grid, whichever attitude of `rows` counts."""
@@ -256,19 +239,19 @@ class SonarSetup:
         lower, upper = [axis[0] for axis in axes.axes], [axis[-1] for axis in axes.axes]
         return self.directions(attitudes[0]).max_range(lower, upper, slack)
 
-    def attitude(self, table: PingTable, rows: Sequence[int]) -> Attitude:
+    def attitude(self, table: PingTable, rows: Sequence[int]) -> HeadAttitude:
         """Return the mean attitude of rows of the ping table; one row gives its own.
 
         See docs/method.md#ping-table.
         """
         centre = self.parameters.attitude.yaw_center
         # A motor reading of exactly 0 means that there is none: the head is taken to be centred.
-        yaw = np.where(table.yaw == 0, 0.0, table.yaw - centre)
-        means = [
+        yaws = np.where(table.yaw == 0, 0.0, table.yaw - centre)
+        yaw, roll, pitch = (
             float(np.mean(values[list(rows)])) * np.pi / 180
-            for values in (yaw, table.sensor_roll, table.sensor_pitch)
-        ]
-        return Attitude(*means)
+            for values in (yaws, table.sensor_roll, table.sensor_pitch)
+        )
+        return HeadAttitude(yaw, roll, pitch, self.heading, self.parameters.position.declination)
 
 
 def run_start(sweep: RawSweep) -> dt.datetime:

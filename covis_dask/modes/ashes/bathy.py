@@ -11,7 +11,7 @@ import xarray as xr
 from covis_dask.modes._scheme import scheme_of
 from covis_dask.modes.ashes._bursts import AshesProgram
 from covis_dask.modes.ashes._product import axes_of, finished
-from covis_dask.modes.ashes._setup import Attitude, PhasedPing
+from covis_dask.modes.ashes._setup import PhasedPing
 from covis_dask.modes.bursts import process_bursts
 from covis_dask.modes.context import Context
 from covis_dask.modes.dataset import DatasetBuilder
@@ -21,6 +21,7 @@ from covis_dask.sonar._burst_kernels import echo_strength, first_peak_of_median,
 from covis_dask.sonar._types import Bool, Complex, Int, Real
 from covis_dask.sonar.calibration import Calibration
 from covis_dask.sonar.detect import oscfar, percentile_hazen, snr_db
+from covis_dask.sonar.geometry import HeadAttitude
 from covis_dask.sonar.grid import make_gridder
 from covis_dask.sonar.stats import PingStatistics, median_filter
 
@@ -161,7 +162,7 @@ class BathyProgram(AshesProgram):
         shape = (phased.rows, len(self.setup.beams.angles))
         self._pings.add_blocks(shape, phased.beam_blocks())
 
-    def place(self, attitude: Attitude) -> str | None:
+    def place(self, attitude: HeadAttitude) -> str | None:
         """Pick the points of a burst."""
         parameters, ranging = self.parameters, self.range_calibration
         if self._room.shape != self._pings.shape:

@@ -15,7 +15,7 @@ from covis_dask.modes.ashes._bursts import AshesProgram
 from covis_dask.modes.ashes._maps import MapGrids
 from covis_dask.modes.ashes._product import add_beams, sonar_attributes
 from covis_dask.modes.ashes._scintillation import Scintillation, ScintillationWindow, find_pairs
-from covis_dask.modes.ashes._setup import Attitude, PhasedPing, SonarSetup, run_start
+from covis_dask.modes.ashes._setup import PhasedPing, SonarSetup, run_start
 from covis_dask.modes.bursts import BurstPlan, process_bursts
 from covis_dask.modes.context import Bathymetry, Context
 from covis_dask.modes.dataset import DatasetBuilder
@@ -23,7 +23,8 @@ from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import RawSweep
 from covis_dask.sonar._types import Int, Real
 from covis_dask.sonar.bursts import Burst
-from covis_dask.sonar.seafloor import seafloor_crossings
+from covis_dask.sonar.geometry import HeadAttitude
+from covis_dask.sonar.seafloor import Seafloor, SeafloorSearch, seafloor_crossings
 from covis_dask.sonar.windows import complete_bins, window_bins, window_ranges
 
 __all__ = [
@@ -95,7 +96,7 @@ def scintillation_window(window: Window, parameters: Parameters) -> Scintillatio
 
 
 def seafloor_positions(
-    setup: SonarSetup, ranges: Real, rc: Real, attitude: Attitude, floor: Bathymetry
+    setup: SonarSetup, ranges: Real, rc: Real, attitude: HeadAttitude, floor: Bathymetry
 ) -> tuple[tuple[Real, Real], tuple[Real, Real]]:
     """Return where samples [N, B] and range windows [nbins, B] lie on the seafloor.
 
@@ -106,7 +107,7 @@ def seafloor_positions(
     setup : SonarSetup
     ranges, rc : ndarray of float64
         Slant ranges of samples [N] and windows [nbins], m.
-    attitude : Attitude
+    attitude : HeadAttitude
     floor : Bathymetry
 
     Returns
@@ -119,17 +120,10 @@ def seafloor_positions(
     crossings = seafloor_crossings(
         ranges,
         setup.beams.angles,
-        attitude.yaw,
-        attitude.roll,
-        attitude.pitch,
-        setup.heading,
-        parameters.position.declination,
-        floor.x,
-        floor.y,
-        floor.height,
+        attitude,
+        Seafloor(floor.x, floor.y, floor.height),
         parameters.position.altitude,
-        vertical_deg=(search.angle_start, search.angle_stop, search.angle_step),
-        tolerance=search.tolerance,
+        SeafloorSearch(search.angle_start, search.angle_stop, search.angle_step, search.tolerance),
     )
     width = 0.5 * float(np.diff(rc).min())
     # PPX takes the samples' own spacing for the samples.
@@ -177,7 +171,7 @@ class DiffuseProgram(AshesProgram):
         """Say whether there is anything in the window, whatever its pitch."""
         return None if self.burst.used else self._nothing
 
-    def place(self, attitude: Attitude) -> str | None:
+    def place(self, attitude: HeadAttitude) -> str | None:
         """Leave the maps to the end of the run: their attitude is that of its first ping."""
         raise NotImplementedError
 

@@ -17,7 +17,7 @@ from covis_dask.modes.ashes._masks import (
     own_samples,
 )
 from covis_dask.modes.ashes._product import axes_of, finished
-from covis_dask.modes.ashes._setup import Attitude, PhasedPing
+from covis_dask.modes.ashes._setup import PhasedPing
 from covis_dask.modes.ashes._velocity import DopplerBurst, DopplerSettings, Velocities, VelocityStatistics
 from covis_dask.modes.bursts import process_bursts
 from covis_dask.modes.context import Context
@@ -26,6 +26,7 @@ from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import RawSweep
 from covis_dask.sonar._types import Complex, Real
 from covis_dask.sonar.fused import BeamBlock
+from covis_dask.sonar.geometry import HeadAttitude
 from covis_dask.sonar.grid import Gridder, make_gridder
 from covis_dask.sonar.phase import monitor_samples, offset_covariance
 from covis_dask.sonar.windows import Bins, lagged_bins, velocity_scale, window_bins, window_ranges
@@ -181,7 +182,7 @@ class DopplerProgram(AshesProgram):
             self.range_calibration.calibration.apply_to(beams, rows, block)
             yield rows, block
 
-    def place(self, attitude: Attitude) -> str | None:
+    def place(self, attitude: HeadAttitude) -> str | None:
         """Grid a burst."""
         parameters, ranging = self.parameters, self.range_calibration
         thresh = parameters.noise.snr_thresh

@@ -16,7 +16,7 @@ from covis_dask.modes.ashes._bursts import AshesProgram, sweeps_in_yaw
 from covis_dask.modes.ashes._maps import MapGrids
 from covis_dask.modes.ashes._product import add_beams, add_bursts, sonar_attributes
 from covis_dask.modes.ashes._scintillation import Scintillation, ScintillationWindow
-from covis_dask.modes.ashes._setup import Attitude, PhasedPing
+from covis_dask.modes.ashes._setup import PhasedPing
 from covis_dask.modes.ashes.bathy import first_maximum
 from covis_dask.modes.ashes.diffuse import scintillation_window, window_of
 from covis_dask.modes.ashes.imaging import ImagingProgram
@@ -26,6 +26,7 @@ from covis_dask.modes.dataset import DatasetBuilder
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import RawSweep
 from covis_dask.sonar._types import Int, Real
+from covis_dask.sonar.geometry import HeadAttitude
 from covis_dask.sonar.windows import complete_bins, window_ranges
 
 __all__ = ["FullRangeProgram", "process"]
@@ -66,7 +67,7 @@ class FullRangeProgram(AshesProgram):
             self._places[self.burst.last], self.range_calibration.calibration.apply(phased.beams())
         )
 
-    def place(self, attitude: Attitude) -> str | None:
+    def place(self, attitude: HeadAttitude) -> str | None:
         """Grid the strongest echoes of a burst."""
         parameters, ranging, window = (
             self.parameters,
@@ -90,7 +91,7 @@ class FullRangeProgram(AshesProgram):
         self._grid(found, ranging.ranges, rc, attitude)
         return None
 
-    def _grid(self, found: Scintillation, ranges: Real, rc: Real, attitude: Attitude) -> None:
+    def _grid(self, found: Scintillation, ranges: Real, rc: Real, attitude: HeadAttitude) -> None:
         at1, at2 = first_maximum(found.I_av1), first_maximum(found.I_av2)
         intensity1, intensity2 = _picked(found.I_av1, at1), _picked(found.I_av2, at2)
         x1, y1, z1 = self.setup.world(ranges[at1][None, :], attitude)

@@ -18,7 +18,7 @@ from covis_dask.modes.ashes._masks import (
     own_samples,
 )
 from covis_dask.modes.ashes._product import axes_of, finished
-from covis_dask.modes.ashes._setup import Attitude, PhasedPing
+from covis_dask.modes.ashes._setup import PhasedPing
 from covis_dask.modes.bursts import process_bursts
 from covis_dask.modes.context import Context
 from covis_dask.modes.dataset import DatasetBuilder
@@ -28,6 +28,7 @@ from covis_dask.raw.sweep import RawSweep
 from covis_dask.sonar._types import Bool, Complex, Int, Real
 from covis_dask.sonar.calibration import Calibration
 from covis_dask.sonar.detect import oscfar, oscfar_at, snr_db
+from covis_dask.sonar.geometry import HeadAttitude
 from covis_dask.sonar.grid import make_gridder
 from covis_dask.sonar.stats import PingStatistics
 
@@ -197,7 +198,7 @@ class ImagingProgram(AshesProgram):
         shape = (self._rows, len(self.setup.beams.angles))
         self._pings.add_blocks(shape, phased.beam_blocks(self._rows))
 
-    def place(self, attitude: Attitude) -> str | None:
+    def place(self, attitude: HeadAttitude) -> str | None:
         """Grid a burst."""
         parameters, ranging = self.parameters, self.range_calibration
         noise, detection = parameters.noise, parameters.oscfar

@@ -29,7 +29,7 @@ from covis_dask.modes.endeavour._series import Differences, Series, series
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import RawSweep
 from covis_dask.sonar._types import Complex, Real
-from covis_dask.sonar.geometry import elevation_sine, world_endeavour
+from covis_dask.sonar.geometry import directions_endeavour, elevation_sine
 from covis_dask.sonar.grid import Gridder, make_gridder
 from covis_dask.sonar.phase import offset_covariance
 from covis_dask.sonar.windows import velocity_scale, window_ranges
@@ -107,8 +107,7 @@ def doppler_burst(
     intensity = power.mean(axis=0)
     rc = window_ranges(operators.ranges, windows.lagged[part.bins])
     altitude = parameters.position.altitude
-    x, y, z = world_endeavour(
-        rc,
+    directions = directions_endeavour(
         operators.beamformer.angles[part.beams],
         where.compass,
         where.roll,
@@ -116,6 +115,7 @@ def doppler_burst(
         altitude,
         unrotated_x=fixes.unrotated_x,
     )
+    x, y, z = directions.at(rc)
     sine = elevation_sine(x, y, z, altitude=altitude, from_head=fixes.elevation_from_head)
     with np.errstate(divide="ignore", invalid="ignore"):
         vz, vz_filt = vr / sine, vr_filt / sine

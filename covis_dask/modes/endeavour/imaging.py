@@ -28,7 +28,7 @@ from covis_dask.modes.endeavour._operators import PingOperators, calibrated_beam
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import RawSweep
 from covis_dask.sonar._types import Complex, Real
-from covis_dask.sonar.geometry import world_endeavour
+from covis_dask.sonar.geometry import directions_endeavour
 from covis_dask.sonar.grid import Gridder, make_gridder
 
 __all__ = ["CHANNELS", "ImagingBurst", "image_burst", "process"]
@@ -72,8 +72,7 @@ def image_burst(
         powers = [_power(0.5 * (later - earlier)) for earlier, later in pairwise(pages)]
     else:
         powers = [_power(page) for page in pages]
-    x, y, z = world_endeavour(
-        operators.ranges,
+    directions = directions_endeavour(
         operators.beamformer.angles,
         where.compass,
         where.roll,
@@ -81,6 +80,7 @@ def image_burst(
         parameters.position.altitude,
         unrotated_x=parameters.fixes.unrotated_x,
     )
+    x, y, z = directions.at(operators.ranges)
     return ImagingBurst(x, y, z, np.mean(powers, axis=0))
 
 
