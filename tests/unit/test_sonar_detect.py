@@ -68,3 +68,12 @@ def test_oscfar_of_silence_and_nan() -> None:
     assert not found[:2].any()
     assert found[2].tolist() == [False] * 3 + [True] + [False] * 4
     np.testing.assert_array_equal(clutter, [0, np.nan, 0])
+
+
+def test_oscfar_exactly_at_the_threshold() -> None:
+    """A beam exactly 20 dB above the clutter does not stand out; one a little stronger does."""
+    power = np.ones((2, 256))
+    power[:, 7] = 100.0, 100.1
+    detected, clutter = oscfar(power)
+    assert clutter.tolist() == [1.0, 1.0]
+    assert (detected[:, 7].tolist(), int(detected.sum())) == ([False, True], 1)

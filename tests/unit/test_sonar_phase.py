@@ -48,6 +48,12 @@ def test_phase_of_short_ping_is_refused(short: str) -> None:
         correct_phase(x, ref, 3, 52)
 
 
+def test_phase_of_a_ping_as_long_as_the_transmission() -> None:
+    """A ping that lasts exactly as long as the transmission is long enough."""
+    ref = noise(7, 52, 4)
+    assert phase_offset(ref * np.exp(0.3j), ref, 3, 52) == pytest.approx(0.3, rel=1e-12)
+
+
 def test_phase_channel_is_that_of_the_reference() -> None:
     """The last channel is counted in the reference ping; a ping without that channel is an error."""
     with pytest.raises(ValueError, match="channel 7"):
