@@ -84,6 +84,20 @@ def test_the_clock_offset_is_told_and_not_subtracted(profile: str) -> None:
 
 
 @pytest.mark.parametrize("profile", PROFILES)
+def test_decimation_leaves_the_clock_offset(profile: str) -> None:
+    """The monitor channel is heard as recorded: what the filter leaves out does not change the offset."""
+    rows = [Row(number, 200.0, 10.0) for number in range(1, 5)]
+    pings = _pings(0.5, offset=0.5, monitor=profile == "matlab")
+    every, second = (
+        doppler.process(
+            fake(rows, pings), parameters("doppler", profile, grid=CUBE, filter__decimation=step), Context()
+        )
+        for step in (1, 2)
+    )
+    np.testing.assert_array_equal(second["velocity_offset"], every["velocity_offset"])
+
+
+@pytest.mark.parametrize("profile", PROFILES)
 def test_offsets_of_long_bursts(profile: str) -> None:
     """4.6: beyond 40 pings the table of offsets grows, in matlab with zeros."""
     sent = transmission(N)

@@ -10,11 +10,13 @@ import pytest
 import xarray as xr
 
 from catalog.model import ProductRecord, RawFile, Run
+from catalog.vocabulary import Site
 from covis_dask.batches.plan import Plan, make_plan
 from covis_dask.batches.processing import PostProcessing, ProductSpec
-from covis_dask.engines import Engine
+from covis_dask.engines import Engine, engine_named
 from covis_dask.errors import ConfigurationError
 from covis_dask.modes.parameters import Parameters, valid_keys
+from covis_dask.products.manifest import FileEntry, InputFile, Manifest, Pings
 from covis_dask.runs.task import RunTask
 
 _NOW = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
@@ -170,6 +172,86 @@ def test_verify_believes_the_store() -> None:
     done = _recorded(_run(), "done")
     (item,) = _plan(done, manifest=lambda _: None).items
     assert item.reason == "recorded as done, but its manifest is not in the store"
+
+
+def _manifest(task: RunTask, **changes: Any) -> dict[str, Any]:
+    """Return the manifest of the product that a task would make."""
+    values: dict[str, Any] = {
+        "basename": task.basename,
+        "engine": task.engine,
+        "version": task.version,
+        "fingerprint": task.fingerprint,
+        "preset": task.parameters.preset,
+        "profile": task.parameters.profile,
+        "parameters": task.parameters.to_dict(),
+        "input": InputFile("COVIS-NAS", "f.tar.gz", 1000, None),
+        "software": {},
+        "batch": "a",
+        "attempt": 1,
+        "started": _NOW,
+        "finished": _NOW,
+        "worker": "worker-1",
+        "timings": {},
+        "notes": (),
+        "files": (FileEntry(f"{task.basename}.nc", 10, "a" * 64),),
+        "pings": Pings(total=2, used=2),
+    }
+    return Manifest(**values | changes).to_document()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"fingerprint": "x"}, "stale: the raw file changed"),
+        ({"fingerprint": "x", "version": "0"}, "stale: engine version 0 -> 1"),
+        ({"files": ()}, "stale: the product has no nc file"),
+    ],
+)
+@pytest.mark.parametrize("recorded", [False, True])
+def test_verify_finds_the_stale(recorded: bool, change: dict[str, Any], reason: str) -> None:
+    """With --verify a product whose manifest says that it was made otherwise is made anew."""
+    run, manifest = _run(), _manifest(_task(_run()), **change)
+    (item,) = _plan(_recorded(run, "done") if recorded else run, manifest=lambda _: manifest).items
+    assert (item.action, item.reason) == ("run", reason)
+
+
+def test_verify_believes_a_sound_manifest() -> None:
+    """With --verify what the catalogue records wrongly is not made anew; what it lacks is adopted."""
+    manifest = _manifest(_task(_run()))
+    (item,) = _plan(_recorded(_run(), "done", fingerprint="x"), manifest=lambda _: manifest).items
+    assert (item.action, item.reason) == ("already", "committed before, manifest verified")
+    (item,) = _plan(_run(), manifest=lambda _: manifest).items
+    assert item.task is not None
+    assert item.reason == "committed, but not recorded: will be adopted"
+
+
+def test_verify_leaves_other_programs_products() -> None:
+    """What another program has put in the folder is no product of ours."""
+    (item,) = _plan(_run(), manifest=lambda _: {"python_version": "3.5"}).items
+    assert item.reason == "a product of another program lies there"
+
+
+def test_seafloor_counts_where_it_is_used() -> None:
+    """A new seafloor grid makes diffuse runs of Ashes stale, and no other run."""
+
+    def mark(run: Run, floor: str) -> str:
+        plan = _plan(run, engine=native, bathymetry=lambda _: floor)
+        (task,) = plan.tasks
+        assert isinstance(task, RunTask)
+        return task.fingerprint
+
+    native = engine_named("native")
+    moment = dt.datetime(2019, 8, 20, 12, tzinfo=dt.UTC)
+    changed = {}
+    for site, mode in (("Ashes", "diffuse1"), ("Ashes", "imaging1"), ("Endeavour", "DIFFUSE")):
+        name = f"COVIS-20190820T120000-{mode}" if site == "Ashes" else _run(mode).basename
+        run = Run(name, moment, mode, Site(site), (RawFile("COVIS-NAS", f"{name}.tar.gz", 1),))
+        changed[site, mode] = mark(run, "one") != mark(run, "another")
+    assert changed == {
+        ("Ashes", "diffuse1"): True,
+        ("Ashes", "imaging1"): False,
+        ("Endeavour", "DIFFUSE"): False,
+    }
 
 
 def test_fingerprint_follows_what_matters() -> None:
