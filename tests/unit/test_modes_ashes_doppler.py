@@ -1,6 +1,7 @@
 """Doppler, 2018+: known answers (docs/method.md#known-answers), and the quirks in both profiles."""
 
 import weakref
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -294,3 +295,28 @@ def test_units_are_those_of_the_numbers() -> None:
     assert named(ds, "doppler_velocity_vr_cov").attrs["units"] == "m s-1"
     assert named(ds, "doppler_velocity_covar_real").attrs["units"] == "m-1"
     assert named(ds, "intensity_Ia").attrs["units"] == "m-1"
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_head_that_turns_within_a_burst_leaves_nothing_out(profile: str) -> None:
+    """What the attitude that counts puts into the grid is there, however short of it the others end."""
+    pitches, low = (40.0, 28.0, 15.0), replace(CUBE, zmax=5.2)
+    data = _pings(0.5, 3, monitor=profile == "matlab")
+    got, want = (
+        doppler.process(
+            fake([Row(n, 200.0, pitch) for n, pitch in enumerate(angles, 1)], data),
+            parameters("doppler", profile, grid=low),
+            Context(),
+        )
+        for angles in (pitches, 3 * (np.mean(pitches) if profile == "corrected" else pitches[-1],))
+    )
+    for original in (
+        "doppler_velocity_vr_cov",
+        "doppler_velocity_w",
+        "intensity_Ia",
+        "intensity_win_Ia",
+        "intensity_w",
+    ):
+        np.testing.assert_allclose(named(got, original), named(want, original), rtol=1e-9, atol=1e-20)
+    weight = named(want, "intensity_w").values
+    assert weight[..., -1].any()

@@ -303,3 +303,22 @@ def test_variables_say_what_they_are(profile: str) -> None:
     assert (weight == 0).any()
     assert ds.attrs["preset"] == "PP2"
     assert ds.attrs["profile"] == profile
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_head_that_turns_within_a_burst_leaves_nothing_out(profile: str) -> None:
+    """What the attitude that counts puts into the grid is there, however short of it the others end."""
+    pitches, low = (40.0, 28.0, 15.0), replace(CUBE, zmax=5.2)
+    data = _uniform(1e-3, [1, 1j, -1], monitor=profile == "matlab")
+    got, want = (
+        imaging.process(
+            fake([Row(n, 200.0, pitch) for n, pitch in enumerate(angles, 1)], data),
+            parameters("imaging", profile, grid=low),
+            Context(),
+        )
+        for angles in (pitches, 3 * (np.mean(pitches) if profile == "corrected" else pitches[-1],))
+    )
+    for original in ("Ia", "Id", "w"):
+        np.testing.assert_allclose(named(got, original), named(want, original), rtol=1e-9, atol=1e-20)
+    weight = named(want, "w").values
+    assert weight[..., -1].any()
