@@ -308,7 +308,7 @@ def test_a_head_that_turns_within_a_burst_leaves_nothing_out(profile: str) -> No
             parameters("doppler", profile, grid=low),
             Context(),
         )
-        for angles in (pitches, 3 * (np.mean(pitches) if profile == "corrected" else pitches[-1],))
+        for angles in (pitches, 3 * (float(np.mean(pitches)) if profile == "corrected" else pitches[-1],))
     )
     for original in (
         "doppler_velocity_vr_cov",

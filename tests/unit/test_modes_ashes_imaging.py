@@ -316,7 +316,7 @@ def test_a_head_that_turns_within_a_burst_leaves_nothing_out(profile: str) -> No
             parameters("imaging", profile, grid=low),
             Context(),
         )
-        for angles in (pitches, 3 * (np.mean(pitches) if profile == "corrected" else pitches[-1],))
+        for angles in (pitches, 3 * (float(np.mean(pitches)) if profile == "corrected" else pitches[-1],))
     )
     for original in ("Ia", "Id", "w"):
         np.testing.assert_allclose(named(got, original), named(want, original), rtol=1e-9, atol=1e-20)
