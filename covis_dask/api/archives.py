@@ -3,7 +3,7 @@
 import json
 import logging
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -38,6 +38,7 @@ def process_archive(
     archive: str | Path,
     *,
     profile: str = "matlab",
+    fixes: Sequence[str] = (),
     preset: str | None = None,
     parameters: Mapping[str, Any] | str | Path | None = None,
     ancillary: str | Path | None = None,
@@ -53,6 +54,8 @@ def process_archive(
     profile : str
         ``matlab`` for the numbers of the original programs, ``corrected`` to have their documented faults
         mended.
+    fixes : sequence of str
+        Quirks of the original to mend in profile ``matlab``, such as ``Q11`` (docs/quirks.md).
     preset : str, optional
         Version of the original to follow; chosen by site and mode when not given.
     parameters : mapping, str or Path, optional
@@ -87,6 +90,7 @@ def process_archive(
     request = ArchiveRequest(
         output="",
         profile=profile,
+        fixes=tuple(fixes),
         preset=preset,
         overrides=_overrides(parameters),
         ancillary=None if ancillary is None else str(ancillary),

@@ -36,6 +36,7 @@ class Options(Selection, total=False):
     job: str
     engine: str
     profile: str
+    fixes: str | Sequence[str]
     preset: str
     parameters: str
     set: dict[str, Any] | Sequence[str]
@@ -56,7 +57,7 @@ _SELECTION = frozenset(SELECTION_WORDS)
 _PLAIN = frozenset(
     {"job", "engine", "profile", "preset", "prefix", "ancillary", "force", "verify", "only", "retries"}
 )
-_OTHER = frozenset({"parameters", "set", "format", "scheduler", "cluster", "workers", "adapt"})
+_OTHER = frozenset({"fixes", "parameters", "set", "format", "scheduler", "cluster", "workers", "adapt"})
 
 
 def query_of(keywords: Mapping[str, Any]) -> RunQuery:
@@ -86,6 +87,8 @@ def request_of(keywords: Mapping[str, Any]) -> BatchRequest:
         raise ConfigurationError(f"there is no keyword {min(unknown)}")
     given = {name: value for name, value in keywords.items() if value is not None}
     plain: dict[str, Any] = {name: value for name, value in given.items() if name in _PLAIN}
+    if "fixes" in given:
+        plain["fixes"] = tuple(_several(given["fixes"]))
     if "format" in given:
         plain["formats"] = tuple(dict.fromkeys(_several(given["format"])))
     return BatchRequest(

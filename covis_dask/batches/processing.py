@@ -19,6 +19,7 @@ from covis_dask.batches.job import Decision, Finished, JobContext
 from covis_dask.config import Location
 from covis_dask.engines import Engine, engine_named
 from covis_dask.modes import parameters_for, spec_for
+from covis_dask.modes.fixes import profile_name
 from covis_dask.modes.parameters import Parameters
 from covis_dask.products.fingerprint import Fingerprints, explain, identity
 from covis_dask.products.formats import formats_in
@@ -48,6 +49,8 @@ class ProductSpec:
         Hosts that are configured.
     host_order : tuple of str
         Order of preference.
+    fixes : tuple of str
+        Quirks mended in profile ``matlab``.
     preset : str, optional
         ``END``, ``PP2``, ``PP3``, ``PPX``; the default of era and mode when not given.
     overrides : mapping
@@ -67,6 +70,7 @@ class ProductSpec:
     store: str
     hosts: frozenset[str]
     host_order: tuple[str, ...]
+    fixes: tuple[str, ...] = ()
     preset: str | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
     formats: tuple[str, ...] = ("nc",)
@@ -129,7 +133,7 @@ class PostProcessing:
         spec = self.spec
         return {
             "engine": self.engine.name,
-            "profile": spec.profile,
+            "profile": profile_name(spec.profile, spec.fixes),
             "preset": spec.preset,
             "set": dict(spec.overrides),
             "formats": list(spec.formats),
@@ -149,13 +153,16 @@ class PostProcessing:
         })  # fmt: skip
 
     def notes(self) -> tuple[str, ...]:
-        """Name changed parameters that have no effect on a mode of the selection."""
+        """Name changed parameters and fixes that have no effect on a mode of the selection."""
         return tuple(
-            f"{key} has no effect on {family} runs of {site} (preset {mode.parameters.preset})"
+            f"{word} has no effect on {family} runs of {site} (preset {mode.parameters.preset})"
             for (family, site), mode in self._modes.items()
-            for key in self.spec.overrides
-            if mode.parameters.is_unused(key)
+            for word in self._idle(mode.parameters)
         )
+
+    def _idle(self, parameters: Parameters) -> list[str]:
+        fixes = [f"--fix {one}" for one in self.spec.fixes if one not in parameters.fixed]
+        return fixes + [key for key in self.spec.overrides if parameters.is_unused(key)]
 
     def decide(self, run: Run) -> Decision:
         """Decide about one run; see `covis_dask.batches.job.Job`."""
@@ -186,7 +193,7 @@ class PostProcessing:
         if key not in self._modes:
             spec = self.spec
             parameters = parameters_for(
-                *key, preset=spec.preset, profile=spec.profile, overrides=spec.overrides
+                *key, preset=spec.preset, profile=spec.profile, fixes=spec.fixes, overrides=spec.overrides
             )
             self.engine.check(parameters)
             engine = self.engine
@@ -291,9 +298,12 @@ def post_processing(context: JobContext) -> PostProcessing:
     """
     request, settings = context.request, context.settings
     engine = engine_named(request.engine)
-    prefix = request.prefix or settings.prefix or f"{engine.name}-{request.profile}"
+    prefix = (
+        request.prefix or settings.prefix or f"{engine.name}-{profile_name(request.profile, request.fixes)}"
+    )
     spec = ProductSpec(
         profile=request.profile,
+        fixes=request.fixes,
         prefix=prefix.strip("/"),
         store=settings.products.url,
         hosts=frozenset(settings.hosts),

@@ -9,6 +9,7 @@ from catalog.vocabulary import RunState
 from covis_dask.engines import ENGINES
 from covis_dask.errors import ConfigurationError
 from covis_dask.modes import PROFILES, known_presets
+from covis_dask.modes.fixes import named_fixes
 from covis_dask.products.formats import FORMATS
 
 __all__ = ["CLUSTER_KINDS", "LOCAL", "ONLY", "BatchRequest", "ClusterSpec"]
@@ -91,6 +92,9 @@ class BatchRequest:
         What computes: ``native``, ``matlab`` or ``both``.
     profile : str
         ``matlab`` or ``corrected``.
+    fixes : tuple of str
+        Quirks of the original to mend in profile ``matlab``, such as ``Q11``; kept in the order of their
+        numbers.
     preset : str, optional
         Version of the original to follow; chosen by era and mode when not given.
     overrides : mapping
@@ -98,7 +102,7 @@ class BatchRequest:
     formats : tuple of str
         ``nc``, ``zarr``, ``mat``.
     prefix : str, optional
-        Folder below the product store; engine and profile when not given.
+        Folder below the product store; engine, profile and fixes when not given.
     ancillary : str, optional
         Folder or URL of ancillary data, instead of the configured one.
     force : bool
@@ -122,6 +126,7 @@ class BatchRequest:
     job: str = "process"
     engine: str = "native"
     profile: str = "matlab"
+    fixes: tuple[str, ...] = ()
     preset: str | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
     formats: tuple[str, ...] = ("nc",)
@@ -140,6 +145,7 @@ class BatchRequest:
             )
         _check_choice("engine", self.engine, sorted(ENGINES))
         _check_choice("profile", self.profile, PROFILES)
+        object.__setattr__(self, "fixes", named_fixes(self.fixes, self.profile))
         _check_choice("preset", self.preset, known_presets())
         _check_choice("only", self.only, ONLY)
         for name in self.formats:

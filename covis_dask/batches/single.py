@@ -17,6 +17,7 @@ from covis_dask.batches.processing import PostProcessing, ProductSpec
 from covis_dask.config import Location, Settings, load_settings
 from covis_dask.engines import engine_named
 from covis_dask.errors import ConfigurationError
+from covis_dask.modes.fixes import named_fixes
 from covis_dask.runs.outcome import RunOutcome
 from covis_dask.runs.task import RunTask
 from covis_dask.runs.worker import process_run
@@ -35,18 +36,22 @@ class ArchiveRequest:
     ----------
     output : str
         Folder or URL; each run gets a folder in it.
-    engine, profile, preset, overrides, formats, force, ancillary
+    engine, profile, fixes, preset, overrides, formats, force, ancillary
         As in `covis_dask.batches.request.BatchRequest`.
     """
 
     output: str
     engine: str = "native"
     profile: str = "matlab"
+    fixes: tuple[str, ...] = ()
     preset: str | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
     formats: tuple[str, ...] = ("nc",)
     force: bool = False
     ancillary: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fixes", named_fixes(self.fixes, self.profile))
 
 
 def process_one(archive: str, request: ArchiveRequest) -> tuple[RunOutcome, tuple[str, ...]]:
@@ -113,6 +118,7 @@ def _job(request: ArchiveRequest, settings: Settings) -> PostProcessing:
     ancillary = settings.ancillary if request.ancillary is None else Location(request.ancillary)
     spec = ProductSpec(
         profile=request.profile,
+        fixes=request.fixes,
         preset=request.preset,
         overrides=request.overrides,
         formats=request.formats,

@@ -28,6 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
         output=arguments.output,
         engine=arguments.engine,
         profile=arguments.profile,
+        fixes=tuple(arguments.fixes),
         preset=arguments.preset,
         overrides=chosen_overrides(arguments),
         formats=chosen_formats(arguments),

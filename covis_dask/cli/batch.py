@@ -102,6 +102,7 @@ def request_from_arguments(arguments: argparse.Namespace) -> BatchRequest:
         query=RunQuery.from_text(selection_texts(arguments), sys.stdin),
         engine=arguments.engine,
         profile=arguments.profile,
+        fixes=tuple(arguments.fixes),
         preset=arguments.preset,
         overrides=chosen_overrides(arguments),
         formats=chosen_formats(arguments),

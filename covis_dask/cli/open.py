@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from catalog.names import basename_of
 from covis_dask.batches.history import History
 from covis_dask.cli._answer import answered, put
+from covis_dask.modes.fixes import profile_name
 from covis_dask.products.paths import ProductPaths
 
 __all__ = ["main", "parser"]
@@ -38,7 +39,8 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "python -m covis_dask
         dataset = history.open(run, path)
         put(repr(dataset))
         where = f"{history.settings.products.url}/{path}"
-        put(f"\nmade by   {manifest['engine']} {manifest['version']}, profile {manifest['profile']}")
+        profile = profile_name(manifest["profile"], manifest["parameters"].get("fixes", ()))
+        put(f"\nmade by   {manifest['engine']} {manifest['version']}, profile {profile}")
         put(f"folder    {where}")
         for entry in manifest["files"]:
             put(f"          {entry['name']}  {entry['size']} bytes")

@@ -22,6 +22,14 @@ def add_product_arguments(parser: argparse.ArgumentParser) -> None:
         help="the original programs' numbers, or their documented faults mended (matlab)",
     )
     group.add_argument(
+        "--fix",
+        dest="fixes",
+        action="append",
+        default=[],
+        metavar="QUIRK",
+        help="mend one quirk of the original programs, such as Q11 (docs/quirks.md); repeatable",
+    )
+    group.add_argument(
         "--preset",
         metavar=f"{{{','.join(PRESETS)}}}",  # modes from outside have words of their own
         help="version of the original to follow (chosen by era and mode)",

@@ -69,11 +69,15 @@ class MatlabEngine:
         Raises
         ------
         ConfigurationError
-            For another profile, or any changed parameter.
+            For another profile, a fix, or any changed parameter.
         """
         if parameters.profile != "matlab":
             raise ConfigurationError(
                 f"--engine matlab has no profile {parameters.profile}: the compiled code mends nothing"
+            )
+        if parameters.fixed:
+            raise ConfigurationError(
+                f"--engine matlab cannot mend {', '.join(parameters.fixed)}: the compiled code mends nothing"
             )
         known = parameters_for(parameters.family, parameters.site, preset=parameters.preset)
         if parameters.to_dict() != known.to_dict():

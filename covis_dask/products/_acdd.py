@@ -11,6 +11,7 @@ import xarray as xr
 from catalog.documents import to_plain
 from catalog.vocabulary import SiteDescription, describe_site
 from covis_dask.modes import ModeSpec
+from covis_dask.modes.fixes import profile_name
 from covis_dask.products._facts import ProductFacts
 
 __all__ = ["global_attributes", "plain_attributes"]
@@ -54,6 +55,8 @@ def global_attributes(ds: xr.Dataset, facts: ProductFacts, spec: ModeSpec) -> di
     raw = facts.input
     created = _iso(facts.created)
     notes = _notes(ds, facts, spec)
+    fixes = facts.parameters.get("fixes", ())
+    profile = profile_name(facts.profile, fixes)
     found = {
         "Conventions": "CF-1.10, ACDD-1.3",
         "title": f"COVIS {facts.mode}, {place.title}, {facts.start.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S} UTC",
@@ -80,7 +83,7 @@ def global_attributes(ds: xr.Dataset, facts: ProductFacts, spec: ModeSpec) -> di
         "references": _REFERENCES,
         "comment": ". ".join((_FRAME, *notes)),
         "history": f"{created} covis-dask {facts.software}: {facts.engine} engine {facts.version}, preset "
-        f"{facts.preset}, profile {facts.profile}, from {raw.filename.rsplit('/', 1)[-1]} ({raw.host})",
+        f"{facts.preset}, profile {profile}, from {raw.filename.rsplit('/', 1)[-1]} ({raw.host})",
         "date_created": created,
         "date_modified": created,
         "date_issued": created,
@@ -97,6 +100,7 @@ def global_attributes(ds: xr.Dataset, facts: ProductFacts, spec: ModeSpec) -> di
         "software_version": facts.software,
         "preset": facts.preset,
         "profile": facts.profile,
+        "fixes": " ".join(fixes),
         "fingerprint": facts.fingerprint,
         "parameters": json.dumps(to_plain(facts.parameters), sort_keys=True),
         "input_host": raw.host,

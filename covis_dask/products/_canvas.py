@@ -99,7 +99,7 @@ class Sheet:
 
     def _made(self) -> str:
         attrs = self.attrs
-        parts = [f"{word} {attrs[word]}" for word in ("preset", "profile") if word in attrs]
+        parts = [f"{word} {attrs[word]}" for word in ("preset", "profile", "fixes") if word in attrs]
         if "engine" in attrs:
             parts.append(f"{attrs['engine']} engine {attrs.get('engine_version', '')}".strip())
         if "software_version" in attrs:

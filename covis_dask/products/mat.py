@@ -47,7 +47,7 @@ _SONAR = {
     "array_length": "array_length",
     "beams": "num_beams",
 }
-_PROVENANCE = ("software_version", "engine", "engine_version", "preset", "profile", "fingerprint")
+_PROVENANCE = ("software_version", "engine", "engine_version", "preset", "profile", "fixes", "fingerprint")
 _HEADER_BYTES = 116
 
 

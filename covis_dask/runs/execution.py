@@ -19,6 +19,7 @@ from covis_dask.engines import Engine, engine_named
 from covis_dask.errors import LegacyProduct, RunTimeout
 from covis_dask.modes import spec_for
 from covis_dask.modes.context import Ancillary, Context
+from covis_dask.modes.fixes import profile_name
 from covis_dask.products.formats import formats_in
 from covis_dask.products.manifest import FileEntry, InputFile, Manifest, is_ours
 from covis_dask.products.metadata import finish_dataset
@@ -136,7 +137,10 @@ class RunExecution:
         """Process the first copy of the archive that can be processed."""
         task, engine = self.task, self._engine
         self.log(f"{task.basename}: covis-dask {__version__}, engine {engine.name} {engine.version}")
-        preset, profile = task.parameters.preset, task.parameters.profile
+        preset, profile = (
+            task.parameters.preset,
+            profile_name(task.parameters.profile, task.parameters.fixed),
+        )
         self.log(f"preset {preset}, profile {profile}, attempt {task.attempt}")
         self._extra.mkdir()
         context = Context(
