@@ -1,6 +1,6 @@
 """The quirks of the original programs, Q1 to Q57: what each of them does, and what mends it.
 
-They stand in ``quirks.toml`` beside this module. ``python -m covis_dask.modes.quirks`` writes them as a page.
+They stand in ``quirks.toml`` beside this module; `page` is docs/quirks.md.
 """
 
 import tomllib
@@ -98,7 +98,7 @@ they are; the plan says so.
 |---|---|
 {classes}
 
-This page is written by `python -m covis_dask.modes.quirks`.
+This page is written from `covis_dask/modes/quirks.toml`, by `python -m tests.quirks > docs/quirks.md`.
 """
 
 
@@ -123,7 +123,3 @@ def _sections(some: Iterable[Quirk]) -> Iterable[str]:
         if one.touches:
             lines.append(f"Touches: {', '.join(one.touches)}.\n")
         yield "\n".join(lines)
-
-
-if __name__ == "__main__":
-    print(page(), end="")  # noqa: T201

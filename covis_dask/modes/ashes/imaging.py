@@ -32,7 +32,14 @@ from covis_dask.sonar.geometry import HeadAttitude
 from covis_dask.sonar.grid import make_gridder
 from covis_dask.sonar.stats import PingStatistics
 
-__all__ = ["ImagingBurst", "ImagingProgram", "gridded_values", "imaging_burst", "process"]
+__all__ = [
+    "ImagingBurst",
+    "ImagingProgram",
+    "gridded_values",
+    "imaging_burst",
+    "own_variables",
+    "process",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -161,7 +168,7 @@ def gridded_values(burst: ImagingBurst, snr_thresh: float, preset: str, fixes: F
     return {**gridded_intensities(burst.intensities, snr_thresh, preset, fixes), "Kp": Kp}
 
 
-def _own_samples(preset: str, fixes: Fixes) -> tuple[str, ...]:
+def own_variables(preset: str, fixes: Fixes) -> tuple[str, ...]:
     """Return the variables that are averaged over samples of their own; another's NaN spoils its cells."""
     # What PP3 and PPX leave out of Kp does that (Q26); PP2 leaves nothing out unless Q43 is mended.
     own_kp = fixes.kp_mask_without_value if preset == "PP2" else fixes.kp_of_valid_samples
@@ -179,7 +186,7 @@ class ImagingProgram(AshesProgram):
             (*INTENSITIES, "Kp"),
             scheme_of(parameters),
             dtype=parameters.precision,
-            own=_own_samples(parameters.preset, fixes),
+            own=own_variables(parameters.preset, fixes),
             fractions=INTENSITIES if fixes.separate_masks else (),
         )
         self._pings = PingStatistics()

@@ -1,0 +1,68 @@
+"""The entries of the quirks, and the page that is written from them."""
+
+import ast
+import re
+from pathlib import Path
+
+from covis_dask.modes.parameters import PROGRAM_PRESETS
+from covis_dask.modes.quirks import page, quirks
+
+TESTS = Path(__file__).resolve().parents[1]
+
+
+def _functions() -> set[str]:
+    """Return the names of all tests."""
+    return {
+        node.name
+        for path in TESTS.rglob("test_*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    }
+
+
+def test_all_quirks_are_there_in_order() -> None:
+    """Q1 to Q57, each with its own words."""
+    entries = list(quirks().values())
+    assert [one.id for one in entries] == [f"Q{number}" for number in range(1, 58)]
+    for words in ("where", "original", "fix"):
+        assert all(getattr(one, words) for one in entries)
+    assert len({one.original for one in entries}) == len(entries)
+
+
+def test_classes_are_those_of_the_specification(shared: Path) -> None:
+    """Each quirk has the class that the specification gives it."""
+    rows = re.findall(
+        r"^\| (Q\d+) \|.*\| ([RFN])\b[^|]*\|$", (shared / "science.md").read_text(), re.MULTILINE
+    )
+    assert {one.id: one.kind for one in quirks().values()} == dict(rows)
+
+
+def test_what_can_be_mended_has_a_switch() -> None:
+    """Of the first level class R has a switch, but for Q9, which nobody can mend yet; F and N have none."""
+    first = [one for one in quirks().values() if one.level == 1]
+    assert [one.id for one in first if one.kind == "R" and not one.switch] == ["Q9"]
+    assert not [one.id for one in quirks().values() if one.switch and (one.kind != "R" or one.level > 1)]
+    second = [one.id for one in quirks().values() if one.level > 1]
+    assert second == ["Q34", "Q35", "Q36", "Q49", "Q50", "Q51"]
+
+
+def test_what_has_no_switch_has_a_test() -> None:
+    """Each quirk of the first level without a switch names tests that there are."""
+    known = _functions()
+    for one in quirks().values():
+        if one.level == 1 and not one.switch:
+            assert one.tests, one.id
+            assert set(one.tests) <= known, one.id
+
+
+def test_a_switch_touches_runs_that_there_are() -> None:
+    """Each switch says which runs it touches: by sites, families and presets with a program."""
+    for one in quirks().values():
+        assert bool(one.touches) == bool(one.switch), one.id
+        for site, family, *presets in (words.split() for words in one.touches):
+            assert set(presets) < set(PROGRAM_PRESETS[site, family]), one.id
+
+
+def test_the_page_is_written_from_the_entries() -> None:
+    """docs/quirks.md is what `python -m tests.quirks` prints."""
+    assert (TESTS.parent / "docs" / "quirks.md").read_text(encoding="utf-8") == page()
