@@ -115,8 +115,8 @@ def _sections(some: Iterable[Quirk]) -> Iterable[str]:
     for one in some:
         switch = f", `--fix {one.id}`" if one.switch else ""
         lines = [
-            f"### {one.id}: {one.where}\n",
-            f"Class {one.kind}{switch}.\n",
+            f"### {one.id}\n",
+            f"{one.where[0].upper()}{one.where[1:]}. Class {one.kind}{switch}.\n",
             f"**Original.** {one.original}\n",
             f"**Fix.** {one.fix}\n" if one.kind != "N" else f"**Here.** {one.fix}\n",
         ]
