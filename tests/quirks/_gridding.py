@@ -1,4 +1,4 @@
-"""Known answers of gridding: one or two samples in a cell (the check of 3.11, and its multilinear form)."""
+"""Known answers of gridding: one or two samples in a cell (docs/method.md#known-answers)."""
 
 from typing import Any
 
