@@ -69,6 +69,21 @@ def test_a_fix_that_does_not_touch_a_run_leaves_its_parameters(family: str, site
             assert made == plain
 
 
+@pytest.mark.parametrize(
+    ("site", "fix", "key"),
+    [
+        ("Ashes", "Q5", "bursts.tolerance"),
+        ("Endeavour", "Q56", "bursts.tolerance"),
+        ("Endeavour", "Q13", "water.depth"),
+    ],
+)
+def test_a_fix_reads_its_keys(site: str, fix: str, key: str) -> None:
+    """What only a mended run reads has an effect with that fix, and with no other."""
+    assert not parameters_for("imaging", site, fixes=[fix]).is_unused(key)
+    others = [one for one in SWITCHES if one != fix]
+    assert parameters_for("imaging", site, fixes=others).is_unused(key)
+
+
 def test_profiles_do_not_list_fixes() -> None:
     """Profile corrected is a word of its own: its parameters are as they were before there were fixes."""
     assert "fixes" not in parameters_for("imaging", "Ashes", profile="corrected").to_dict()
