@@ -132,6 +132,12 @@ def pitch_that_is_held_against_the_bounds(mended: bool, fixes: Fixed) -> None:
     assert _imaging(rows, fixes).attrs["bursts_used"] == (2 if mended else 1)
 
 
+@known_answer("Q15")
+def burst_whose_mean_pitch_is_out_of_bounds(mended: bool, fixes: Fixed) -> None:
+    rows = [Row(1, 300.0, -18.0), Row(2, 300.0, -30.0), Row(3, 200.0, 10.0), Row(4, 200.0, 10.0)]
+    assert _imaging(rows, fixes).attrs["bursts_used"] == (1 if mended else 2)
+
+
 def _window(fixes: Fixed, pairs: list[tuple[int, int]], listed: int) -> Any:
     window = diffuse.Window(np.arange(listed), pairs, 34, 17)
     return diffuse.scintillation_window(window, _parameters("diffuse", fixes))
@@ -308,6 +314,19 @@ def intensity_beside_a_masked_sample(mended: bool, fixes: Fixed) -> None:
     value = _gridded(fixes, "PP2", [0.2, 0.3, 0.4])["Ia"][0]
     np.testing.assert_allclose(value[:2], [1e-4, 1e-4 if mended else (1e-4 + 1e-9) / 2], rtol=1e-6)
     assert np.isnan(value[2]) == mended
+
+
+@known_answer("Q42")
+def marks_of_what_is_masked(mended: bool, fixes: Fixed) -> None:
+    chosen = {preset: _parameters("imaging", fixes, preset).fixes for preset in ("PP2", "PP3")}
+    first, later = (
+        imaging.gridded_values(_burst([0.2, 0.3, 0.4]), 50.0, preset, how) for preset, how in chosen.items()
+    )
+    mark = np.nan if mended else 1e-9
+    np.testing.assert_array_equal(first["Ia"], [[1e-4, 2e-4, mark]])
+    np.testing.assert_array_equal(first["Ia_filt"], [[1e-4, mark, mark]])
+    np.testing.assert_array_equal(later["Ia"], [[1e-4, 2e-4, np.nan]])
+    np.testing.assert_array_equal(later["Ia_filt"], [[1e-4, 1e-9, mark]])
 
 
 @known_answer("Q42")
