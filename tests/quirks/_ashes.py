@@ -362,6 +362,19 @@ def offsets_of_a_long_burst(mended: bool, fixes: Fixed) -> None:
     assert np.isnan(offsets.table()[40, 0]) == mended
 
 
+@known_answer("Q42")
+def samples_that_are_taken(mended: bool, fixes: Fixed) -> None:
+    """PP3 takes no sample below the noise; mended, it does, and tells that nothing passed."""
+    rows = [Row(n, 200.0, 10.0) for n in range(1, 4)]
+    data = {row.ping: _noise(row.ping) for row in rows}
+    chosen = _parameters("doppler", fixes, noise__snr_thresh=300.0)
+    weights = [
+        named(_imaging(rows, fixes, "PP3", noise__snr_thresh=300.0), "w"),
+        named(doppler.process(fake(rows, data), chosen, Context()), "intensity_w"),
+    ]
+    assert [bool((weight.values > 0).any()) for weight in weights] == [mended, mended]
+
+
 @known_answer("Q43")
 def kp_beside_a_masked_sample(mended: bool, fixes: Fixed) -> None:
     value = _gridded(fixes, "PP2", [0.2, 0.3, 0.4])["Kp"][0]

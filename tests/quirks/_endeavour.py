@@ -150,6 +150,20 @@ def delay_of_an_echo(mended: bool, fixes: Fixed) -> None:
     assert centre - 408 == pytest.approx(0 if mended else 5, abs=0.5 if mended else 3)
 
 
+@known_answer("Q23")
+def beams_of_filtered_elements(mended: bool, fixes: Fixed) -> None:
+    parameters, operators = _parameters("diffuse", fixes), _operators("diffuse", fixes)
+    elements_ = noise(N, 128)(ROWS[0])
+    stages = pair_stages(elements_, operators, parameters)
+    first = operators.filter(elements_) if mended else elements_
+    np.testing.assert_allclose(stages.beams, operators.beamformer(first), rtol=1e-12)
+    # Zero-phase means that a pulse stays symmetric, causal that nothing comes before it.
+    pulse = np.zeros((101, 1), np.complex128)
+    pulse[50] = 1
+    before = np.abs(operators.filter(pulse)[:50]).max()
+    assert (before > 1e-3) == mended
+
+
 @known_answer("Q24")
 def positions_on_the_seafloor(mended: bool, fixes: Fixed) -> None:
     parameters, operators = _parameters("diffuse", fixes), _operators("diffuse", fixes)
