@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from covis_dask.errors import NoValidPings
+from covis_dask.modes import parameters_for
 from covis_dask.modes._scheme import scheme_of
 from covis_dask.modes.ashes import bathy, diffuse, doppler, fullrange, imaging
 from covis_dask.modes.ashes._masks import Intensities
@@ -17,7 +18,7 @@ from covis_dask.modes.ashes._setup import SonarSetup
 from covis_dask.modes.ashes._velocity import VelocityStatistics
 from covis_dask.modes.ashes.imaging import ImagingBurst
 from covis_dask.modes.context import Context
-from covis_dask.modes.parameters import Parameters, parameters_for
+from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import RawSweep
 from covis_dask.sonar.grid import GridAxes, make_gridder
 from covis_dask.sonar.seawater import absorption

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from covis_dask.modes import parameters_for
 from covis_dask.modes._scheme import scheme_of
-from covis_dask.modes.parameters import parameters_for
 from covis_dask.sonar.grid import GridAxes, make_gridder
 from tests.quirks._registry import known_answer
 

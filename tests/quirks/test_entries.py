@@ -3,7 +3,7 @@
 import ast
 from pathlib import Path
 
-from covis_dask.modes.parameters import PROGRAM_PRESETS
+from covis_dask.modes import spec_for
 from covis_dask.modes.quirks import CLASSES, page, quirks
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -59,7 +59,7 @@ def test_a_switch_touches_runs_that_there_are() -> None:
     for one in quirks().values():
         assert bool(one.touches) == bool(one.switch), one.id
         for site, family, *presets in (words.split() for words in one.touches):
-            assert set(presets) < set(PROGRAM_PRESETS[site, family]), one.id
+            assert set(presets) < set(spec_for(site, family).presets), one.id
 
 
 def test_the_page_is_written_from_the_entries() -> None:

@@ -10,15 +10,15 @@ from catalog.query import RunQuery
 from covis_dask.batches.request import BatchRequest
 from covis_dask.batches.single import ArchiveRequest, process_one
 from covis_dask.errors import ConfigurationError
+from covis_dask.modes import parameters_for, specs, with_family
 from covis_dask.modes.fixes import named_fixes, profile_name
-from covis_dask.modes.parameters import PROGRAM_PRESETS, parameters_for, with_family
 from covis_dask.modes.quirks import quirks
 from covis_dask.simulate.faults import break_run
 from covis_dask.simulate.pack import write_archive
 from tests.unit._small_runs import MODES, Mode, in_folder, process
 
 SWITCHES = tuple(one.id for one in quirks().values() if one.switch)
-KINDS = [(family, site, preset) for (site, family), all_ in PROGRAM_PRESETS.items() for preset in all_]
+KINDS = [(spec.family, spec.site, preset) for spec in specs() for preset in spec.presets]
 
 
 def _with_grids(mode: Mode, preset: str, **how: Any) -> Any:
