@@ -78,6 +78,10 @@ class RunFiles(Protocol):
     def marked(self) -> bool:
         """See above."""
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """What was odd about the archive so far, for the log."""
+
     def text(self, name: str) -> bytes | None:
         """Return index.csv or a json file."""
 

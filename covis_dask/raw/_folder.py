@@ -1,6 +1,6 @@
 """A run that lies unpacked in a folder of a file system."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from types import TracebackType
@@ -42,6 +42,10 @@ class FolderArchive:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         return None
+
+    @property
+    def notes(self) -> Sequence[str]:
+        return self._gate.notes
 
     def __iter__(self) -> Iterator["_File"]:
         fs, path = self._source.fs, self._source.path

@@ -28,6 +28,8 @@ class IndexedFiles:
         Reads the small files.
     marked : bool
         The archive has its end mark.
+    notes : sequence of str
+        What was odd about the archive.
     """
 
     complete = True
@@ -39,8 +41,10 @@ class IndexedFiles:
         keeper: TextKeeper,
         *,
         marked: bool,
+        notes: Sequence[str],
     ) -> None:
         self.marked = marked
+        self.notes = notes
         self._texts = dict(texts)
         self._bins = bins
         self._keeper = keeper
@@ -110,7 +114,9 @@ def indexed_files(archive: Archive, limits: Limits, scratch: Path | None) -> Ite
             elif is_text(base):
                 texts[folder][base] = member if archive.lasting else keeper.read(member)
         found = run_folder({folder for folder in texts if SWEEP in texts[folder]}, marked=archive.marked)
-        yield IndexedFiles(texts[found], bins[found], keeper, marked=archive.marked)
+        yield IndexedFiles(
+            texts[found], bins[found], keeper, marked=archive.marked, notes=tuple(archive.notes)
+        )
 
 
 class _Spool:

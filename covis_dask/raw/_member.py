@@ -1,6 +1,6 @@
 """What every kind of archive yields, and the gate each member passes: how large, how many, called what."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import PurePosixPath, PureWindowsPath
@@ -76,6 +76,10 @@ class Archive(AbstractContextManager["Archive"], Protocol):
     lasting: bool
     marked: bool
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """What was odd about the archive so far, for the log."""
+
     def __iter__(self) -> Iterator[Member]:
         """Yield the regular files, in the order of the archive."""
 
@@ -87,10 +91,16 @@ class Gate:
     ----------
     limits : Limits
         Counted over all calls.
+
+    Attributes
+    ----------
+    notes : list of str
+        What was odd about the archive, for the log.
     """
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
+        self.notes: list[str] = []
         self._members = 0
         self._bytes = 0
 
@@ -120,6 +130,10 @@ class Gate:
                 f"the archive holds more than {limits.max_total_bytes} bytes (max_total_bytes)"
             )
         return path.as_posix()
+
+    def note(self, note: str) -> None:
+        """Keep what was odd."""
+        self.notes.append(note)
 
     @property
     def room(self) -> int:

@@ -7,7 +7,7 @@ import io
 import queue
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -60,6 +60,10 @@ class SevenZipArchive:
                 self._members.get_nowait()
             self._thread.join()
         self._file.close()
+
+    @property
+    def notes(self) -> Sequence[str]:
+        return self._gate.notes
 
     def __iter__(self) -> Iterator["_Whole"]:
         _check_whole(self._file)

@@ -37,6 +37,10 @@ class StreamedFiles:
     def marked(self) -> bool:
         return self._archive.marked
 
+    @property
+    def notes(self) -> Sequence[str]:
+        return self._archive.notes
+
     def text(self, name: str) -> bytes | None:
         self._read_head()
         return self._texts.get(name)

@@ -6,16 +6,18 @@ only so much for the sake of one header.
 """
 
 import gzip
+import io
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
-from isal import igzip, isal_zlib
+from isal import isal_zlib
 
 from covis_dask.errors import ArchiveTruncated, ArchiveUnreadable, ArchiveUnsafe, CovisError
+from covis_dask.raw._gunzip import Gunzip
 from covis_dask.raw._member import Gate
 
 __all__ = ["TarArchive"]
@@ -53,8 +55,8 @@ class TarArchive:
         self.marked = False
         self._file = file
         self._gate = gate
-        self._gzipped = gzipped
-        unpacked: Any = igzip.open(file, "rb") if gzipped else file  # type: ignore[no-untyped-call]
+        self._gunzip = Gunzip(file) if gzipped else None
+        unpacked: Any = file if self._gunzip is None else io.BufferedReader(self._gunzip)
         self._stream = _Stream(unpacked, seekable=lasting)
 
     def __enter__(self) -> Self:
@@ -64,6 +66,10 @@ class TarArchive:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
+
+    @property
+    def notes(self) -> Sequence[str]:
+        return self._gate.notes
 
     def __iter__(self) -> Iterator["_TarMember"]:
         stream = self._stream
@@ -126,13 +132,17 @@ class TarArchive:
             raise ArchiveUnreadable("a header in the middle of the archive is damaged")
         stream.room = None
         self.marked = len(stream.last) == tarfile.BLOCKSIZE
-        if self._gzipped:
+        if self._gunzip is not None:
             # The checksum of the compressed stream is at its end, and what is cut off there is cut off.
             room = self._gate.room
             while padding := stream.read(_PIECE):
                 room -= len(padding)
                 if room < 0:
                     raise ArchiveUnsafe("the archive goes on without end after its end mark")
+            if self._gunzip.trailing:
+                self._gate.note(
+                    "left out: bytes behind the end of the gzip data, which are no part of the archive"
+                )
 
     def _truncated(self, where: str) -> ArchiveTruncated:
         return ArchiveTruncated(f"the archive ends in the middle of {where}: fetch the file again")

@@ -95,7 +95,7 @@ def open_run(
             _unpack(stream, home)
         unpacked = ArchiveSource(LocalFileSystem(), str(home))
         with open_archive(unpacked, limits, lasting=True) as archive:
-            return _open(archive, unpacked, basename, limits, marked=stream.marked, home=home)
+            return _open(archive, unpacked, basename, limits, stream=stream, home=home)
     except BaseException:
         shutil.rmtree(home, ignore_errors=True)
         raise
@@ -123,12 +123,14 @@ def _open(
     basename: str,
     limits: Limits,
     *,
-    marked: bool = True,
+    stream: Archive | None = None,
     home: Path | None = None,
 ) -> xr.Dataset:
-    """Make the dataset of an archive whose members can be read at any time."""
+    """Make the dataset of an archive whose members can be read at any time; of `stream` it was unpacked."""
     with indexed_files(archive, limits, None) as files:
-        files.marked &= marked
+        if stream is not None:
+            files.marked &= stream.marked
+            files.notes = (*stream.notes, *files.notes)
         sweep = RawSweep(basename, files)
         # Of each ping the fixed part of its record is read: enough to tell whether it is sound.
         pings = list(sweep.pings(_channels(files, sweep.table), wanted=frozenset()))

@@ -63,7 +63,8 @@ def with_sweep(
     scratch : Path, optional
         Folder for the spool; the system's own when not given.
     log : callable
-        Takes a line when the archive is read again, and in the end one for every oddity of the run's files.
+        Takes a line when the archive is read again, and in the end, also when it fails, one for every
+        oddity of the run's files.
 
     Returns
     -------
@@ -110,12 +111,25 @@ def _attempt(sweep: "RawSweep", consume: Callable[["RawSweep"], T], log: Callabl
     except Exception as error:
         # A time limit, a lost store or a full memory are nobody's wrong answer. All else may be owed to one.
         if isinstance(error, InputError) or not isinstance(error, CovisError | MemoryError):
-            sweep.finish()
+            _finish(sweep, log)
+        _tell(sweep, log)
         raise
-    sweep.finish()
+    _finish(sweep, log)
+    _tell(sweep, log)
+    return result
+
+
+def _finish(sweep: "RawSweep", log: Callable[[str], None]) -> None:
+    try:
+        sweep.finish()
+    except CovisError:
+        _tell(sweep, log)
+        raise
+
+
+def _tell(sweep: "RawSweep", log: Callable[[str], None]) -> None:
     for note in sweep.notes:
         log(note)
-    return result
 
 
 class RawSweep:
@@ -140,7 +154,7 @@ class RawSweep:
     @property
     def notes(self) -> tuple[str, ...]:
         """What was odd about the files, each thing once, for the log."""
-        return tuple(self._notes)
+        return tuple(dict.fromkeys((*self._files.notes, *self._notes)))
 
     @property
     def unlisted(self) -> tuple[int, ...]:
