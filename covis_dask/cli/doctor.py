@@ -15,22 +15,25 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from dask.system import CPU_COUNT
 from dask.utils import format_bytes
 
 from catalog.errors import CatalogError
+from catalog.query import RunQuery
 from covis_dask._version import __version__
 from covis_dask.cli.exits import Exit
 from covis_dask.config import Location, Settings, expand, load_settings
-from covis_dask.errors import ConfigurationError, CovisError
+from covis_dask.errors import ConfigurationError, CovisError, StorageRefused
 from covis_dask.storage import ProductStore, open_location, storage_errors
 
 __all__ = ["Finding", "examine", "main"]
 
 _QUICK = {"connect_timeout": 5, "read_timeout": 10, "retries": {"max_attempts": 1}}
 _SCHEDULER_SECONDS = 5
+_TRIED = 8  # files, before a store that may not be listed counts as shut
 _SCRATCH_RED = 2 * 2**30
 _SCRATCH_ENOUGH = 20 * 2**30
 _CLOCK_RED = 300.0
@@ -106,7 +109,7 @@ def examine(settings: Settings, scheduler: str = "local") -> Iterator[Finding]:
     for name, location in settings.hosts.items():
         if location not in seen:  # a host may be there under two spellings of its name
             seen.append(location)
-            checks.append(lambda name=name, location=location: [_host(name, location)])  # type: ignore[misc]
+            checks.append(lambda name=name, location=location: [_host(name, location, settings)])  # type: ignore[misc]
     checks += [
         lambda: [_products(settings.products)],
         lambda: [_scratch("scratch here", *_scratch_space(settings))],
@@ -138,16 +141,46 @@ def _quick(location: Location) -> Location:
     return replace(location, options={"config_kwargs": _QUICK, **location.options})
 
 
-def _host(name: str, location: Location) -> Finding:
+def _host(name: str, location: Location, settings: Settings) -> Finding:
     title = f"host {name}"
     where = location.url + (f" at {location.endpoint}" if location.endpoint else "")
+    advice = f"correct covis.hosts.{name}, or take it out with null"
     try:
         fs, root = open_location(_quick(location))
         with storage_errors(where):
             _look(fs, root)
+    except StorageRefused as error:
+        return _unlisted(title, where, location, _some_files(name, settings)) or Finding(
+            title, "RED", str(error), advice
+        )
     except CovisError as error:
-        return Finding(title, "RED", str(error), f"correct covis.hosts.{name}, or take it out with null")
+        return Finding(title, "RED", str(error), advice)
     return Finding(title, "ok", where)
+
+
+def _some_files(host: str, settings: Settings) -> list[str]:
+    """Return a few files that the catalogue knows on a host."""
+    try:
+        with settings.catalog.open() as catalog:
+            files = (
+                raw.filename for run in catalog.select(RunQuery()) for raw in run.raw if raw.host == host
+            )
+            return list(islice(files, _TRIED))
+    except CatalogError:
+        return []  # the catalogue has a line of its own
+
+
+def _unlisted(title: str, where: str, location: Location, files: Sequence[str]) -> Finding | None:
+    """Look at a store that may not be listed: what counts is whether files can be read, if any are known."""
+    fs, root = open_location(_quick(location))
+    for file in files:
+        try:
+            with storage_errors(where):
+                fs.cat_file(f"{root}/{file}", start=0, end=1)
+        except CovisError:
+            continue
+        return Finding(title, "ok", f"{where} may not be listed, but its files can be read")
+    return None
 
 
 def _look(fs: Any, root: str) -> None:

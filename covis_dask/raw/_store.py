@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
+from catalog.answers import Sense, answer_of
 from covis_dask.errors import CovisError, RawMissing, StorageUnavailable
 from covis_dask.raw._direct import direct_way
 from covis_dask.raw.source import ArchiveSource
@@ -29,9 +30,14 @@ def store_errors(path: str) -> Iterator[None]:
         yield
     except (CovisError, MemoryError):
         raise
-    except (FileNotFoundError, NotADirectoryError) as error:
+    except NotADirectoryError as error:
         raise RawMissing(f"the raw file {path} is not there") from error
     except Exception as error:
+        answer = answer_of(error)
+        if answer is not None and answer.sense is Sense.ABSENT:
+            raise RawMissing(f"the raw file {path} is not there") from error
+        if answer is not None and answer.sense is Sense.REFUSED:
+            raise RawMissing(f"the raw file {path} cannot be read: the store {answer.sentence}") from error
         raise StorageUnavailable(
             f"the store broke off at {path}: {type(error).__name__}: {error}; trying again may help"
         ) from error

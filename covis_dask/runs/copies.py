@@ -1,12 +1,20 @@
 """The copies of a run's raw archive: one after the other, until one can be processed."""
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
+from catalog.answers import Sense, answer_of
 from catalog.hosts import preferred
 from catalog.model import RawFile, Run
 from covis_dask.config import Location, Settings
-from covis_dask.errors import CovisError, InputError, RawMissing, StorageUnavailable, TransientError
+from covis_dask.errors import (
+    CovisError,
+    InputError,
+    RawMissing,
+    StorageRefused,
+    StorageUnavailable,
+    TransientError,
+)
 from covis_dask.products.manifest import InputFile
 from covis_dask.raw.source import ArchiveSource
 from covis_dask.storage import open_location, storage_errors
@@ -79,12 +87,29 @@ def _worst(run: Run, faults: list[CovisError]) -> CovisError:
 
 
 def _find(raw: RawFile, location: Location) -> tuple[ArchiveSource, InputFile]:
-    fs, root = open_location(location)
-    path = f"{root}/{raw.filename}" if root else raw.filename
-    with storage_errors(f"looking for {raw.host}:{raw.filename}", missing=RawMissing):
-        info = fs.info(path)
+    """Ask a host for its copy; a host that refuses it has none for us, and other hosts may."""
+    try:
+        fs, root = open_location(location)
+        path = f"{root}/{raw.filename}" if root else raw.filename
+        with storage_errors(f"looking for {raw.host}:{raw.filename}", missing=RawMissing):
+            info = _info(fs, path)
+    except StorageRefused as error:
+        hint = "; a store that may not be listed says so also of what is not there"
+        raise RawMissing(f"{error}{hint if 'AccessDenied' in str(error) else ''}") from error
     size = info.get("size") if info.get("type") != "directory" else None
     etag = info.get("ETag")
     return ArchiveSource(fs, path), InputFile(
         host=raw.host, filename=raw.filename, size=size, etag=str(etag).strip('"') if etag else None
     )
+
+
+def _info(fs: Any, path: str) -> Mapping[str, Any]:
+    """Return what a store knows of a file. A refused HEAD has no words, so the file itself is asked for."""
+    try:
+        info: Mapping[str, Any] = fs.info(path)
+    except Exception as error:
+        answer = answer_of(error)
+        if answer is not None and answer.service and answer.sense is Sense.REFUSED:
+            fs.cat_file(path, start=0, end=1)
+        raise
+    return info

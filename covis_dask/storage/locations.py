@@ -1,22 +1,18 @@
 """Locations as fsspec file systems, and what their errors mean."""
 
-import errno
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import fsspec
 
+from catalog.answers import Sense, answer_of
 from covis_dask.config import Location, expand, expand_options
-from covis_dask.errors import ConfigurationError, StorageRefused, StorageUnavailable
+from covis_dask.errors import ConfigurationError, CovisError, StorageRefused, StorageUnavailable
 
 __all__ = ["open_location", "storage_errors"]
 
 _TIMEOUTS = {"connect_timeout": 10, "read_timeout": 60, "retries": {"max_attempts": 4, "mode": "standard"}}
-_REFUSALS = frozenset({
-    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR,
-    errno.EEXIST,
-})  # fmt: skip
 
 
 def open_location(location: Location) -> tuple[Any, str]:
@@ -31,9 +27,9 @@ def open_location(location: Location) -> tuple[Any, str]:
     ------
     ConfigurationError
         When the URL has an unknown protocol, or a secret is not in the environment; `StorageRefused` when
-        an SSH server is not the one it should be.
+        an SSH or FTP server is not the one it should be, or refuses the account.
     StorageUnavailable
-        When an SSH server does not answer. Other stores are not asked yet.
+        When an SSH or FTP server does not answer. Other stores are not asked yet.
     """
     options = expand_options(location.options)
     url = expand(location.url)
@@ -56,7 +52,8 @@ def open_location(location: Location) -> tuple[Any, str]:
             options.setdefault("config_kwargs", _TIMEOUTS)
             options.setdefault("use_listings_cache", False)  # other workers write to the same store
             options |= {_S3_WORDS[word]: value for word, value in said.items()}
-        fs, root = fsspec.core.url_to_fs(url, **options)
+        with storage_errors(f"connecting to {location.url}"):  # an FTP host is called at once
+            fs, root = fsspec.core.url_to_fs(url, **options)
     except (ImportError, TypeError, ValueError) as error:
         raise ConfigurationError(f"{location.url} cannot be opened: {error}") from error
     return fs, str(root).rstrip("/")
@@ -82,17 +79,6 @@ def _open_sftp(url: str, said: Mapping[str, str], options: dict[str, Any]) -> tu
         return VerifiedSftp(**where), str(VerifiedSftp._strip_protocol(url)).rstrip("/")
 
 
-def _is_transport(error: BaseException) -> bool:
-    """Tell the errors that say 'no answer' among libraries that share no base class."""
-    return type(error).__module__.split(".")[0] in {
-        "aiohttp",
-        "aiobotocore",
-        "botocore",
-        "paramiko",
-        "urllib3",
-    }
-
-
 @contextmanager
 def storage_errors(what: str, *, missing: type[Exception] | None = None) -> Iterator[None]:
     """Turn a store's errors into ours: refused (stop the batch) or unavailable (try again).
@@ -110,20 +96,20 @@ def storage_errors(what: str, *, missing: type[Exception] | None = None) -> Iter
     """
     try:
         yield
-    except FileNotFoundError as error:
-        if missing is not None:
-            raise missing(f"{what}: not there") from error
-        raise StorageRefused(
-            f"{what}: the store has no such bucket or folder ({error}); create it, or correct the url"
-        ) from error
-    except OSError as error:
-        if isinstance(error, PermissionError) or error.errno in _REFUSALS:
-            reason = error.strerror or str(error)
-            raise StorageRefused(
-                f"{what}: the store refuses ({reason}); check its permissions, credentials and free space"
-            ) from error
-        raise StorageUnavailable(f"{what}: {error or type(error).__name__}") from error
-    except Exception as error:
-        if _is_transport(error) or isinstance(error, EOFError):
-            raise StorageUnavailable(f"{what}: {error or type(error).__name__}") from error
+    except CovisError:
         raise
+    except Exception as error:
+        answer = answer_of(error)
+        if answer is None:
+            raise
+        if answer.sense is Sense.AWAY:
+            raise StorageUnavailable(f"{what}: the store {answer.sentence}") from error
+        if answer.sense is Sense.REFUSED:
+            raise StorageRefused(
+                f"{what}: the store {answer.sentence}; check its permissions, credentials and free space"
+            ) from error
+        if missing is not None:
+            raise missing(f"{what}: not there" + (f" ({answer.words})" if answer.service else "")) from error
+        raise StorageRefused(
+            f"{what}: the store has no such bucket or folder ({answer.words}); create it, or correct the url"
+        ) from error
