@@ -12,7 +12,11 @@ from covis_dask.errors import ArchiveUnsafe, StorageUnavailable
 from covis_dask.raw._files import BIN, SWEEP, Blob, Placed, TextKeeper, is_text, run_folder, split
 from covis_dask.raw._member import Archive, Limits, Member
 
-__all__ = ["IndexedFiles", "indexed_files"]
+__all__ = ["IndexedFiles", "NoPlace", "indexed_files"]
+
+
+class NoPlace(Exception):
+    """A ping cannot be read where it lies."""
 
 
 class IndexedFiles:
@@ -68,12 +72,12 @@ class IndexedFiles:
 
         Raises
         ------
-        TypeError
-            When the archive is a stream: its members lie nowhere.
+        NoPlace
+            When it lies nowhere as it is: in a stream, or with holes.
         """
         blob = self._bins[number]
         if not isinstance(blob, Placed):
-            raise TypeError("the members of a stream lie nowhere")
+            raise NoPlace(number)
         return *blob.place, blob.size
 
     @property

@@ -19,6 +19,7 @@ from isal import isal_zlib
 from covis_dask.errors import ArchiveTruncated, ArchiveUnreadable, ArchiveUnsafe, CovisError
 from covis_dask.raw._gunzip import Gunzip
 from covis_dask.raw._member import Gate
+from covis_dask.raw._sparse import Extents, check_extents, fill_holes, first_bytes
 
 __all__ = ["TarArchive"]
 
@@ -26,6 +27,7 @@ _PIECE = 1 << 20
 _HEADER_ROOM = 1 << 17  # a name or a set of attributes longer than this has no business in a raw run
 
 _DAMAGE: Any = (gzip.BadGzipFile, isal_zlib.error, zlib.error)
+_FILES = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.GNUTYPE_SPARSE)
 _KINDS = {
     tarfile.LNKTYPE: "a hard link",
     tarfile.SYMTYPE: "a symbolic link",
@@ -71,22 +73,28 @@ class TarArchive:
     def notes(self) -> Sequence[str]:
         return self._gate.notes
 
-    def __iter__(self) -> Iterator["_TarMember"]:
+    def __iter__(self) -> Iterator["_TarMember | _SparseMember"]:
         stream = self._stream
-        for info in self._headers():
+        for info, end in self._headers():
             if info.isdir():
                 self._gate.admit(info.name, 0)
                 continue
-            if info.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or info.issparse():
+            if info.type not in _FILES:
                 raise self._gate.refuse(info.name, _KINDS.get(info.type, "no regular file"))
             name = self._gate.admit(info.name, info.size)
             begin = stream.tell()
-            yield _TarMember(name, info.size, begin, self)
-            stream.skip_to(begin + info.size)
+            packed = info.size
+            if info.sparse is not None:
+                extents = check_extents(_pairs(info), info.size, end - begin, name)
+                packed = sum(count for _, count in extents)
+                yield _SparseMember(name, info.size, extents, begin, self)
+            else:
+                yield _TarMember(name, info.size, begin, self)
+            stream.skip_to(begin + packed)
             if stream.ended:
                 raise self._truncated(name)
             # Blocks are filled up with zeros; where they are missing at the very end, nothing is lost.
-            stream.skip_to(begin + -(-info.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE)
+            stream.skip_to(end)
             if stream.ended:
                 return
 
@@ -101,8 +109,8 @@ class TarArchive:
             raise self._truncated(name)
         return data
 
-    def _headers(self) -> Iterator[tarfile.TarInfo]:
-        """Yield the headers, and at the end make sure that it is one."""
+    def _headers(self) -> Iterator[tuple[tarfile.TarInfo, int]]:
+        """Yield each header and where the next one begins, and at the end make sure that it is one."""
         stream = self._stream
         tar: tarfile.TarFile | None = None
         while True:
@@ -121,7 +129,7 @@ class TarArchive:
                 break
             tar.members = []  # type: ignore[attr-defined]  # or it would remember them all
             stream.room = None
-            yield info
+            yield info, tar.offset
         self._check_end()
 
     def _check_end(self) -> None:
@@ -148,6 +156,12 @@ class TarArchive:
         return ArchiveTruncated(f"the archive ends in the middle of {where}: fetch the file again")
 
 
+def _pairs(info: tarfile.TarInfo) -> list[tuple[int, int]]:
+    """Return first byte and length of a sparse member's pieces."""
+    pairs: Any = info.sparse  # the stubs think of the raw header
+    return list(pairs)
+
+
 @dataclass(frozen=True, slots=True)
 class _TarMember:
     name: str
@@ -163,6 +177,23 @@ class _TarMember:
     def read(self, limit: int | None = None) -> bytes:
         size = self.size if limit is None else min(limit, self.size)
         return self._archive.read(self._begin, size, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class _SparseMember:
+    """A file with holes; it lies nowhere as it is, so it has no `place`."""
+
+    name: str
+    size: int
+    _extents: Extents
+    _begin: int
+    _archive: TarArchive
+
+    def read(self, limit: int | None = None) -> bytes:
+        size = self.size if limit is None else min(limit, self.size)
+        extents = first_bytes(self._extents, size)
+        packed = self._archive.read(self._begin, sum(count for _, count in extents), self.name)
+        return fill_holes(packed, extents, size)
 
 
 class _Stream:

@@ -2,7 +2,7 @@
 
 Folders and plain tar files are read where they lie. A stream (.tar.gz, .7z) can only be read from its start:
 to read pings here and there would decompress it again for each. So it is unpacked once, into a scratch
-folder that goes when nothing refers to the dataset any more.
+folder that goes when nothing refers to the dataset any more; so is a tar with sparse pings.
 """
 
 import json
@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from covis_dask.errors import ArchiveUnsafe, NoValidPings, StorageUnavailable
 from covis_dask.raw._files import BIN, is_text, split
-from covis_dask.raw._indexed import IndexedFiles, indexed_files
+from covis_dask.raw._indexed import IndexedFiles, NoPlace, indexed_files
 from covis_dask.raw._member import Archive, Limits
 from covis_dask.raw._store import open_random
 from covis_dask.raw.archive import open_archive
@@ -88,7 +89,8 @@ def open_run(
     """
     with open_archive(source, limits, lasting=True) as archive:
         if archive.lasting:
-            return _open(archive, source, basename, limits)
+            with suppress(NoPlace):
+                return _open(archive, source, basename, limits)
     home = Path(tempfile.mkdtemp(prefix="covis-raw-", dir=scratch))
     try:
         with open_archive(source, limits) as stream:

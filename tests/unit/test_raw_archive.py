@@ -180,14 +180,14 @@ EVIL = {
     "device": tar_bytes([_special("zero", tarfile.CHRTYPE)]),
     "block device": tar_bytes([_special("sda", tarfile.BLKTYPE)]),
     "pipe": tar_bytes([_special("pipe", tarfile.FIFOTYPE)]),
-    "sparse": _sparse(),
+    "huge sparse": _sparse(),
 }
 
 
 @pytest.mark.parametrize("packing", ["tar", "tar.gz"])
 @pytest.mark.parametrize("evil", EVIL)
 def test_hostile_tar(evil: str, packing: str) -> None:
-    """Paths out of the archive, links, devices and sparse files are refused wherever they stand."""
+    """Paths out of the archive, links, devices and a sparse terabyte are refused wherever they stand."""
     data = gzip.compress(EVIL[evil]) if packing == "tar.gz" else EVIL[evil]
     with pytest.raises(ArchiveUnsafe):
         _read(store(data, packing))
