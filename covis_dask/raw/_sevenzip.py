@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import IO, Self, cast
 
 import py7zr
+from py7zr.exceptions import PasswordRequired, UnsupportedCompressionMethodError
 from py7zr.io import Py7zIO, WriterFactory
 
 from covis_dask.errors import ArchiveTruncated, ArchiveUnreadable, CovisError
@@ -74,7 +75,7 @@ class SevenZipArchive:
         except (CovisError, MemoryError):
             raise
         except Exception as error:
-            raise ArchiveUnreadable(f"the 7-zip archive is damaged: {error!r}") from error
+            raise _unreadable(error) from error
         sips.most = _SIP
         self._thread = threading.Thread(
             target=self._unpack, args=(archive, wanted), name="covis-7z", daemon=True
@@ -84,7 +85,7 @@ class SevenZipArchive:
             if isinstance(member, CovisError | MemoryError):
                 raise member
             if isinstance(member, BaseException):
-                raise ArchiveUnreadable(f"the 7-zip archive is damaged: {member!r}") from member
+                raise _unreadable(member) from member
             yield member
 
     def _list(self, archive: py7zr.SevenZipFile) -> dict[str, str]:
@@ -93,6 +94,8 @@ class SevenZipArchive:
         count: dict[str, int] = {}
         if not hasattr(archive, "files"):  # nothing at all was packed
             return names
+        if archive.password_protected:
+            raise PasswordRequired
         for entry in archive.list():
             if entry.is_directory:
                 self._gate.admit(entry.filename, 0)
@@ -126,6 +129,26 @@ class SevenZipArchive:
         """Stop unpacking when nobody wants more."""
         if self._stopped:
             raise _StoppedError
+
+
+def _unreadable(error: BaseException) -> ArchiveUnreadable:
+    """Say what is the matter with an archive: a password or a foreign method is no damage."""
+    if isinstance(error, PasswordRequired):
+        return ArchiveUnreadable("the 7-zip archive needs a password: pack it again without one")
+    if isinstance(error, UnsupportedCompressionMethodError):
+        return ArchiveUnreadable(
+            f"the 7-zip archive is packed by a method that cannot be read here ({_method(error)}): "
+            "pack it again with LZMA2"
+        )
+    return ArchiveUnreadable(f"the 7-zip archive is damaged: {error!r}")
+
+
+def _method(error: UnsupportedCompressionMethodError) -> str:
+    """Name the method by py7zr's sentence, and by its number where there is one."""
+    coder = error.data
+    number = coder.get("method") if isinstance(coder, dict) else coder
+    named = f", method {number.hex()}" if isinstance(number, bytes) and number else ""
+    return f"{str(error.message).split('. ')[0].rstrip('.')}{named}"
 
 
 _ROOT = Path("/")
