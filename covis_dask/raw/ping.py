@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -13,9 +14,11 @@ from covis_dask.raw.record import RecordHeader, Samples
 
 __all__ = ["Ping", "PingHeader", "PingTable", "name_some", "parse_object"]
 
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+
 
 def parse_object(text: bytes) -> dict[str, Any]:
-    """Read a JSON object.
+    """Read a JSON object; zero bytes behind it, as a lost disk block leaves them, are passed over.
 
     Raises
     ------
@@ -23,12 +26,24 @@ def parse_object(text: bytes) -> dict[str, Any]:
         When the text is anything else.
     """
     try:
-        document = json.loads(text)
+        document = _json(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     if not isinstance(document, dict):
         raise ValueError("it is no JSON object")  # noqa: TRY004 (bad contents, not a bad call)
     return document
+
+
+def _json(text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        trimmed = text.rstrip(b"\0")
+        if trimmed == text:
+            raise
+        if not trimmed:
+            raise ValueError("it is nothing but zero bytes") from None
+        return json.loads(trimmed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +79,7 @@ class PingHeader:
 
     @classmethod
     def from_json(cls, text: bytes) -> Self:
-        """Read the file's text.
+        """Read the file's text; a number may stand there as text.
 
         Raises
         ------
@@ -74,11 +89,15 @@ class PingHeader:
         hdr = parse_object(text).get("hdr")
         if not isinstance(hdr, dict):
             raise ValueError("it has no object hdr")  # noqa: TRY004
-        return cls(**{name: _number(hdr, name) for name in cls.__slots__ if name != "fields"}, fields=hdr)
+        numbers = {name: _number(hdr, name) for name in cls.__slots__ if name != "fields"}
+        texts = {name: number for name, number in numbers.items() if isinstance(hdr[name], str)}
+        return cls(**numbers, fields=hdr | texts)
 
 
 def _number(hdr: Mapping[str, Any], name: str) -> float:
     value = hdr.get(name)
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"its {name} is {'missing' if value is None else 'no number'}")  # noqa: TRY004
     try:

@@ -11,12 +11,12 @@ plain tar, a spool in scratch for the rest. So the order of an archive decides h
 what comes out.
 """
 
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from covis_dask.errors import ArchiveTruncated, CovisError, InputError, SweepIncomplete
+from covis_dask.errors import ArchiveTruncated, CovisError, InputError, NoValidPings, SweepIncomplete
 from covis_dask.raw._files import INDEX, SWEEP, Blob, Disorder, RunFiles
 from covis_dask.raw._indexed import indexed_files
 from covis_dask.raw._stream import StreamedFiles
@@ -113,6 +113,8 @@ def _attempt(sweep: "RawSweep", consume: Callable[["RawSweep"], T], log: Callabl
         if isinstance(error, InputError) or not isinstance(error, CovisError | MemoryError):
             _finish(sweep, log)
         _tell(sweep, log)
+        if isinstance(error, NoValidPings) and (reasons := sweep.unused_headers):
+            raise NoValidPings(f"{str(error).rstrip('.')}; {'; '.join(reasons)}") from error
         raise
     _finish(sweep, log)
     _tell(sweep, log)
@@ -147,6 +149,7 @@ class RawSweep:
         self.basename = basename
         self._files = files
         self._notes: dict[str, None] = {}
+        self._unused: dict[str, dict[str, None]] = {}
         self._table: PingTable | None = None
         self._answers: dict[str, tuple[Callable[[], object], object]] = {}
         self._failure: BaseException | None = None
@@ -154,7 +157,12 @@ class RawSweep:
     @property
     def notes(self) -> tuple[str, ...]:
         """What was odd about the files, each thing once, for the log."""
-        return tuple(dict.fromkeys((*self._files.notes, *self._notes)))
+        return tuple(dict.fromkeys((*self._files.notes, *self._notes, *self.unused_headers)))
+
+    @property
+    def unused_headers(self) -> list[str]:
+        """Why headers cannot be used, those with one fault together."""
+        return [f"{_name_first(list(names))}: not used, {fault}" for fault, names in self._unused.items()]
 
     @property
     def unlisted(self) -> tuple[int, ...]:
@@ -218,6 +226,8 @@ class RawSweep:
         header = None if found is None else self._parse_header(*found)
         if header is None:
             sentence = f"no rec_7000 header has a sample_rate within 1 of {target_rate:g}"
+            if reasons := self.unused_headers:
+                sentence = f"no rec_7000 header of {target_rate:g} Hz can be used: {'; '.join(reasons)}"
             raise self._missing(sentence, "no usable header comes before the first ping")
         return header
 
@@ -313,11 +323,17 @@ class RawSweep:
         try:
             return None if text is None else PingHeader.from_json(text)
         except ValueError as error:
-            self._note(f"{name}: not used, {error}")
+            self._unused.setdefault(str(error), {})[name] = None
             return None
 
     def _note(self, note: str) -> None:
         self._notes[note] = None
+
+
+def _name_first(names: Sequence[str], most: int = 3) -> str:
+    """Name the first of some files."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 class _PingReader:

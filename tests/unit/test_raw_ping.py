@@ -131,7 +131,7 @@ def test_header_fields() -> None:
         b'{"hdr": []}',
         b"[" * 100_000,
         header(sample_rate=None),
-        header(sample_rate="34482.758"),
+        header(sample_rate="34482,758"),
         header(gain_sel=True),
         header(xmit_freq=float("nan")),
         header(xmit_freq=10**400),
