@@ -225,7 +225,7 @@ class Driver:
     def _try_again(self, task: Task, outcome: RunOutcome) -> bool:
         """Say whether a run gets another try; while a store is away as a whole, tries are not counted."""
         if outcome.state in COMPLETE:
-            for place in {"products", outcome.host} - {None}:
+            for place in {"products", f"scratch of {outcome.worker}", outcome.host} - {None}:
                 if self._outages.answered(str(place)) is not None:
                     self.log(f"{place} answers again")
         if not outcome.retry:

@@ -1,11 +1,15 @@
 """NetCDF-4 files: what xarray, Matlab, Panoply and the rest of the world open."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import dask.array as da
 import netCDF4
 import numpy as np
 import xarray as xr
+from xarray.backends.file_manager import FILE_CACHE
 
 from covis_dask.products._chunks import SMALL, blocks, chunk_shape
 
@@ -31,7 +35,10 @@ def write_netcdf(ds: xr.Dataset, path: Path | str) -> None:
     large = [str(name) for name, v in ds.data_vars.items() if v.size >= SMALL and v.dtype.kind == "f"]
     # A lazy dataset is laid out without its data; the large arrays are then written chunk by chunk.
     layout = ds.assign({name: ds[name].copy(data=_lazy(ds[name])) for name in large})
-    layout.to_netcdf(path, engine="netcdf4", format="NETCDF4", encoding=_encoding(ds, large), compute=False)
+    with _forgotten_on_error(path):
+        layout.to_netcdf(
+            path, engine="netcdf4", format="NETCDF4", encoding=_encoding(ds, large), compute=False
+        )
     with netCDF4.Dataset(path, "a") as file:
         for name in large:
             target, values = file.variables[name], ds[name].values
@@ -39,6 +46,19 @@ def write_netcdf(ds: xr.Dataset, path: Path | str) -> None:
             for block in blocks(values.shape, chunk_shape(values.shape)):
                 if not np.isnan(values[block]).all():
                     target[block] = values[block]
+
+
+@contextmanager
+def _forgotten_on_error(path: Path | str) -> Iterator[None]:
+    """Close a file that could not be written: xarray would do so later, and fail again, unheard."""
+    try:
+        yield
+    except Exception:
+        for key in [key for key in FILE_CACHE if os.fspath(path) in map(str, key[1])]:
+            file = FILE_CACHE.pop(key)
+            with suppress(Exception):
+                file.close()
+        raise
 
 
 def _lazy(variable: xr.DataArray) -> da.Array:

@@ -27,8 +27,10 @@ def write_product(
     formats: tuple[str, ...],
     *,
     floor: Bathymetry | None = None,
-) -> None:
+) -> tuple[str, ...]:
     """Write the data files and the quick-look picture of a finished dataset.
+
+    A picture that cannot be drawn costs the picture alone.
 
     Parameters
     ----------
@@ -42,9 +44,22 @@ def write_product(
         Of `covis_dask.products.formats.FORMATS`.
     floor : Bathymetry, optional
         Seafloor to draw under the plume.
+
+    Returns
+    -------
+    tuple of str
+        What a user must be told.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name in formats:
         # Endeavour basenames hold a dot, so `with_suffix` would cut them.
         _WRITERS[name](ds, folder / f"{basename}.{name}")
-    quicklook(ds, folder / f"{basename}.png", floor=floor)
+    picture = folder / f"{basename}.png"
+    try:
+        quicklook(ds, picture, floor=floor)
+    except MemoryError:
+        raise
+    except Exception as error:  # drawing has many libraries, and the data are whole without it
+        picture.unlink(missing_ok=True)
+        return (f"no picture: {type(error).__name__}: {error}",)
+    return ()

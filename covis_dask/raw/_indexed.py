@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from covis_dask.errors import ArchiveUnsafe, StorageUnavailable
+from covis_dask.errors import ArchiveUnsafe
 from covis_dask.raw._files import BIN, SWEEP, Blob, Placed, TextKeeper, is_text, run_folder, split
 from covis_dask.raw._member import Archive, Limits, Member
+from covis_dask.raw.scratch import scratch_errors
 
 __all__ = ["IndexedFiles", "NoPlace", "indexed_files"]
 
@@ -146,11 +147,11 @@ class _Spool:
                 f"sorting the archive takes more than {self._limits.max_spool_bytes} bytes of scratch "
                 "(max_spool_bytes)"
             )
-        with _scratch_errors(self._scratch):
+        with scratch_errors(self._scratch):
             if self._file is None:
                 self._file = tempfile.TemporaryFile(dir=self._scratch)  # noqa: SIM115 (closed by __exit__)
         data = member.read()
-        with _scratch_errors(self._scratch):
+        with scratch_errors(self._scratch):
             self._file.seek(begin)
             self._file.write(data)
         return _Spooled(self, begin, member.size)
@@ -158,18 +159,9 @@ class _Spool:
     def read(self, begin: int, size: int) -> bytes:
         if self._file is None:
             return b""
-        with _scratch_errors(self._scratch):
+        with scratch_errors(self._scratch):
             self._file.seek(begin)
             return self._file.read(size)
-
-
-@contextmanager
-def _scratch_errors(scratch: Path | None) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        where = scratch or tempfile.gettempdir()
-        raise StorageUnavailable(f"the scratch folder {where} cannot be used: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

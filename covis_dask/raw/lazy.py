@@ -21,7 +21,7 @@ import xarray as xr
 from fsspec.implementations.local import LocalFileSystem
 from numpy.typing import NDArray
 
-from covis_dask.errors import ArchiveUnsafe, NoValidPings, StorageUnavailable
+from covis_dask.errors import ArchiveUnsafe, NoValidPings
 from covis_dask.raw._files import BIN, is_text, split
 from covis_dask.raw._indexed import IndexedFiles, NoPlace, indexed_files
 from covis_dask.raw._member import Archive, Limits
@@ -29,6 +29,7 @@ from covis_dask.raw._store import open_random
 from covis_dask.raw.archive import open_archive
 from covis_dask.raw.ping import Ping, PingTable
 from covis_dask.raw.record import HEADER_BYTES, BadRecord, check_record, parse_record_header, read_samples
+from covis_dask.raw.scratch import scratch_errors
 from covis_dask.raw.source import ArchiveSource
 from covis_dask.raw.sweep import RawSweep
 
@@ -110,13 +111,14 @@ def _unpack(stream: Archive, home: Path) -> None:
         if not (BIN.fullmatch(base) or is_text(base)):
             continue
         target, data = home / member.name, member.read()
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(data)
-        except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-            raise ArchiveUnsafe(f"the archive has a file and a folder of one name: {member.name}") from error
-        except OSError as error:
-            raise StorageUnavailable(f"the scratch folder {home.parent} cannot be used: {error}") from error
+        with scratch_errors(home.parent):
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(data)
+            except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+                raise ArchiveUnsafe(
+                    f"the archive has a file and a folder of one name: {member.name}"
+                ) from error
 
 
 def _open(

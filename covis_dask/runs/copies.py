@@ -16,6 +16,7 @@ from covis_dask.errors import (
     TransientError,
 )
 from covis_dask.products.manifest import InputFile
+from covis_dask.raw.scratch import scratch_place
 from covis_dask.raw.source import ArchiveSource
 from covis_dask.storage import open_location, storage_errors
 
@@ -64,7 +65,7 @@ def first_sound_copy(
             log(f"reading {raw.host}:{raw.filename} ({entry.size} bytes)")
             return process(source), entry
         except (InputError, RawMissing, StorageUnavailable) as error:
-            if isinstance(error, StorageUnavailable):
+            if isinstance(error, StorageUnavailable) and error.place != scratch_place():
                 error.place = raw.host
             log(f"{raw.host}: {error.kind}: {error}")
             faults.append(error)

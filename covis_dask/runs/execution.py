@@ -55,6 +55,7 @@ class _Written:
     files: tuple[FileEntry, ...]
     dataset: xr.Dataset
     input: InputFile
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,9 @@ class RunExecution:
             shown = spec_for(task.run.site, task.parameters.family).shows_seafloor
             floor = self._ancillary.bathymetry(task.run.datetime) if shown else None
             wanted = tuple(name for name in task.formats if name not in kept)
-            write_product(dataset, folder, task.basename, wanted, floor=floor)
+            notes = write_product(dataset, folder, task.basename, wanted, floor=floor)
+            for note in notes:
+                self.log(note)
             for path in extra:
                 path.rename(folder / path.name)
         if not self.store.conditional:
@@ -181,7 +184,7 @@ class RunExecution:
             for path in sorted(folder.rglob("*"))
             if path.is_file()
         )
-        return _Written(folder, files, dataset, computed.input)
+        return _Written(folder, files, dataset, computed.input, notes)
 
     def upload(self, written: _Written, before: Any) -> None:
         """Bring the files to the store; from here to the commit a reader sees no product, never a mixture.
@@ -211,7 +214,7 @@ class RunExecution:
             **provenance(self.task, self._engine, self.started),
             input=written.input,
             timings=dict(self.stages.seconds),
-            notes=notes_of(written.dataset),
+            notes=(*notes_of(written.dataset), *written.notes),
             files=written.files,
             pings=pings_of(written.dataset),
             bursts=bursts_of(written.dataset),

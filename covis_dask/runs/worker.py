@@ -9,7 +9,7 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from threadpoolctl import threadpool_limits
@@ -19,6 +19,7 @@ from covis_dask.engines import engine_named
 from covis_dask.errors import Bug, ConfigurationError, CovisError, OutOfMemory
 from covis_dask.products.manifest import Failure
 from covis_dask.products.paths import LOG, ProductPaths
+from covis_dask.raw.scratch import scratch_fault
 from covis_dask.runs.events import Reporter
 from covis_dask.runs.execution import RunExecution
 from covis_dask.runs.memory import reused_memory
@@ -80,9 +81,11 @@ def _one_thread() -> Iterator[None]:
 
 
 def _process(task: RunTask, settings: Settings | None, stages: Stages) -> RunOutcome:
+    scratch_root: str | None = None
     try:
         require(task.versions, socket.gethostname())
         settings = settings or load_settings()
+        scratch_root = settings.scratch
         store = _open_store(task, settings.products)
         with tempfile.TemporaryDirectory(prefix="covis-", dir=settings.scratch) as folder:
             scratch = Path(folder)
@@ -92,24 +95,27 @@ def _process(task: RunTask, settings: Settings | None, stages: Stages) -> RunOut
             except Exception as error:
                 return _failed(execution, error)
     except Exception as error:
-        return RunOutcome.of_error(task, _named(error), **stages.known())
+        return RunOutcome.of_error(task, _named(error, scratch_root), **stages.known())
 
 
 def _failed(execution: RunExecution, error: Exception) -> RunOutcome:
     """Say in log and store what went wrong."""
-    fault = _named(error)
-    execution.log(f"{fault.state}: {fault}")
-    if isinstance(fault, Bug):
-        execution.log("".join(traceback.format_exception(error)))
+    fault = _named(error, execution.settings.scratch)
+    with suppress(OSError):  # the log lies in scratch, which may be what is full
+        execution.log(f"{fault.state}: {fault}")
+        if isinstance(fault, Bug):
+            execution.log("".join(traceback.format_exception(error)))
     if not isinstance(fault, ConfigurationError):
         _leave_failure(execution, fault)
     return RunOutcome.of_error(execution.task, fault, **execution.stages.known())
 
 
-def _named(error: Exception) -> CovisError:
-    """Give every exception a place in the tree of errors."""
+def _named(error: Exception, scratch: str | None) -> CovisError:
+    """Give every exception a place in the tree of errors; scratch without room makes many of them."""
     if isinstance(error, CovisError):
         return error
+    if (fault := scratch_fault(error, scratch)) is not None:
+        return fault
     if isinstance(error, MemoryError):
         return OutOfMemory("the worker ran out of memory; give workers more, or run fewer on a machine")
     return Bug(f"{type(error).__name__}: {error}; this is a fault of the program, the traceback is in {LOG}")
@@ -147,4 +153,5 @@ def _leave_failure(execution: RunExecution, fault: CovisError) -> None:
         store.put_file(execution.log.path, ProductPaths.log(task.path))
         store.put_bytes(ProductPaths.failure(task.path), failure.to_json().encode())
     except CovisError as error:
-        execution.log(f"the failure itself could not be stored: {error}")
+        with suppress(OSError):
+            execution.log(f"the failure itself could not be stored: {error}")
