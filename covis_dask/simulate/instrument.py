@@ -20,7 +20,7 @@ from covis_dask.modes import spec_for
 from covis_dask.modes.spec import Acquisition
 from covis_dask.simulate.geometry import Attitude, Era, Real, View
 from covis_dask.sonar.beamform import beam_count
-from covis_dask.sonar.calibration import Calibration, calibration
+from covis_dask.sonar.calibration import Calibration, Medium, SonarSettings, calibration
 from covis_dask.sonar.seawater import ASHES, ENDEAVOUR, absorption, sound_speed
 
 __all__ = ["SAMPLE_RATE", "Instrument", "acquisition", "instrument"]
@@ -243,14 +243,10 @@ class Instrument:
         return calibration(
             mode,
             self.era,
-            freq=self.frequency,
-            tau=self.pulse_length,
-            power=self.power,
-            gain=self.gain,
-            sound_speed=self.sound_speed,
+            SonarSettings(self.frequency, self.pulse_length, self.power, self.gain),
+            Medium(self.sound_speed, self.absorption),
             angles=self.beam_angles,
             ranges=ranges,
-            alpha=self.absorption,
         )
 
     def _toward(self, gains: Calibration, sine: Real) -> Real:
@@ -312,9 +308,7 @@ def instrument(era: Era, family: str, **settings: Any) -> Instrument:
         "gain": usual.gain,
         "sound_speed": c,
         "header_sound_speed": c if era == "END" else 1468.0,
-        "absorption": absorption(
-            frequency, c, water.temperature, water.salinity, water.ph, water.depth, zero_celsius=273.15
-        ),
+        "absorption": absorption(frequency, c, water, zero_celsius=273.15),
         "sector": usual.sector,
         "vertical_width": usual.vertical_width,
         "max_ping_rate": usual.max_ping_rate,

@@ -6,11 +6,17 @@ Element data are [N, E], beams [N, B]: sample axis first, C order, complex128. A
 name ends in ``_deg``.
 """
 
-from covis_dask.sonar.beamform import Beamformer, beam_count, beamformer
+from covis_dask.sonar.beamform import Beamformer, ReceiverArray, Sector, beam_count, beamformer
 from covis_dask.sonar.bursts import Burst, bursts_ashes, bursts_endeavour
-from covis_dask.sonar.calibration import Calibration, CalibrationUnavailable, calibration
-from covis_dask.sonar.detect import oscfar, percentile_hazen, snr_db
-from covis_dask.sonar.filter import Lowpass, make_filter
+from covis_dask.sonar.calibration import (
+    Calibration,
+    CalibrationUnavailable,
+    Medium,
+    SonarSettings,
+    calibration,
+)
+from covis_dask.sonar.detect import NoiseLevels, OscfarLevels, oscfar, percentile_hazen, snr_db
+from covis_dask.sonar.filter import FilterSettings, Lowpass, make_filter
 from covis_dask.sonar.geometry import (
     BeamDirections,
     HeadAttitude,
@@ -20,7 +26,7 @@ from covis_dask.sonar.geometry import (
     flat_bottom,
     receiver_to_world,
 )
-from covis_dask.sonar.grid import GridAxes, Gridder, make_gridder
+from covis_dask.sonar.grid import GridAxes, Gridder, OwnSamples, make_gridder
 from covis_dask.sonar.phase import correct_phase, monitor_samples, offset_covariance, phase_offset
 from covis_dask.sonar.ranges import range_axis
 from covis_dask.sonar.seafloor import (
@@ -29,7 +35,15 @@ from covis_dask.sonar.seafloor import (
     SeafloorSearch,
     seafloor_crossings,
 )
-from covis_dask.sonar.seawater import ASHES, ENDEAVOUR, Water, absorption, absorption_2010, sound_speed
+from covis_dask.sonar.seawater import (
+    ASHES,
+    ENDEAVOUR,
+    SeaWater,
+    Water,
+    absorption,
+    absorption_2010,
+    sound_speed,
+)
 from covis_dask.sonar.stats import PingStatistics, ScintillationStatistics, median_filter
 from covis_dask.sonar.windows import (
     Bins,
@@ -53,15 +67,24 @@ __all__ = [
     "Burst",
     "Calibration",
     "CalibrationUnavailable",
+    "FilterSettings",
     "GridAxes",
     "Gridder",
     "HeadAttitude",
     "Lowpass",
+    "Medium",
+    "NoiseLevels",
+    "OscfarLevels",
+    "OwnSamples",
     "PingStatistics",
+    "ReceiverArray",
     "ScintillationStatistics",
+    "SeaWater",
     "Seafloor",
     "SeafloorCrossings",
     "SeafloorSearch",
+    "Sector",
+    "SonarSettings",
     "Water",
     "absorption",
     "absorption_2010",

@@ -12,7 +12,7 @@ from scipy.signal.windows import hamming
 
 from covis_dask.sonar._types import Complex, Real
 
-__all__ = ["Beamformer", "beam_count", "beamformer"]
+__all__ = ["Beamformer", "ReceiverArray", "Sector", "beam_count", "beamformer"]
 
 _BEAMS = {200_000: 128, 396_000: 256}
 # Rows folded, multiplied and unfolded together: they stay in the cache.
@@ -31,6 +31,33 @@ def beam_count(freq: float) -> int:
         return _BEAMS[int(freq)] if freq == int(freq) else _BEAMS[-1]
     except KeyError:
         raise ValueError(f"no beams are defined at {freq:g} Hz: 200000 and 396000 are possible") from None
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverArray:
+    """The receiving array.
+
+    Parameters
+    ----------
+    channels : int
+        Channels of the data, the monitor included; even.
+    aperture : float
+        Distance from the first to the last element, m.
+    silent_monitor : bool
+        Give the last channel, the transmit monitor, no weight (Q8).
+    """
+
+    channels: int
+    aperture: float = 0.408
+    silent_monitor: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sector:
+    """First and last beam, degrees, positive to the right."""
+
+    start_deg: float
+    end_deg: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,16 +152,7 @@ class Beamformer:
             np.subtract(cosines[1], sines[0], out=right.imag)
 
 
-def beamformer(
-    freq: float,
-    c: float,
-    fs: float,
-    nelems: int,
-    start_deg: float,
-    end_deg: float,
-    aperture: float = 0.408,
-    monitor_weight_zero: bool = False,
-) -> Beamformer:
+def beamformer(freq: float, c: float, fs: float, array: ReceiverArray, sector: Sector) -> Beamformer:
     """Make the beamformer of a run (docs/method.md#beamforming).
 
     Parameters
@@ -145,34 +163,29 @@ def beamformer(
         Sound speed, m/s.
     fs : float
         Sample rate of the data, Hz (after decimation); kept for the range axis.
-    nelems : int
-        Channels of the data, the monitor included; even.
-    start_deg, end_deg : float
-        First and last beam, degrees.
-    aperture : float
-        Distance from the first to the last element, m.
-    monitor_weight_zero : bool
-        Give the last channel, the transmit monitor, no weight (Q8).
+    array : ReceiverArray
+    sector : Sector
 
     Raises
     ------
     ValueError
         Unknown frequency, or an odd number of channels.
     """
+    nelems = array.channels
     if nelems < 2 or nelems % 2:
         raise ValueError(f"{nelems} channels: an even number is needed")
     beams = beam_count(freq)
     element = np.arange(nelems)
-    positions = aperture / 2 * (-1 + 2 * element / (nelems - 1))
-    angles = np.pi / 180 * np.linspace(start_deg, end_deg, beams)
+    positions = array.aperture / 2 * (-1 + 2 * element / (nelems - 1))
+    angles = np.pi / 180 * np.linspace(sector.start_deg, sector.end_deg, beams)
     weights = hamming(nelems, sym=True)
     half = nelems // 2
-    mirrored = start_deg == -end_deg
+    mirrored = sector.start_deg == -sector.end_deg
     formed = angles[: beams // 2] if mirrored else angles
     phases = 2 * np.pi * freq / c * positions[:half, None] * np.sin(formed)
     even = weights[:half, None] * np.cos(phases)
     odd = weights[:half, None] * np.sin(phases)
-    if monitor_weight_zero:
+    if array.silent_monitor:
         weights = weights.copy()
         weights[-1] = 0.0
     return Beamformer(freq, c, fs, angles, weights, positions, even, odd, mirrored)

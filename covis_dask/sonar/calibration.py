@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from covis_dask.sonar._types import Complex, Real
 from covis_dask.sonar._window_kernels import calibrate
 
-__all__ = ["Calibration", "CalibrationUnavailable", "calibration"]
+__all__ = ["Calibration", "CalibrationUnavailable", "Medium", "SonarSettings", "calibration"]
 
 _Samples = TypeVar("_Samples", Complex, Real)
 
@@ -34,6 +34,42 @@ _TABLES = {"END": "calibration_2010.json", "ASHES": "calibration_2018.json"}
 
 class CalibrationUnavailable(ValueError):
     """There is no calibration for this mode at this frequency."""
+
+
+@dataclass(frozen=True, slots=True)
+class SonarSettings:
+    """How the sonar was set.
+
+    Parameters
+    ----------
+    freq : float
+        Transmit frequency, Hz.
+    tau : float
+        Pulse length, s.
+    power, gain : float
+        Settings of source level and receiver gain, dB.
+    """
+
+    freq: float
+    tau: float
+    power: float
+    gain: float
+
+
+@dataclass(frozen=True, slots=True)
+class Medium:
+    """What the water does to sound.
+
+    Parameters
+    ----------
+    sound_speed : float
+        For the insonified volume, m/s: the header's, as in the originals, or the one of all else (Q14).
+    alpha : float
+        Absorption, dB/m.
+    """
+
+    sound_speed: float
+    alpha: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,17 +147,7 @@ class Calibration:
 
 
 def calibration(
-    mode: str,
-    era: str,
-    *,
-    freq: float,
-    tau: float,
-    power: float,
-    gain: float,
-    sound_speed: float,
-    angles: Real,
-    ranges: Real,
-    alpha: float,
+    mode: str, era: str, settings: SonarSettings, medium: Medium, *, angles: Real, ranges: Real
 ) -> Calibration:
     """Return the gains of a calibration mode (docs/method.md#scattering-strength).
 
@@ -131,44 +157,42 @@ def calibration(
         Volume scattering, or target strength of a projector.
     era : {"END", "ASHES"}
         2010-15 or 2018+; machine units differ between them.
-    freq : float
-        Transmit frequency, Hz.
-    tau : float
-        Pulse length, s.
-    power, gain : float
-        Settings of source level and receiver gain, dB.
-    sound_speed : float
-        For the insonified volume, m/s: the header's, as in the originals, or the one of all else (Q14).
+    settings : SonarSettings
+    medium : Medium
     angles : ndarray of float64, [B]
         Beam angles, rad.
     ranges : ndarray of float64, [N]
         Slant ranges, m.
-    alpha : float
-        Absorption, dB/m.
 
     Raises
     ------
     CalibrationUnavailable
         No tables exist for this mode, era and frequency (Q12).
     """
-    projector = _PROJECTORS.get((era, mode, float(freq)))
+    projector = _PROJECTORS.get((era, mode, float(settings.freq)))
     if projector is None:
-        raise CalibrationUnavailable(f"calibration {mode} of era {era} is not available at {freq:g} Hz")
+        raise CalibrationUnavailable(
+            f"calibration {mode} of era {era} is not available at {settings.freq:g} Hz"
+        )
     tables = _tables(_TABLES[era])
-    settings = tables["source_level"][projector]
-    level = _interpolate(np.array([power]), np.array(settings["setting"]), np.array(settings["level"]))[0]
+    source = tables["source_level"][projector]
+    level = _interpolate(np.array([settings.power]), np.array(source["setting"]), np.array(source["level"]))[
+        0
+    ]
     pattern = _transmit_pattern(tables["transmit_pattern"][projector], angles)
     number = np.arange(1, len(angles) + 1)
     beam_gain = 10 ** (-pattern / 20) / np.polyval(tables["receiver_sensitivity"][projector], number)
-    range_gain = 10 ** (-(level + gain) / 20) * 10 ** (alpha * ranges / 10)
+    range_gain = 10 ** (-(level + settings.gain) / 20) * 10 ** (medium.alpha * ranges / 10)
     if mode == "VSS":
         # The insonified volume: beam widths, half the pulse, and one spreading loss less than a target has.
         vertical = 0.5 * np.sqrt(np.pi / np.log(2)) * tables["vertical_beam_width"] * np.pi / 180
         beam_gain /= np.sqrt(np.polyval(tables["horizontal_beam_width"][projector], number))
-        range_gain *= ranges / np.sqrt(0.5 * sound_speed * tau * vertical)
+        range_gain *= ranges / np.sqrt(0.5 * medium.sound_speed * settings.tau * vertical)
     else:
         range_gain *= ranges**2
-    return Calibration(range_gain, beam_gain, _fault(settings["setting"], power, range_gain, beam_gain))
+    return Calibration(
+        range_gain, beam_gain, _fault(source["setting"], settings.power, range_gain, beam_gain)
+    )
 
 
 def _transmit_pattern(table: Mapping[str, Any], angles: Real) -> Real:

@@ -1,12 +1,13 @@
 """Signal against noise and clutter (docs/method.md#noise-and-clutter)."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
 from covis_dask.sonar._types import Bool, Int, Real
 
-__all__ = ["oscfar", "oscfar_at", "percentile_hazen", "snr_db"]
+__all__ = ["NoiseLevels", "OscfarLevels", "oscfar", "oscfar_at", "percentile_hazen", "snr_db"]
 
 
 def snr_db(amplitude: Real, floor: Real | float) -> Real:
@@ -99,14 +100,31 @@ def _stand_out(power: Real, clutter: Real, threshold_db: float) -> Bool:
     return detected
 
 
+class NoiseLevels(Protocol):
+    """What counts as noise: a floor in machine units (rms), and the least ratio of a signal to it, dB."""
+
+    @property
+    def noise_floor(self) -> float: ...  # noqa: D102
+    @property
+    def snr_thresh(self) -> float: ...  # noqa: D102
+
+
+class OscfarLevels(Protocol):
+    """What stands out: the percentile over the beams that is the clutter, and dB above it."""
+
+    @property
+    def percentile(self) -> float: ...  # noqa: D102
+    @property
+    def threshold(self) -> float: ...  # noqa: D102
+
+
 def oscfar_at(
     places: Int,
     power: Real,
     power_of_rows: Callable[[Int], Real],
     beams: int,
-    least: float = 0.0,
-    percentile: float = 65.0,
-    threshold_db: float = 20.0,
+    least: float,
+    levels: OscfarLevels,
 ) -> Bool:
     """Detect among some samples only, and look only at rows with one that is strong enough to matter.
 
@@ -122,8 +140,7 @@ def oscfar_at(
         B.
     least : float
         Samples of less power are not detected.
-    percentile, threshold_db : float
-        As for `oscfar`.
+    levels : OscfarLevels
 
     Returns
     -------
@@ -133,6 +150,6 @@ def oscfar_at(
     strong = np.flatnonzero(power >= least)
     if strong.size:
         rows, of_row = np.unique(places[strong] // beams, return_inverse=True)
-        clutter = percentile_hazen(power_of_rows(rows), percentile, overwrite_input=True)
-        detected[strong] = _stand_out(power[strong], clutter[of_row], threshold_db)
+        clutter = percentile_hazen(power_of_rows(rows), levels.percentile, overwrite_input=True)
+        detected[strong] = _stand_out(power[strong], clutter[of_row], levels.threshold)
     return detected

@@ -7,6 +7,7 @@ came before enters through four state variables per channel. Only those are carr
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from scipy.linalg import companion, toeplitz
@@ -14,7 +15,7 @@ from scipy.signal import butter, lfilter, lfilter_zi
 
 from covis_dask.sonar._types import Complex, Real
 
-__all__ = ["Lowpass", "make_filter"]
+__all__ = ["FilterSettings", "Lowpass", "make_filter"]
 
 # A longer block does more work in the triangular product, a shorter one carries the state more often.
 _BLOCK = 16
@@ -177,40 +178,55 @@ def _whole_blocks(n: int) -> int:
     return -(-n // _BLOCK) * _BLOCK
 
 
+class FilterSettings(Protocol):
+    """The filter that a parameter file describes: `bw`, `order` and `zero_phase` as of `Lowpass`."""
+
+    @property
+    def status(self) -> str:
+        """Either ``on``, or ``off``, which returns the samples as they are."""
+
+    @property
+    def type(self) -> str:
+        """Only ``butterworth`` exists."""
+
+    @property
+    def bw(self) -> float: ...  # noqa: D102
+    @property
+    def order(self) -> int: ...  # noqa: D102
+    @property
+    def zero_phase(self) -> bool: ...  # noqa: D102
+
+
 def make_filter(
-    bw: float,
-    fs: float,
-    tau: float,
-    *,
-    order: int = 4,
-    zero_phase: bool = True,
-    decimation: int = 1,
-    status: str = "on",
-    kind: str = "butterworth",
+    settings: FilterSettings, fs: float, tau: float, decimation: int = 1
 ) -> Callable[[Complex], Complex]:
     """Return the filter that a parameter file describes (docs/method.md#low-pass-filter, Q45).
 
     Parameters
     ----------
-    bw, fs, tau, order, zero_phase, decimation
+    settings : FilterSettings
+    fs, tau, decimation
         As `Lowpass`.
-    status : str
-        ``off`` returns the samples as they are.
-    kind : str
-        Only ``butterworth`` exists.
 
     Raises
     ------
     ValueError
         Any other kind or status.
     """
-    if status == "off":
+    if settings.status == "off":
         return _unchanged
-    if status != "on":
-        raise ValueError(f"filter status {status!r}: 'on' or 'off' are possible")
-    if kind != "butterworth":
-        raise ValueError(f"filter type {kind!r}: only 'butterworth' is possible")
-    return Lowpass(bw, fs, tau, order=order, zero_phase=zero_phase, decimation=decimation)
+    if settings.status != "on":
+        raise ValueError(f"filter status {settings.status!r}: 'on' or 'off' are possible")
+    if settings.type != "butterworth":
+        raise ValueError(f"filter type {settings.type!r}: only 'butterworth' is possible")
+    return Lowpass(
+        settings.bw,
+        fs,
+        tau,
+        order=settings.order,
+        zero_phase=settings.zero_phase,
+        decimation=decimation,
+    )
 
 
 def _unchanged(x: Complex) -> Complex:

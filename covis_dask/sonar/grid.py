@@ -1,6 +1,7 @@
 """Scattered samples on a regular grid (docs/method.md#gridding)."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -10,7 +11,37 @@ from covis_dask.sonar._last_sample import PerBurstGridder, PerRunGridder
 from covis_dask.sonar._multilinear import MultilinearGridder
 from covis_dask.sonar._passes import EverySampleGridder
 
-__all__ = ["GridAxes", "GridScheme", "Gridder", "make_gridder"]
+__all__ = ["GridAxes", "GridScheme", "Gridder", "OwnSamples", "make_gridder"]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSamples:
+    """Variables that are averaged over the samples in which they are numbers.
+
+    NaN in one of the others makes NaN of the nodes that the sample reaches.
+
+    Parameters
+    ----------
+    names : collection of str
+    fractions : collection of str
+        Those of `names` of which it is also told, as ``NAME_valid``, in which part of the samples (by weight)
+        they were numbers.
+
+    Raises
+    ------
+    ValueError
+        Fractions are asked for of a variable that is not averaged over its own samples.
+    """
+
+    names: Collection[str] = ()
+    fractions: Collection[str] = ()
+
+    def __post_init__(self) -> None:
+        if strangers := set(self.fractions) - set(self.names):
+            raise ValueError(f"fractions of {sorted(strangers)}, whose samples are not told apart")
+
+
+_NONE_OWN = OwnSamples()
 
 
 def make_gridder(
@@ -20,8 +51,7 @@ def make_gridder(
     *,
     unnormalised: Collection[str] = (),
     dtype: DTypeLike = np.float64,
-    own: Collection[str] = (),
-    fractions: Collection[str] = (),
+    own: OwnSamples = _NONE_OWN,
 ) -> Gridder:
     """Return a gridder for variables that share samples and weight (docs/method.md#gridding).
 
@@ -37,30 +67,17 @@ def make_gridder(
         Variables that are not divided by the weight at the end (Q29).
     dtype : dtype
         Of the finished grids, float64 or float32 (complex ones likewise); all sums are float64.
-    own : collection of str
-        Variables that are averaged over the samples in which they are numbers; NaN in one of the others makes
-        NaN of the nodes that the sample reaches.
-    fractions : collection of str
-        Those of `own` of which it also tells, as ``NAME_valid``, in which part of the samples (by weight)
-        they were numbers.
-
-    Raises
-    ------
-    ValueError
-        Fractions are asked for of a variable that is not averaged over its own samples.
+    own : OwnSamples
+        Variables whose gaps spoil none of the others.
     """
-    if not set(fractions) <= set(own):
-        raise ValueError(
-            f"fractions of {sorted(set(fractions) - set(own))}, whose samples are not told apart"
-        )
     request = GridRequest(
         axes,
         scheme,
         tuple(names),
         frozenset(unnormalised),
         np.dtype(dtype),
-        frozenset(own),
-        tuple(fractions),
+        frozenset(own.names),
+        tuple(own.fractions),
     )
     if scheme.is_multilinear(axes):
         return MultilinearGridder(request)

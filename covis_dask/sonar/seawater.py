@@ -2,10 +2,24 @@
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import gsw
 
-__all__ = ["ASHES", "ENDEAVOUR", "Water", "absorption", "absorption_2010", "sound_speed"]
+__all__ = ["ASHES", "ENDEAVOUR", "SeaWater", "Water", "absorption", "absorption_2010", "sound_speed"]
+
+
+class SeaWater(Protocol):
+    """What absorption depends on: degrees C, practical salinity, pH, depth in m."""
+
+    @property
+    def temperature(self) -> float: ...  # noqa: D102
+    @property
+    def salinity(self) -> float: ...  # noqa: D102
+    @property
+    def ph(self) -> float: ...  # noqa: D102
+    @property
+    def depth(self) -> float: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +82,7 @@ def sound_speed(
     return float(gsw.sound_speed_t_exact(absolute, temperature, pressure))
 
 
-def absorption(
-    freq: float,
-    c: float,
-    temperature: float,
-    salinity: float,
-    ph: float,
-    depth: float,
-    *,
-    zero_celsius: float,
-) -> float:
+def absorption(freq: float, c: float, sea: SeaWater, *, zero_celsius: float) -> float:
     """Return the absorption of Francois and Garrison (1982), dB/m (docs/method.md#absorption).
 
     Parameters
@@ -86,20 +91,14 @@ def absorption(
         Hz.
     c : float
         Sound speed, m/s.
-    temperature : float
-        Degrees C.
-    salinity : float
-        Practical salinity.
-    ph : float
-        pH.
-    depth : float
-        Metres, positive down.
+    sea : SeaWater
     zero_celsius : float
         0 degrees C in K: 273.15, where the original takes 273 (Q14).
     """
+    temperature, salinity, depth = sea.temperature, sea.salinity, sea.depth
     kelvin = temperature + zero_celsius
     khz = freq / 1000
-    boric = 8.86 / c * 10 ** (0.78 * ph - 5)
+    boric = 8.86 / c * 10 ** (0.78 * sea.ph - 5)
     boric_khz = 2.8 * math.sqrt(salinity / 35) * 10 ** (4 - 1245 / kelvin)
     sulphate = 21.44 * (salinity / c) * (1 + 0.025 * temperature)
     sulphate *= 1 - 1.37e-4 * depth + 6.2e-9 * depth**2

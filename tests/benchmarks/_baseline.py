@@ -22,7 +22,7 @@ from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.ping import PingTable
 from covis_dask.sonar.beamform import beam_count
 from covis_dask.sonar.bursts import bursts_ashes
-from covis_dask.sonar.calibration import calibration
+from covis_dask.sonar.calibration import Medium, SonarSettings, calibration
 from covis_dask.sonar.geometry import HeadAttitude, directions_ashes
 from covis_dask.sonar.seawater import absorption, sound_speed
 from tests.benchmarks._runs import Case
@@ -58,16 +58,10 @@ def process(case: Case, archive: Path) -> dict[str, Array]:
         gains = calibration(
             parameters.calibrate.mode,
             "ASHES",
-            freq=freq,
-            tau=tau,
-            power=header["power_sel"],
-            gain=header["gain_sel"],
-            sound_speed=header["sound_speed"],
+            SonarSettings(freq, tau, header["power_sel"], header["gain_sel"]),
+            Medium(header["sound_speed"], absorption(freq, c, water, zero_celsius=273.0)),
             angles=angles,
             ranges=r,
-            alpha=absorption(
-                freq, c, water.temperature, water.salinity, water.ph, water.depth, zero_celsius=273.0
-            ),
         )
         last = burst.rows[-1]
         yaw = (table.yaw[last] - parameters.attitude.yaw_center) * np.pi / 180

@@ -114,9 +114,8 @@ def _imaging(_case: Case, found: _Bursts, burst: _Burst) -> Taps:
     made = imaging.imaging_burst(
         _statistics(burst.beams),
         found.range_calibration.calibration,
-        parameters.noise.noise_floor,
-        parameters.oscfar.percentile,
-        parameters.oscfar.threshold,
+        parameters.noise,
+        parameters.oscfar,
     )
     levels = made.intensities
     values = imaging.gridded_values(made, parameters.noise.snr_thresh, parameters.preset, parameters.fixes)
@@ -142,10 +141,8 @@ def _bathy(_case: Case, found: _Bursts, burst: _Burst) -> Taps:
     made = bathy.bathy_burst(
         _statistics(burst.beams).mean,
         found.range_calibration.calibration,
-        parameters.noise.noise_floor,
-        parameters.noise.snr_thresh,
-        parameters.oscfar.percentile,
-        parameters.oscfar.threshold,
+        parameters.noise,
+        parameters.oscfar,
         parameters.bathy.median_window,
     )
     return {

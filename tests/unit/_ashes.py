@@ -13,7 +13,7 @@ from covis_dask.modes.parameters import GridSpec, Parameters
 from covis_dask.raw.record import RecordHeader, Samples
 from covis_dask.raw.sweep import Ping, PingHeader, PingTable, RawSweep
 from covis_dask.sonar._types import Complex, Real
-from covis_dask.sonar.beamform import beamformer
+from covis_dask.sonar.beamform import ReceiverArray, Sector, beamformer
 
 FS = 34482.758
 C = 1484.4770262845132
@@ -149,14 +149,16 @@ def elements(beams: Complex | Real, limit: float = 54.0, *, monitor: bool = True
 
 @cache
 def _inverse(limit: float, monitor: bool) -> Complex:
-    former = beamformer(396000.0, C, FS, 256, -limit, limit, monitor_weight_zero=not monitor)
+    former = beamformer(
+        396000.0, C, FS, ReceiverArray(256, silent_monitor=not monitor), Sector(-limit, limit)
+    )
     inverse: Complex = np.linalg.pinv(former.steering, rcond=1e-6).astype(np.complex128)
     return inverse
 
 
 def plane_wave(angle: float, channels: int = 256, freq: float = 396000.0) -> Complex:
     """Return the elements [1, E] of a plane wave from an angle (rad), of amplitude 1 in its beam."""
-    former = beamformer(freq, C, FS, channels, -64.0, 64.0)
+    former = beamformer(freq, C, FS, ReceiverArray(channels), Sector(-64.0, 64.0))
     k = 2 * np.pi * freq / C
     wave: Complex = np.exp(-1j * k * former.positions * np.sin(angle))[None, :] / former.weights.sum()
     return wave

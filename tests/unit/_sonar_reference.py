@@ -1,6 +1,7 @@
 """Plain versions of the sonar steps, as docs/method.md says them: the fast ones are tested against these."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -18,6 +19,17 @@ Array = NDArray[Any]
 FS = 34482.758
 TAU = 0.0005
 SOUND_SPEED = 1484.4770262845132
+
+
+@dataclass(frozen=True)
+class FilterParameters:
+    """A filter as a parameter file describes it."""
+
+    status: str = "on"
+    type: str = "butterworth"
+    bw: float = 2.0
+    order: int = 4
+    zero_phase: bool = True
 
 
 def noise(seed: int, *shape: int) -> NDArray[np.complex128]:

@@ -12,7 +12,7 @@ import xarray as xr
 from covis_dask.modes.ashes import bathy
 from covis_dask.modes.ashes.bathy import bathy_burst, first_maximum
 from covis_dask.modes.context import Context
-from covis_dask.modes.parameters import GridSpec
+from covis_dask.modes.parameters import GridSpec, Noise, Oscfar
 from covis_dask.raw.sweep import Ping, RawSweep
 from covis_dask.sonar._types import Real
 from covis_dask.sonar.calibration import Calibration
@@ -105,7 +105,7 @@ def test_undetected_samples_take_the_least_clutter() -> None:
     mean = np.full((40, 256), 1.0 + 1.0j)
     mean[10] *= 0.5
     mean[20, 5] = 100.0
-    made = bathy_burst(mean, Calibration(np.ones(40), np.ones(256)), 0.197, 20, 65, 20, 20)
+    made = bathy_burst(mean, Calibration(np.ones(40), np.ones(256)), Noise(snr_thresh=20), Oscfar(), 20)
     assert made.detected.sum() == 1
     assert made.mean[20, 5] == 100
     assert made.mean[20, 6] == pytest.approx(np.sqrt(0.5))

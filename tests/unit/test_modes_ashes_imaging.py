@@ -13,11 +13,11 @@ from covis_dask.modes.ashes._product import axes_of
 from covis_dask.modes.ashes.imaging import ImagingBurst, gridded_values
 from covis_dask.modes.context import Context
 from covis_dask.modes.fixes import Fixes, fixes_of
-from covis_dask.modes.parameters import Parameters
+from covis_dask.modes.parameters import Noise, Oscfar, Parameters
 from covis_dask.sonar._types import Bool, Complex, Real
-from covis_dask.sonar.calibration import Calibration, calibration
-from covis_dask.sonar.grid import make_gridder
-from covis_dask.sonar.seawater import absorption, sound_speed
+from covis_dask.sonar.calibration import Calibration, Medium, SonarSettings, calibration
+from covis_dask.sonar.grid import OwnSamples, make_gridder
+from covis_dask.sonar.seawater import ASHES, absorption, sound_speed
 from covis_dask.sonar.stats import PingStatistics
 from tests.unit._ashes import (
     CUBE,
@@ -43,20 +43,16 @@ def _truth() -> tuple[Real, Calibration]:
     """Return ranges and gains as they are in nature: one sound speed, first sample at 0 (Q10, Q14)."""
     water = (2.41, 34.53, 1544.0, 46.0)
     c = sound_speed(*water, absolute_salinity=True)
-    alpha = absorption(396000.0, c, 2.41, 34.53, 7.0, 1544.0, zero_celsius=273.15)
+    alpha = absorption(396000.0, c, ASHES, zero_celsius=273.15)
     ranges: Real = np.arange(N, dtype=np.float64) * c / (2 * FS)
     with np.errstate(divide="ignore"):
         gains = calibration(
             "VSS",
             "ASHES",
-            freq=396000.0,
-            tau=0.0005,
-            power=220.0,
-            gain=53.0,
-            sound_speed=c,
+            SonarSettings(396000.0, 0.0005, 220.0, 53.0),
+            Medium(c, alpha),
             angles=ANGLES,
             ranges=ranges,
-            alpha=alpha,
         )
     return ranges, gains
 
@@ -132,7 +128,7 @@ def test_a_steady_scene_does_not_fluctuate(profile: str) -> None:
     statistics = PingStatistics()
     for _ in range(4):
         statistics.add(beams)
-    made = imaging.imaging_burst(statistics, _unit(), 0.197, 65, 20)
+    made = imaging.imaging_burst(statistics, _unit(), Noise(), Oscfar())
     np.testing.assert_allclose(made.Kp, 0, atol=1e-12)
     np.testing.assert_allclose(made.intensities.Ia, 2500, rtol=1e-12)
     values = gridded_values(made, 50, "PP2", fixes_of(profile, ()))
@@ -152,7 +148,7 @@ def test_an_incoherent_scene_has_the_kp_of_noise() -> None:
     statistics = PingStatistics()
     for _ in range(200):
         statistics.add(random.standard_normal((40, 256)) + 1j * random.standard_normal((40, 256)))
-    made = imaging.imaging_burst(statistics, Calibration(np.ones(40), np.ones(256)), 0.197, 65, 20)
+    made = imaging.imaging_burst(statistics, Calibration(np.ones(40), np.ones(256)), Noise(), Oscfar())
     assert np.mean(made.Kp) == pytest.approx(4 / np.pi - 1, rel=0.02)
     assert np.mean(made.intensities.Ia) == pytest.approx(2 / 200, rel=0.05)
     assert np.mean(made.intensities.Id) == pytest.approx(2, rel=0.02)
@@ -227,7 +223,9 @@ def test_q26_a_sample_without_kp_spoils_its_cells_in_matlab_only(profile: str) -
     burst = replace(BURST, Kp=np.array([[0.2, 0.0, 0.3]]))
     values = gridded_values(burst, 30, "PP3", fixes_of(profile, ()))
     own = ["Kp"] if profile == "corrected" else []
-    grid = make_gridder(axes_of(CUBE), ["Kp"], scheme_of(parameters("imaging", profile, "PP3")), own=own)
+    grid = make_gridder(
+        axes_of(CUBE), ["Kp"], scheme_of(parameters("imaging", profile, "PP3")), own=OwnSamples(own)
+    )
     places = (np.full((1, 3), 0.1), np.array([[0.1, 0.1, 1.1]]), np.full((1, 3), 5.1))
     grid.add(places, {"Kp": values["Kp"]}, np.ones((1, 3), np.bool_))
     found = grid.finish()["Kp"]

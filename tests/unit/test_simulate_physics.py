@@ -35,7 +35,7 @@ from covis_dask.simulate.truth import (
     vertical_flow,
     volume_target,
 )
-from covis_dask.sonar.calibration import calibration
+from covis_dask.sonar.calibration import Medium, SonarSettings, calibration
 
 Complex = NDArray[np.complex128]
 ERAS: list[Era] = ["END", "ASHES"]
@@ -166,14 +166,10 @@ def test_volume_strength(era: Era) -> None:
     gains = calibration(
         "VSS",
         era,
-        freq=sonar.frequency,
-        tau=sonar.pulse_length,
-        power=sonar.power,
-        gain=sonar.gain,
-        sound_speed=sonar.sound_speed,
+        SonarSettings(sonar.frequency, sonar.pulse_length, sonar.power, sonar.gain),
+        Medium(sonar.sound_speed, sonar.absorption),
         angles=sonar.beam_angles,
         ranges=np.arange(420.0) * sonar.sample_length,
-        alpha=sonar.absorption,
     )
     measured = [gains.apply(beams(data, sonar))[180:] for data in of_case(case)]
     assert 10 * math.log10(np.mean(np.abs(measured) ** 2)) == pytest.approx(-45.0, abs=0.1)

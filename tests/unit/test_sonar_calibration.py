@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from covis_dask.sonar.calibration import (
     Calibration,
     CalibrationUnavailable,
+    Medium,
+    SonarSettings,
     _tables,
     _transmit_pattern,
     calibration,
@@ -34,14 +36,10 @@ def _calibration(
     return calibration(
         mode,
         era,
-        freq=freq,
-        tau=tau,
-        power=power,
-        gain=gain,
-        sound_speed=1468,
+        SonarSettings(freq, tau, power, gain),
+        Medium(1468, (_ALPHA if era == "ASHES" else _ALPHA_2010)[freq]),
         angles=np.radians(np.linspace(-sector, sector, beams)),
         ranges=np.array(ranges),
-        alpha=(_ALPHA if era == "ASHES" else _ALPHA_2010)[freq],
     )
 
 
@@ -207,14 +205,10 @@ def test_calibration_q12_not_available(mode: str, era: str, freq: float) -> None
         calibration(
             mode,
             era,
-            freq=freq,
-            tau=0.0005,
-            power=200,
-            gain=30,
-            sound_speed=1468,
+            SonarSettings(freq, 0.0005, 200, 30),
+            Medium(1468, 0.08),
             angles=np.zeros(4),
             ranges=np.ones(3),
-            alpha=0.08,
         )
 
 

@@ -6,7 +6,7 @@ from scipy.signal import butter, lfilter
 from threadpoolctl import threadpool_limits
 
 from covis_dask.sonar.filter import Lowpass, make_filter
-from tests.unit._sonar_reference import FS, TAU, noise, plain_zero_phase
+from tests.unit._sonar_reference import FS, TAU, FilterParameters, noise, plain_zero_phase
 
 _GAIN = {2: 7.137440995119087e-4, 4: 7.960717718853127e-3}
 _A = {
@@ -92,17 +92,17 @@ def test_filter_decimates_and_keeps_the_first_sample() -> None:
 def test_filter_q45_type_defaults_to_butterworth() -> None:
     """Q45: a missing filter type means Butterworth, and bw keeps its number."""
     x = noise(6, 100, 2)
-    assert np.array_equal(make_filter(2, FS, TAU)(x), Lowpass(2, FS, TAU)(x))
+    assert np.array_equal(make_filter(FilterParameters(), FS, TAU)(x), Lowpass(2, FS, TAU)(x))
     with pytest.raises(ValueError, match="'butterworth'"):
-        make_filter(2, FS, TAU, kind="chebyshev")
+        make_filter(FilterParameters(type="chebyshev"), FS, TAU)
 
 
 def test_filter_q45_off_passes_through() -> None:
     """Q45: a filter that is off returns the samples as they are."""
     x = noise(7, 100, 2)
-    assert np.array_equal(make_filter(2, FS, TAU, status="off")(x), x)
+    assert np.array_equal(make_filter(FilterParameters(status="off"), FS, TAU)(x), x)
     with pytest.raises(ValueError, match="status"):
-        make_filter(2, FS, TAU, status="maybe")
+        make_filter(FilterParameters(status="maybe"), FS, TAU)
 
 
 def test_filter_q46_rate_is_divided_once() -> None:

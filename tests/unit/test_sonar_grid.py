@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from covis_dask.sonar._grid_kernels import Records
 from covis_dask.sonar._last_sample import _Pile
-from covis_dask.sonar.grid import GridAxes, make_gridder
+from covis_dask.sonar.grid import GridAxes, OwnSamples, make_gridder
 from tests.unit._sonar_reference import SCHEMES, PlainGridder, scheme_of
 
 Array = NDArray[Any]
@@ -230,7 +230,7 @@ def test_grid_own_samples(mended: tuple[str, ...], space: bool) -> None:
     rng = np.random.default_rng(6)
     axes = GridAxes.from_bounds((-2, 1, 0.5), (0, 2, 0.5), (-1, 2, 0.75) if space else None)
     scheme = scheme_of(flattened=False, mended=mended)
-    gridder = make_gridder(axes, ("a", "b", "c"), scheme, own=("a", "c"), fractions=("a",))
+    gridder = make_gridder(axes, ("a", "b", "c"), scheme, own=OwnSamples(("a", "c"), ("a",)))
     sums = make_gridder(axes, ("a", "ones", "c"), scheme, unnormalised=("a", "ones", "c"))
     for _ in range(3):
         coords, values = _scatter(rng, axes, (40, 5), 0.1)
@@ -256,7 +256,9 @@ def test_grid_own_samples(mended: tuple[str, ...], space: bool) -> None:
 @pytest.mark.parametrize("mended", _MENDED, ids="+".join)
 def test_grid_a_sample_without_value_spoils_its_cells(mended: tuple[str, ...]) -> None:
     """In any scheme the NaN of a variable without own samples reaches all nodes of its cell, and no other."""
-    gridder = make_gridder(_PLANE, ("a", "b"), scheme_of(flattened=False, mended=mended), own=("a",))
+    gridder = make_gridder(
+        _PLANE, ("a", "b"), scheme_of(flattened=False, mended=mended), own=OwnSamples(("a",))
+    )
     coords = (np.array([[0.5], [0.6], [1.5]]), np.array([[0.5], [0.4], [0.5]]))
     b = np.array([[1.0], [np.nan], [3.0]])
     gridder.add(coords, {"a": b, "b": b}, np.ones((3, 1), np.bool_))
@@ -285,7 +287,7 @@ def test_grid_mended_equals_add_at(seed: int, space: bool) -> None:
     """Sums by cell give what adding sample by sample gives; variables with NaN have their own weights."""
     rng = np.random.default_rng(seed)
     axes = GridAxes.from_bounds((-2, 1, 0.5), (0, 2, 0.5), (-1, 2, 0.75) if space else None)
-    gridder = make_gridder(axes, ("a", "b"), SCHEMES["mended"], own=("a",))
+    gridder = make_gridder(axes, ("a", "b"), SCHEMES["mended"], own=OwnSamples(("a",)))
     total = {"a": np.zeros(axes.shape), "b": np.zeros(axes.shape, np.complex128)}
     weight = {"a": np.zeros(axes.shape), "b": np.zeros(axes.shape)}
     for _ in range(3):
@@ -318,7 +320,7 @@ def test_fractions_are_those_of_ones_and_zeros(space: bool) -> None:
     """The part in which a variable is a number is what gridding 1 there and 0 elsewhere gives."""
     rng = np.random.default_rng(5)
     axes = GridAxes.from_bounds((-2, 1, 0.5), (0, 2, 0.5), (-1, 2, 0.75) if space else None)
-    with_parts = make_gridder(axes, ("a", "c"), SCHEMES["mended"], own=("a", "c"), fractions=("a", "c"))
+    with_parts = make_gridder(axes, ("a", "c"), SCHEMES["mended"], own=OwnSamples(("a", "c"), ("a", "c")))
     plain = make_gridder(axes, ("ones",), SCHEMES["mended"])
     for gaps in (0.0, 0.6):
         coords, _ = _scatter(rng, axes, (30, 4), 0.1)
@@ -334,7 +336,7 @@ def test_fractions_are_those_of_ones_and_zeros(space: bool) -> None:
 def test_fractions_need_own_samples() -> None:
     """The part of the samples in which a variable is a number is told only where they are told apart."""
     with pytest.raises(ValueError, match="fractions of \\['b'\\]"):
-        make_gridder(_PLANE, ("a", "b"), SCHEMES["mended"], own=("a",), fractions=("b",))
+        make_gridder(_PLANE, ("a", "b"), SCHEMES["mended"], own=OwnSamples(("a",), ("b",)))
 
 
 def test_grid_selection_default_and_given() -> None:
@@ -353,7 +355,7 @@ def test_grid_selection_default_and_given() -> None:
 
 def test_grid_mended_own_weights() -> None:
     """Mended, a variable that is NaN where another is not is gridded over its own valid samples."""
-    gridder = make_gridder(_PLANE, ("a", "b"), SCHEMES["mended"], own=("b",))
+    gridder = make_gridder(_PLANE, ("a", "b"), SCHEMES["mended"], own=OwnSamples(("b",)))
     coords = (np.array([[0.5], [0.25]]), np.array([[0.5], [0.5]]))
     values = {"a": np.array([[1.0], [2.0]]), "b": np.array([[np.nan], [3.0]])}
     gridder.add(coords, values, np.isfinite(values["a"]))

@@ -7,10 +7,11 @@ import pytest
 
 from covis_dask.modes.ashes.bathy import bathy_burst, bathy_peaks
 from covis_dask.modes.ashes.imaging import imaging_burst, imaging_samples
+from covis_dask.modes.parameters import Noise, Oscfar
 from covis_dask.raw.record import Samples
 from covis_dask.sonar._burst_kernels import first_peak_of_median
 from covis_dask.sonar._types import Int, Real
-from covis_dask.sonar.beamform import Beamformer, beamformer
+from covis_dask.sonar.beamform import Beamformer, ReceiverArray, Sector, beamformer
 from covis_dask.sonar.calibration import Calibration
 from covis_dask.sonar.detect import percentile_hazen
 from covis_dask.sonar.filter import Lowpass, make_filter
@@ -18,13 +19,15 @@ from covis_dask.sonar.fused import FusedBeamformer
 from covis_dask.sonar.geometry import HeadAttitude, directions_ashes
 from covis_dask.sonar.grid import GridAxes, make_gridder
 from covis_dask.sonar.stats import PingStatistics, median_filter
-from tests.unit._sonar_reference import FS, SCHEMES, SOUND_SPEED, TAU, noise
+from tests.unit._sonar_reference import FS, SCHEMES, SOUND_SPEED, TAU, FilterParameters, noise
 
 _RANGES: Real = (np.arange(600) + 1) * np.float64(0.1)
 
 
-def _beams(*, monitor_weight_zero: bool = False, end: float = 54.0) -> Beamformer:
-    return beamformer(396_000, SOUND_SPEED, FS, 256, -54, end, monitor_weight_zero=monitor_weight_zero)
+def _beams(*, silent_monitor: bool = False, end: float = 54.0) -> Beamformer:
+    return beamformer(
+        396_000, SOUND_SPEED, FS, ReceiverArray(256, silent_monitor=silent_monitor), Sector(-54, end)
+    )
 
 
 def _recorded(nsamps: int = 500) -> Samples:
@@ -40,13 +43,13 @@ def _recorded(nsamps: int = 500) -> Samples:
         (Lowpass(2, FS, TAU, zero_phase=False, decimation=4), False, 54.0),
         (Lowpass(2, FS, TAU, order=3), False, 54.0),
         (Lowpass(2, FS, TAU), False, 50.0),
-        (make_filter(2, FS, TAU, status="off"), False, 54.0),
+        (make_filter(FilterParameters(status="off"), FS, TAU), False, 54.0),
     ],
 )
 def test_the_fused_beamformer_is_filter_and_beamformer(lowpass: Lowpass, silent: bool, end: float) -> None:
     """One go gives the same beams as step by step, whatever the filter and the span of the beams."""
     samples, phase = _recorded(), 0.7
-    beams = _beams(monitor_weight_zero=silent, end=end)
+    beams = _beams(silent_monitor=silent, end=end)
     plain = beams(lowpass(samples.decode() * np.exp(-1j * phase)))
     fused = FusedBeamformer(lowpass, beams)
     for given in (samples, Samples.of(samples.decode())):
@@ -67,7 +70,10 @@ def test_rows_left_out_change_nothing() -> None:
 @pytest.mark.parametrize("status", ["on", "off"])
 def test_blocks_begin_where_asked(start: int, status: str) -> None:
     """Blocks that begin later hold the same rows, and there are none where nothing is wanted."""
-    samples, fused = _recorded(700), FusedBeamformer(make_filter(2, FS, TAU, status=status), _beams())
+    samples, fused = (
+        _recorded(700),
+        FusedBeamformer(make_filter(FilterParameters(status=status), FS, TAU), _beams()),
+    )
     whole = fused(samples.values, samples.scale, 0.2, 400)
     found = np.empty((400, 256), np.complex128)
     for rows, beams in fused.blocks(samples.values, samples.scale, 0.2, 400, start):
@@ -118,9 +124,9 @@ def _statistics(seed: int = 0) -> PingStatistics:
 def test_imaging_looks_at_few_samples() -> None:
     """Samples reduced one by one have the values of the whole burst; a masked one need not be detected."""
     pings, calibration = _statistics(), Calibration(np.linspace(0.1, 3, 600), np.linspace(1, 2, 256))
-    whole = imaging_burst(pings, calibration, 0.197, 65.0, 20.0)
+    whole = imaging_burst(pings, calibration, Noise(), Oscfar())
     places = np.random.default_rng(2).integers(0, 600 * 256, 5000)
-    some = imaging_samples(pings, calibration.gain, 0.197, 65.0, 20.0, 50.0, places)
+    some = imaging_samples(pings, calibration.gain, Noise(), Oscfar(), places)
     wanted, found = whole.intensities.masked(50.0, 1e-9, 1e-9), some.intensities.masked(50.0, 1e-9, 1e-9)
     for name, values in wanted.items():
         np.testing.assert_array_equal(found[name], values.reshape(-1)[places])
@@ -133,7 +139,7 @@ def test_bathymetry_finds_the_peaks(window: int) -> None:
     """The short way to the strongest echo of each beam ends where median filter and maximum do."""
     mean = _statistics().mean
     calibration = Calibration(np.linspace(0.1, 3, 600), np.linspace(1, 2, 256))
-    settings = (0.197, 30.0, 65.0, 3.0, window)
+    settings = (Noise(snr_thresh=30.0), Oscfar(threshold=3.0), window)
     wanted = bathy_burst(mean, calibration, *settings).peak
     found = bathy_peaks(mean, calibration, *settings, np.empty(mean.shape))
     np.testing.assert_array_equal(found, wanted)

@@ -8,9 +8,7 @@ from tests.unit._sonar_reference import SOUND_SPEED
 
 
 def _absorption(freq: float, c: float, water: Water, zero_celsius: float = 273.0) -> float:
-    return absorption(
-        freq, c, water.temperature, water.salinity, water.ph, water.depth, zero_celsius=zero_celsius
-    )
+    return absorption(freq, c, water, zero_celsius=zero_celsius)
 
 
 def _sound_speed(water: Water, *, absolute_salinity: bool = False) -> float:
@@ -45,7 +43,7 @@ def test_absorption_of_ashes(freq: float, db_per_km: float) -> None:
 
 def test_absorption_of_warm_water() -> None:
     """The two polynomials of pure water meet at 20 degrees to a few per cent."""
-    cold, warm = (absorption(396e3, 1500, t, 35, 8, 0, zero_celsius=273.15) for t in (19.999999, 20.0))
+    cold, warm = (_absorption(396e3, 1500, Water(t, 35, 8, 0, 46, -130), 273.15) for t in (19.999999, 20.0))
     assert warm == pytest.approx(cold, rel=0.05)
     assert warm != cold
 

@@ -1,7 +1,7 @@
 """What is the same for all pings of a 2018+ run: header, sound speed, filter, beams, ranges, calibration."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +13,14 @@ from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.record import RecordHeader, Samples
 from covis_dask.raw.sweep import PingHeader, PingTable, RawSweep
 from covis_dask.sonar._types import Complex, Real
-from covis_dask.sonar.beamform import Beamformer, beamformer
-from covis_dask.sonar.calibration import Calibration, CalibrationUnavailable, calibration
+from covis_dask.sonar.beamform import Beamformer, ReceiverArray, Sector, beamformer
+from covis_dask.sonar.calibration import (
+    Calibration,
+    CalibrationUnavailable,
+    Medium,
+    SonarSettings,
+    calibration,
+)
 from covis_dask.sonar.filter import make_filter
 from covis_dask.sonar.fused import FusedBeamformer
 from covis_dask.sonar.geometry import BeamDirections, HeadAttitude, directions_ashes
@@ -115,29 +121,7 @@ class SonarSetup:
             absolute_salinity=fixes.one_sound_speed,
         )
         decimation = filtering.decimation if decimates and filtering.status == "on" else 1
-        try:
-            lowpass = make_filter(
-                filtering.bw,
-                header.sample_rate,
-                header.pulse_width,
-                order=filtering.order,
-                zero_phase=filtering.zero_phase,
-                decimation=decimation,
-                status=filtering.status,
-                kind=filtering.type,
-            )
-            beams = beamformer(
-                header.xmit_freq,
-                c,
-                header.sample_rate / decimation,
-                channels,
-                parameters.beamformer.start_angle,
-                parameters.beamformer.end_angle,
-                parameters.beamformer.aperture,
-                monitor_weight_zero=fixes.silent_monitor and channels == _MONITOR_CHANNELS,
-            )
-        except ValueError as error:
-            raise NoValidPings(f"no ping can be filtered and beamformed: {error}") from error
+        lowpass, beams = _filter_and_beams(parameters, header, c, channels, decimation)
         return cls(
             parameters=parameters,
             header=header,
@@ -146,10 +130,7 @@ class SonarSetup:
             alpha=absorption(
                 header.xmit_freq,
                 c,
-                water.temperature,
-                water.salinity,
-                water.ph,
-                water.depth,
+                water,
                 zero_celsius=273.15 if fixes.one_sound_speed else 273.0,
             ),
             decimation=decimation,
@@ -205,14 +186,10 @@ class SonarSetup:
             gains = calibration(
                 self.parameters.calibrate.mode,
                 "ASHES",
-                freq=header.xmit_freq,
-                tau=header.pulse_width,
-                power=header.power_sel,
-                gain=header.gain_sel,
-                sound_speed=self.c_scale,
+                SonarSettings(header.xmit_freq, header.pulse_width, header.power_sel, header.gain_sel),
+                Medium(self.c_scale, self.alpha),
                 angles=self.beams.angles,
                 ranges=ranges,
-                alpha=self.alpha,
             )
         except CalibrationUnavailable as error:
             raise NoValidPings(f"no burst can be calibrated: {error}") from error
@@ -252,6 +229,26 @@ class SonarSetup:
             for values in (yaws, table.sensor_roll, table.sensor_pitch)
         )
         return HeadAttitude(yaw, roll, pitch, self.heading, self.parameters.position.declination)
+
+
+def _filter_and_beams(
+    parameters: Parameters, header: PingHeader, c: float, channels: int, decimation: int
+) -> tuple[Callable[[Complex], Complex], Beamformer]:
+    """Make filter and beamformer; numbers that do not go together leave no ping to process."""
+    span = parameters.beamformer
+    silent = parameters.fixes.silent_monitor and channels == _MONITOR_CHANNELS
+    try:
+        lowpass = make_filter(parameters.filter, header.sample_rate, header.pulse_width, decimation)
+        beams = beamformer(
+            header.xmit_freq,
+            c,
+            header.sample_rate / decimation,
+            ReceiverArray(channels, span.aperture, silent),
+            Sector(span.start_angle, span.end_angle),
+        )
+    except ValueError as error:
+        raise NoValidPings(f"no ping can be filtered and beamformed: {error}") from error
+    return lowpass, beams
 
 
 def run_start(sweep: RawSweep) -> dt.datetime:

@@ -20,7 +20,7 @@ from covis_dask.raw.sweep import RawSweep
 from covis_dask.sonar._burst_kernels import echo_strength, first_peak_of_median, powers
 from covis_dask.sonar._types import Bool, Complex, Int, Real
 from covis_dask.sonar.calibration import Calibration
-from covis_dask.sonar.detect import oscfar, percentile_hazen, snr_db
+from covis_dask.sonar.detect import NoiseLevels, OscfarLevels, oscfar, percentile_hazen, snr_db
 from covis_dask.sonar.geometry import HeadAttitude
 from covis_dask.sonar.grid import make_gridder
 from covis_dask.sonar.stats import PingStatistics, median_filter
@@ -71,10 +71,8 @@ def first_maximum(values: Real) -> Int:
 def bathy_burst(
     mean: Complex,
     calibration: Calibration,
-    noise_floor: float,
-    snr_thresh: float,
-    percentile: float,
-    threshold: float,
+    noise: NoiseLevels,
+    levels: OscfarLevels,
     median_window: int,
 ) -> BathyBurst:
     """Find the seafloor in the mean of a burst (docs/method.md#bathymetry-2018 steps 3 to 6).
@@ -84,20 +82,18 @@ def bathy_burst(
     mean : ndarray of complex128, [N, B]
         Mean of the pings, machine units.
     calibration : Calibration
-    noise_floor, snr_thresh : float
-        Machine units (rms), and dB.
-    percentile, threshold : float
-        OSCFAR, % and dB.
+    noise : NoiseLevels
+    levels : OscfarLevels
     median_window : int
         Length of the median filter, samples.
     """
-    snr = snr_db(np.abs(mean), noise_floor)
-    detected, clutter = oscfar(mean.real**2 + mean.imag**2, percentile, threshold)
+    snr = snr_db(np.abs(mean), noise.noise_floor)
+    detected, clutter = oscfar(mean.real**2 + mean.imag**2, levels.percentile, levels.threshold)
     cleared = np.where(detected, mean, np.sqrt(clutter.min()))
     calibrated = calibration.apply(cleared)
     strength = calibrated.real**2 + calibrated.imag**2
     # fmin leaves NaN out, as Matlab's min does.
-    strength[snr < snr_thresh] = np.fmin.reduce(strength, axis=None)
+    strength[snr < noise.snr_thresh] = np.fmin.reduce(strength, axis=None)
     smooth = median_filter(strength, median_window)
     return BathyBurst(cleared, snr, detected, clutter, calibrated, strength, smooth, first_maximum(smooth))
 
@@ -105,10 +101,8 @@ def bathy_burst(
 def bathy_peaks(
     mean: Complex,
     calibration: Calibration,
-    noise_floor: float,
-    snr_thresh: float,
-    percentile: float,
-    threshold: float,
+    noise: NoiseLevels,
+    levels: OscfarLevels,
     median_window: int,
     room: Real,
 ) -> Int:
@@ -116,25 +110,24 @@ def bathy_peaks(
 
     Parameters
     ----------
-    mean, calibration, noise_floor, snr_thresh, percentile, threshold, median_window
+    mean, calibration, noise, levels, median_window
         As for `bathy_burst`.
     room : ndarray of float64, [N, B]
         Room to work in.
     """
-    settings = (noise_floor, snr_thresh, percentile, threshold, median_window)
     if not calibration.valid:  # NaN have rules of their own
-        return bathy_burst(mean, calibration, *settings).peak
+        return bathy_burst(mean, calibration, noise, levels, median_window).peak
     beams = mean.view(np.float64)
     powers(beams, room)
-    clutter = percentile_hazen(room, percentile, overwrite_input=True)
+    clutter = percentile_hazen(room, levels.percentile, overwrite_input=True)
     echo_strength(
         beams,
         clutter,
         calibration.range_gain,
         calibration.beam_gain,
-        10 ** (threshold / 10),
+        10 ** (levels.threshold / 10),
         float(np.sqrt(clutter.min())),
-        (noise_floor * 10 ** (snr_thresh / 20)) ** 2,
+        (noise.noise_floor * 10 ** (noise.snr_thresh / 20)) ** 2,
         room,
     )
     peaks = np.zeros(mean.shape[1], np.int64)
@@ -170,10 +163,8 @@ class BathyProgram(AshesProgram):
         peaks = bathy_peaks(
             self._pings.mean,
             ranging.calibration,
-            parameters.noise.noise_floor,
-            parameters.noise.snr_thresh,
-            parameters.oscfar.percentile,
-            parameters.oscfar.threshold,
+            parameters.noise,
+            parameters.oscfar,
             parameters.bathy.median_window,
             self._room,
         )

@@ -27,7 +27,7 @@ from covis_dask.raw.sweep import RawSweep
 from covis_dask.sonar._types import Complex, Real
 from covis_dask.sonar.fused import BeamBlock
 from covis_dask.sonar.geometry import HeadAttitude
-from covis_dask.sonar.grid import Gridder, make_gridder
+from covis_dask.sonar.grid import Gridder, OwnSamples, make_gridder
 from covis_dask.sonar.phase import monitor_samples, offset_covariance
 from covis_dask.sonar.windows import Bins, lagged_bins, velocity_scale, window_bins, window_ranges
 
@@ -118,19 +118,14 @@ class DopplerProgram(AshesProgram):
         self._offset_samples = monitor_samples(_MONITOR_PULSES, header.sample_rate, header.pulse_width)
         self.offsets = _Offsets(len(self.plan.bursts), separate_masks=fixes.separate_masks)
         scheme = scheme_of(parameters)
-        own = own_samples(parameters.preset, fixes)
-        fractions = INTENSITIES if fixes.separate_masks else ()
+        own = OwnSamples(own_samples(parameters.preset, fixes), INTENSITIES if fixes.separate_masks else ())
         self.axes = {
             name: axes_of(parameters.grid(name))
             for name in ("doppler velocity", "intensity", "intensity_win")
         }
         self._velocity = make_gridder(self.axes["doppler velocity"], _VELOCITIES, scheme)
-        self._samples = make_gridder(
-            self.axes["intensity"], INTENSITIES, scheme, own=own, fractions=fractions
-        )
-        self._windows = make_gridder(
-            self.axes["intensity_win"], INTENSITIES, scheme, own=own, fractions=fractions
-        )
+        self._samples = make_gridder(self.axes["intensity"], INTENSITIES, scheme, own=own)
+        self._windows = make_gridder(self.axes["intensity_win"], INTENSITIES, scheme, own=own)
         self._taken, self._rows = 0, 0
         self._statistics = VelocityStatistics(self.settings)
         self._room: Complex = np.empty((0, 0), np.complex128)

@@ -27,9 +27,9 @@ from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import RawSweep
 from covis_dask.sonar._types import Bool, Complex, Int, Real
 from covis_dask.sonar.calibration import Calibration
-from covis_dask.sonar.detect import oscfar, oscfar_at, snr_db
+from covis_dask.sonar.detect import NoiseLevels, OscfarLevels, oscfar, oscfar_at, snr_db
 from covis_dask.sonar.geometry import HeadAttitude
-from covis_dask.sonar.grid import make_gridder
+from covis_dask.sonar.grid import OwnSamples, make_gridder
 from covis_dask.sonar.stats import PingStatistics
 
 __all__ = [
@@ -69,7 +69,7 @@ class ImagingBurst:
 
 
 def imaging_burst(
-    pings: PingStatistics, calibration: Calibration, noise_floor: float, percentile: float, threshold: float
+    pings: PingStatistics, calibration: Calibration, noise: NoiseLevels, levels: OscfarLevels
 ) -> ImagingBurst:
     """Reduce the pings of a burst (docs/method.md#imaging-2018 steps 2.2 to 2.6).
 
@@ -78,23 +78,19 @@ def imaging_burst(
     pings : PingStatistics
         Of the beams [N, B], machine units.
     calibration : Calibration
-    noise_floor : float
-        Machine units, rms.
-    percentile, threshold : float
-        OSCFAR, % and dB.
+    noise : NoiseLevels
+    levels : OscfarLevels
     """
-    detected_a, _ = oscfar(np.abs(pings.mean) ** 2, percentile, threshold)
-    detected_d, _ = oscfar(np.sqrt(pings.fluctuation_power) ** 2, percentile, threshold)
-    return _reduced(pings, calibration.gain, noise_floor, detected_a, detected_d)
+    detected_a, _ = oscfar(np.abs(pings.mean) ** 2, levels.percentile, levels.threshold)
+    detected_d, _ = oscfar(np.sqrt(pings.fluctuation_power) ** 2, levels.percentile, levels.threshold)
+    return _reduced(pings, calibration.gain, noise.noise_floor, detected_a, detected_d)
 
 
 def imaging_samples(
     pings: PingStatistics,
     gain: Real,
-    noise_floor: float,
-    percentile: float,
-    threshold: float,
-    snr_thresh: float,
+    noise: NoiseLevels,
+    levels: OscfarLevels,
     places: Int,
 ) -> ImagingBurst:
     """Reduce some samples of a burst, as `imaging_burst` does; the arrays are flat.
@@ -105,23 +101,22 @@ def imaging_samples(
         Of the beams [N, B], machine units.
     gain : ndarray of float64, [N, B]
         Calibration of each sample; it may have more rows.
-    noise_floor, percentile, threshold
-        As for `imaging_burst`.
-    snr_thresh : float
-        dB; below it samples are masked, so that nobody asks whether they are detected.
+    noise : NoiseLevels
+        Samples below the threshold are masked, so that nobody asks whether they are detected.
+    levels : OscfarLevels
     places : ndarray of int64, [n]
         Which samples, counted in the flat array [N, B].
     """
     found = pings.at(places)
-    least = (noise_floor * 10 ** (snr_thresh / 20)) ** 2 * (1 - 1e-9)
+    least = (noise.noise_floor * 10 ** (noise.snr_thresh / 20)) ** 2 * (1 - 1e-9)
 
     def detected(at_places: Real, of_rows: Callable[[Int], Real]) -> Bool:
-        return oscfar_at(places, at_places, of_rows, pings.shape[1], least, percentile, threshold)
+        return oscfar_at(places, at_places, of_rows, pings.shape[1], least, levels)
 
     return _reduced(
         found,
         gain.reshape(-1)[places],
-        noise_floor,
+        noise.noise_floor,
         detected(np.abs(found.mean) ** 2, lambda rows: np.abs(pings.mean[rows]) ** 2),
         detected(found.fluctuation_power, lambda rows: pings.fluctuation_power_of(rows)),
     )
@@ -186,8 +181,9 @@ class ImagingProgram(AshesProgram):
             (*INTENSITIES, "Kp"),
             scheme_of(parameters),
             dtype=parameters.precision,
-            own=own_variables(parameters.preset, fixes),
-            fractions=INTENSITIES if fixes.separate_masks else (),
+            own=OwnSamples(
+                own_variables(parameters.preset, fixes), INTENSITIES if fixes.separate_masks else ()
+            ),
         )
         self._pings = PingStatistics()
         self._gain: Real = np.empty((0, 0))
@@ -208,20 +204,12 @@ class ImagingProgram(AshesProgram):
     def place(self, attitude: HeadAttitude) -> str | None:
         """Grid a burst."""
         parameters, ranging = self.parameters, self.range_calibration
-        noise, detection = parameters.noise, parameters.oscfar
+        noise = parameters.noise
         if not self._gain.size:
             self._gain = ranging.calibration.gain
 
         def pick(places: Int) -> dict[str, Real]:
-            samples = imaging_samples(
-                self._pings,
-                self._gain,
-                noise.noise_floor,
-                detection.percentile,
-                detection.threshold,
-                noise.snr_thresh,
-                places,
-            )
+            samples = imaging_samples(self._pings, self._gain, noise, parameters.oscfar, places)
             return gridded_values(samples, noise.snr_thresh, parameters.preset, parameters.fixes)
 
         self.grid.add_beams(

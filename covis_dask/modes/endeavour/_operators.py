@@ -8,8 +8,8 @@ from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.record import Samples
 from covis_dask.raw.sweep import Ping, PingHeader
 from covis_dask.sonar._types import Complex, Real
-from covis_dask.sonar.beamform import Beamformer, beam_count, beamformer
-from covis_dask.sonar.calibration import Calibration, calibration
+from covis_dask.sonar.beamform import Beamformer, ReceiverArray, Sector, beam_count, beamformer
+from covis_dask.sonar.calibration import Calibration, Medium, SonarSettings, calibration
 from covis_dask.sonar.filter import make_filter
 from covis_dask.sonar.fused import FusedBeamformer
 from covis_dask.sonar.phase import correct_phase, monitor_samples, phase_offset
@@ -148,28 +148,15 @@ class OperatorCache:
         """Make the operators for one header and size of ping."""
         parameters = self._parameters
         fixes = parameters.fixes
-        status, order = parameters.filter.status, parameters.filter.order
-        decimation = self._decimation if status == "on" else 1
+        decimation = self._decimation if parameters.filter.status == "on" else 1
         nsamps, nelems = samples.shape
-        lowpass = make_filter(
-            parameters.filter.bw,
-            header.sample_rate,
-            header.pulse_width,
-            order=order,
-            zero_phase=parameters.filter.zero_phase,
-            decimation=decimation,
-            status=status,
-            kind=parameters.filter.type,
-        )
+        lowpass = make_filter(parameters.filter, header.sample_rate, header.pulse_width, decimation)
         beams = beamformer(
             header.xmit_freq,
             header.sound_speed,
             header.sample_rate / decimation,
-            nelems,
-            parameters.beamformer.start_angle,
-            parameters.beamformer.end_angle,
-            parameters.beamformer.aperture,
-            monitor_weight_zero=fixes.silent_monitor,
+            ReceiverArray(nelems, parameters.beamformer.aperture, fixes.silent_monitor),
+            Sector(parameters.beamformer.start_angle, parameters.beamformer.end_angle),
         )
         ranges = range_axis(
             -(-nsamps // decimation),
@@ -182,14 +169,10 @@ class OperatorCache:
         gains = calibration(
             parameters.calibrate.mode,
             "END",
-            freq=header.xmit_freq,
-            tau=header.pulse_width,
-            power=header.power_sel,
-            gain=header.gain_sel,
-            sound_speed=header.sound_speed,
+            SonarSettings(header.xmit_freq, header.pulse_width, header.power_sel, header.gain_sel),
+            Medium(header.sound_speed, self._absorption(header)),
             angles=beams.angles,
             ranges=ranges,
-            alpha=self._absorption(header),
         )
         if gains.fault is not None and gains.fault != self.fault:
             self.fault = gains.fault
@@ -209,10 +192,7 @@ class OperatorCache:
         return absorption(
             header.xmit_freq,
             header.sound_speed,
-            water.temperature,
-            water.salinity,
-            water.ph,
-            water.depth,
+            water,
             zero_celsius=273.15,
         )
 
