@@ -20,7 +20,15 @@ from typing import Any, Self
 import yaml
 
 from cluster.processes import Process, ServerFailed, free_ports
-from cluster.servers import MongoServer, S3Server, dask_scheduler, dask_worker, mongo_server, s3_server
+from cluster.servers import (
+    Account,
+    MongoServer,
+    S3Server,
+    dask_scheduler,
+    dask_worker,
+    mongo_server,
+    s3_server,
+)
 
 __all__ = ["LocalStack", "Ports", "main"]
 
@@ -74,16 +82,10 @@ class LocalStack:
         self._secrets = self._keep_secrets()
         logs = self.folder / "services"
         keys = self._secrets
-        self.nas = s3_server(
-            "nas", logs, key=keys["NAS_ACCESS_KEY"], secret=keys["NAS_SECRET_KEY"], port=self.ports.nas
-        )
-        self.wasabi = s3_server(
-            "wasabi",
-            logs,
-            key=keys["WASABI_ACCESS_KEY"],
-            secret=keys["WASABI_SECRET_KEY"],
-            port=self.ports.wasabi,
-        )
+        nas = Account(keys["NAS_ACCESS_KEY"], keys["NAS_SECRET_KEY"])
+        wasabi = Account(keys["WASABI_ACCESS_KEY"], keys["WASABI_SECRET_KEY"])
+        self.nas = s3_server("nas", logs, nas, port=self.ports.nas)
+        self.wasabi = s3_server("wasabi", logs, wasabi, port=self.ports.wasabi)
         self.mongo = mongo_server("mongo", logs, port=self.ports.mongo)
         free = free_ports(2)
         port, dashboard = self.ports.scheduler or free[0], self.ports.dashboard or free[1]

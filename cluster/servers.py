@@ -14,9 +14,17 @@ from pymongo import MongoClient
 from cluster import programs
 from cluster.processes import Process, ServerFailed, free_ports
 
-__all__ = ["MongoServer", "S3Server", "dask_scheduler", "dask_worker", "mongo_server", "s3_server"]
+__all__ = ["Account", "MongoServer", "S3Server", "dask_scheduler", "dask_worker", "mongo_server", "s3_server"]
 
 HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Key and secret of one who may use an S3 server."""
+
+    key: str
+    secret: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +69,11 @@ class S3Server:
 def s3_server(
     name: str,
     folder: Path,
+    account: Account,
     *,
-    key: str,
-    secret: str,
     port: int | None = None,
     kind: str | None = None,
-    reader: tuple[str, str] | None = None,
+    reader: Account | None = None,
 ) -> S3Server:
     """Describe an S3 server: real MinIO where there is one, else SeaweedFS.
 
@@ -76,14 +83,14 @@ def s3_server(
         Of the process and its log.
     folder : Path
         Data, configuration and log; a server started there again finds its data.
-    key, secret : str
-        Its account.
+    account : Account
+        One that may do everything.
     port : int, optional
         A free one when not given.
     kind : {"MinIO", "SeaweedFS"}, optional
         Insist on one of the two.
-    reader : tuple of str, optional
-        Key and secret of a further account that may only read; MinIO has none but temporary ones (STS).
+    reader : Account, optional
+        A further account that may only read; MinIO has none but temporary ones (STS).
 
     Raises
     ------
@@ -92,13 +99,13 @@ def s3_server(
     """
     minio, weed = programs.minio(), programs.weed()
     if kind != "SeaweedFS" and minio:
-        return _minio(minio, name, folder, key, secret, port or free_ports()[0])
+        return _minio(minio, name, folder, account, port or free_ports()[0])
     if kind != "MinIO" and weed:
-        return _weed(weed, name, folder, key, secret, port, reader)
+        return _weed(weed, name, folder, account, port, reader)
     raise ServerFailed(f"no {kind or 'S3 server'} is here; `make services` obtains one")
 
 
-def _minio(program: str, name: str, folder: Path, key: str, secret: str, port: int) -> S3Server:
+def _minio(program: str, name: str, folder: Path, account: Account, port: int) -> S3Server:
     endpoint = f"http://{HOST}:{port}"
     process = Process(
         name,
@@ -107,33 +114,32 @@ def _minio(program: str, name: str, folder: Path, key: str, secret: str, port: i
         folder,
         lambda: _answers(f"{endpoint}/minio/health/ready"),
         {
-            "MINIO_ROOT_USER": key,
-            "MINIO_ROOT_PASSWORD": secret,
+            "MINIO_ROOT_USER": account.key,
+            "MINIO_ROOT_PASSWORD": account.secret,
             "MINIO_BROWSER": "off",
             "MINIO_UPDATE": "off",
             "GOMEMLIMIT": "400MiB",
         },
     )
-    return S3Server(process, endpoint, "MinIO", key, secret)
+    return S3Server(process, endpoint, "MinIO", account.key, account.secret)
 
 
 def _weed(
     program: str,
     name: str,
     folder: Path,
-    key: str,
-    secret: str,
+    account: Account,
     port: int | None,
-    reader: tuple[str, str] | None,
+    reader: Account | None,
 ) -> S3Server:
     free = free_ports(5, with_grpc=True)
     ports = dict(zip(("master", "volume", "filer", "admin", "s3"), (*free[:4], port or free[4]), strict=True))
     data = folder / name
     data.mkdir(parents=True, exist_ok=True)
     config = folder / f"{name}.json"
-    identities = [_identity("covis", key, secret, ["Admin", "Read", "Write", "List", "Tagging"])]
+    identities = [_identity("covis", account, ["Admin", "Read", "Write", "List", "Tagging"])]
     if reader is not None:
-        identities.append(_identity("reader", *reader, ["Read", "List"]))
+        identities.append(_identity("reader", reader, ["Read", "List"]))
     config.touch(mode=0o600)
     config.write_text(json.dumps({"identities": identities}), encoding="utf-8")
     command = [
@@ -155,12 +161,13 @@ def _weed(
         return True
 
     process = Process(name, command, folder, ready, {"GOMEMLIMIT": "400MiB"})
-    server = S3Server(process, f"http://{HOST}:{ports['s3']}", "SeaweedFS", key, secret)
+    server = S3Server(process, f"http://{HOST}:{ports['s3']}", "SeaweedFS", account.key, account.secret)
     return server
 
 
-def _identity(name: str, key: str, secret: str, actions: list[str]) -> dict[str, object]:
-    return {"name": name, "credentials": [{"accessKey": key, "secretKey": secret}], "actions": actions}
+def _identity(name: str, account: Account, actions: list[str]) -> dict[str, object]:
+    credentials = [{"accessKey": account.key, "secretKey": account.secret}]
+    return {"name": name, "credentials": credentials, "actions": actions}
 
 
 def _answers(url: str) -> bool:

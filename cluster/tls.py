@@ -37,13 +37,22 @@ def write_tls(folder: Path, names: Sequence[str]) -> Path:
     Path
         The settings, ``dask-tls.yaml``.
     """
+    folder = folder.absolute()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for file, content in _certificates(names).items():
+        path = folder / file
+        path.touch(mode=0o600)
+        path.write_bytes(content)
+    return _write_settings(folder)
+
+
+def _certificates(names: Sequence[str]) -> dict[str, bytes]:
+    """Return an authority, and a certificate signed by it with its key, as PEM files."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.x509.oid import NameOID
 
-    folder = folder.absolute()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     now = dt.datetime.now(dt.UTC)
 
     def name(text: str) -> x509.Name:
@@ -75,16 +84,11 @@ def write_tls(folder: Path, names: Sequence[str]) -> Path:
         .sign(authority, hashes.SHA256())
     )
     pem = serialization.Encoding.PEM
-    files = {
+    return {
         "ca.pem": root.public_bytes(pem),
         "cert.pem": certificate.public_bytes(pem),
         "key.pem": key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
     }
-    for file, content in files.items():
-        path = folder / file
-        path.touch(mode=0o600)
-        path.write_bytes(content)
-    return _write_settings(folder)
 
 
 def _write_settings(folder: Path) -> Path:

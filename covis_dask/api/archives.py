@@ -96,12 +96,18 @@ def process_archive(
         ancillary=None if ancillary is None else str(ancillary),
         force=True,
     )
-    item, notes = decide_one(str(archive), request, settings)
+    task = _task(str(archive), request, settings)
+    return _processed(task, _source(archive, storage_options), settings)
+
+
+def _task(archive: str, request: ArchiveRequest, settings: Settings) -> RunTask:
+    """Decide what to do with an archive; notes on it are logged."""
+    item, notes = decide_one(archive, request, settings)
     for note in notes:
         _log.warning("%s", note)
     if not isinstance(item.task, RunTask):
         raise ModeUnsupported(item.reason)
-    return _processed(item.task, _source(archive, storage_options), settings)
+    return item.task
 
 
 def _overrides(parameters: Mapping[str, Any] | str | Path | None) -> dict[str, Any]:

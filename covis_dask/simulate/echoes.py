@@ -8,6 +8,7 @@ interpolated between a few speeds.
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,33 @@ _MISFIT = 1e-3
 """Largest error of the interpolation between speeds."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Arrivals:
+    """Echoes as they reach the array; arrays [J].
+
+    Parameters
+    ----------
+    row, sine : ndarray of float64
+        Where each echo falls: sample, and sine of the azimuth.
+    amplitude : ndarray of complex128
+        Counts on one element.
+    speed, jitter : ndarray of float64
+        Radial velocity (m/s) and flutter of the phase (rad).
+    """
+
+    row: Real
+    sine: Real
+    amplitude: NDArray[np.complex128]
+    speed: Real
+    jitter: Real
+
+    def only(self, some: NDArray[np.bool_]) -> "Arrivals":
+        """Return some of them."""
+        return Arrivals(
+            self.row[some], self.sine[some], self.amplitude[some], self.speed[some], self.jitter[some]
+        )
+
+
 class Echoes:
     """The echoes of scatterers that are all steady, or all alive, for one burst.
 
@@ -35,33 +63,20 @@ class Echoes:
     instrument : Instrument
     samples : int
         N.
-    row, sine : ndarray of float64, [J]
-        Where each echo falls: sample, and sine of the azimuth.
-    amplitude : ndarray of complex128, [J]
-        Counts on one element.
-    speed, jitter : ndarray of float64, [J]
-        Radial velocity (m/s) and flutter of the phase (rad).
+    arrivals : Arrivals
     """
 
-    def __init__(
-        self,
-        instrument: Instrument,
-        samples: int,
-        row: Real,
-        sine: Real,
-        amplitude: NDArray[np.complex128],
-        speed: Real,
-        jitter: Real,
-    ) -> None:
-        self._amplitude = amplitude
+    def __init__(self, instrument: Instrument, samples: int, arrivals: Arrivals) -> None:
+        row, speed = arrivals.row, arrivals.speed
+        self._amplitude = arrivals.amplitude
         self._turn = -2 * instrument.wavenumber * speed
-        self._renewed = np.isinf(jitter)
+        self._renewed = np.isinf(arrivals.jitter)
         # What is new in every ping has no phase to carry on.
         self._moving = bool(np.any(speed[~self._renewed]))
-        self._flutter = np.where(self._renewed, 0.0, jitter)
+        self._flutter = np.where(self._renewed, 0.0, arrivals.jitter)
         self._steady: Signal | None = None
 
-        columns, column = np.unique(_rounded(sine, instrument), return_inverse=True)
+        columns, column = np.unique(_rounded(arrivals.sine, instrument), return_inverse=True)
         half = instrument.half_pulse
         whole = np.floor(row).astype(np.int64)
         first = int(whole.min()) - half
@@ -191,13 +206,9 @@ def echoes(
     amplitude = found.amplitude * gain * np.exp(-2j * instrument.wavenumber * distance)
     away = (found.position - view.head) / distance[:, None]
     speed = np.einsum("ij,ij->i", found.velocity, away)
-    row = distance / instrument.sample_length
+    arrivals = Arrivals(distance / instrument.sample_length, sine, amplitude, speed, found.jitter)
     alive = (found.jitter > 0) | (speed != 0)
-    return [
-        Echoes(instrument, samples, row[part], sine[part], amplitude[part], speed[part], found.jitter[part])
-        for part in (~alive, alive)
-        if part.any()
-    ]
+    return [Echoes(instrument, samples, arrivals.only(part)) for part in (~alive, alive) if part.any()]
 
 
 def _only(found: Scatterers, seen: NDArray[np.bool_]) -> Scatterers:

@@ -6,6 +6,7 @@ See docs/method.md#archives to #settings-record.
 import datetime as dt
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from covis_dask.simulate.instrument import Instrument
@@ -13,7 +14,7 @@ from covis_dask.simulate.instrument import Instrument
 Row = tuple[int, dt.datetime, tuple[float, ...]]
 """Ping number, time, and six angles in degrees: columns 3 to 8 of index.csv."""
 
-__all__ = ["INDEX_HEADER", "Row", "clock", "extras", "index_csv", "ping_header", "sweep_json"]
+__all__ = ["INDEX_HEADER", "Motion", "Row", "clock", "extras", "index_csv", "ping_header", "sweep_json"]
 
 INDEX_HEADER = "ping,seconds,usecs,pitch,roll,yaw,kPAngle,kRAngle,kHeading"
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -34,19 +35,9 @@ def _number(value: float) -> int | float:
     return int(value) if value == int(value) else value
 
 
-def sweep_json(
-    *,
-    basename: str,
-    mode: str,
-    start: dt.datetime,
-    end: dt.datetime,
-    instrument: Instrument,
-    first: tuple[float, float, float],
-    step: float,
-    steps: int,
-    timestamp: bool,
-) -> bytes:
-    """Return sweep.json.
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """How the rotator moves in a run.
 
     Parameters
     ----------
@@ -54,20 +45,30 @@ def sweep_json(
         Angles at the start, degrees.
     step : float
         Change of pitch from burst to burst, degrees.
-    timestamp : bool
-        Add the `timestamp` of the Endeavour era.
+    steps : int
+        Bursts.
     """
+
+    first: tuple[float, float, float]
+    step: float
+    steps: int
+
+
+def sweep_json(
+    basename: str, mode: str, start: dt.datetime, end: dt.datetime, instrument: Instrument, motion: Motion
+) -> bytes:
+    """Return sweep.json; that of the Endeavour era has a `timestamp`."""
     document: dict[str, Any] = {"mode": mode}
-    if timestamp:
+    if instrument.era == "END":
         document["timestamp"] = clock(start)
     document |= {
         "_id": basename,
         "starttime": clock(start),
         "endtime": clock(end),
         "motion": {
-            "start": [round(angle, 1) for angle in first],
-            "inc": [0, round(step, 3), 0],
-            "steps": steps,
+            "start": [round(angle, 1) for angle in motion.first],
+            "inc": [0, round(motion.step, 3), 0],
+            "steps": motion.steps,
             "roundtrip": False,
         },
         "settings": {

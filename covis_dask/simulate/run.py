@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 from covis_dask.raw.record import RecordHeader, pack_record
 from covis_dask.simulate.echoes import Signal, echoes
 from covis_dask.simulate.faults import break_run
-from covis_dask.simulate.files import Row, extras, index_csv, ping_header, sweep_json
+from covis_dask.simulate.files import Motion, Row, extras, index_csv, ping_header, sweep_json
 from covis_dask.simulate.geometry import Attitude, View
 from covis_dask.simulate.instrument import Instrument
 from covis_dask.simulate.scene import Scene
@@ -186,15 +186,12 @@ def simulate(spec: RunSpec, scene: Scene) -> dict[str, bytes]:
     step = pitches[1] - pitches[0] if len(pitches) > 1 else 0.0
     members = {
         "sweep.json": sweep_json(
-            basename=spec.basename,
-            mode=spec.mode.lower(),
-            start=spec.start,
-            end=spec.end,
-            instrument=instrument,
-            first=(spec.roll, pitches[0], spec.attitude(0).heading),
-            step=step,
-            steps=len(pitches),
-            timestamp=spec.endeavour,
+            spec.basename,
+            spec.mode.lower(),
+            spec.start,
+            spec.end,
+            instrument,
+            Motion((spec.roll, pitches[0], spec.attitude(0).heading), step, len(pitches)),
         ),
         "index.csv": index_csv(spec.rows()),
         **extras(instrument, spec.rows()),

@@ -21,7 +21,7 @@ from typing import BinaryIO, Final
 from isal import igzip, isal_zlib
 
 from covis_dask.raw.record import parse_record_header
-from covis_dask.simulate.files import extras, index_csv, ping_header, sweep_json
+from covis_dask.simulate.files import Motion, extras, index_csv, ping_header, sweep_json
 from covis_dask.simulate.geometry import Era
 from covis_dask.simulate.instrument import instrument
 from covis_dask.simulate.pack import write_archive
@@ -237,15 +237,12 @@ def _members(case: Case, spec: RunSpec) -> Iterator[tuple[str, bytes]]:
     yield (
         "sweep.json",
         sweep_json(
-            basename=spec.basename,
-            mode=spec.mode.lower(),
-            start=spec.start,
-            end=spec.end,
-            instrument=spec.instrument,
-            first=(spec.roll, pitches[0], spec.attitude(0).heading),
-            step=0.0,
-            steps=len(pitches),
-            timestamp=spec.endeavour,
+            spec.basename,
+            spec.mode.lower(),
+            spec.start,
+            spec.end,
+            spec.instrument,
+            Motion((spec.roll, pitches[0], spec.attitude(0).heading), 0.0, len(pitches)),
         ),
     )
     yield from extras(spec.instrument, spec.rows()).items()

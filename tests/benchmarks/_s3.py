@@ -19,7 +19,7 @@ from typing import Any
 import psutil  # type: ignore[import-untyped]  # comes with Dask
 
 from cluster.processes import ServerFailed
-from cluster.servers import S3Server, s3_server
+from cluster.servers import Account, S3Server, s3_server
 from covis_dask.config import Location
 from covis_dask.raw._store import open_sequential
 from covis_dask.raw.source import ArchiveSource
@@ -96,7 +96,7 @@ def main(arguments: list[str]) -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         try:
-            server = s3_server("bench", Path(folder), key="covis-bench", secret="covis-bench-secret")
+            server = s3_server("bench", Path(folder), Account("covis-bench", "covis-bench-secret"))
         except ServerFailed as error:
             print(json.dumps({"missing": str(error)}))
             return

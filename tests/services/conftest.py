@@ -7,7 +7,7 @@ import pymongo
 import pytest
 
 from cluster.processes import ServerFailed
-from cluster.servers import S3Server, mongo_server, s3_server
+from cluster.servers import Account, S3Server, mongo_server, s3_server
 from tests.services._mongo import LENT
 from tests.services._s3 import READER
 
@@ -39,7 +39,10 @@ def mongo_client(mongo_url: str) -> Iterator["pymongo.MongoClient[dict[str, obje
 def _s3(name: str, folder: pytest.TempPathFactory, *buckets: str) -> Iterator[S3Server]:
     try:
         server = s3_server(
-            name, folder.mktemp(name), key=f"covis-{name}", secret=f"{name}-secret-0001", reader=READER
+            name,
+            folder.mktemp(name),
+            Account(f"covis-{name}", f"{name}-secret-0001"),
+            reader=Account(*READER),
         )
     except ServerFailed as error:
         pytest.skip(str(error))

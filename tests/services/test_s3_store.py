@@ -12,7 +12,7 @@ import pytest
 
 from catalog.ingest import walk_store
 from cluster.processes import ServerFailed
-from cluster.servers import S3Server, s3_server
+from cluster.servers import Account, S3Server, s3_server
 from covis_dask.errors import RawMissing, StorageRefused, StorageUnavailable
 from covis_dask.raw._store import open_random, open_sequential
 from covis_dask.raw.source import ArchiveSource
@@ -87,7 +87,7 @@ def test_two_seaweedfs_run_side_by_side(tmp_path: Path) -> None:
     accounts = {name: (f"covis-{name}", f"{name}-secret-0001") for name in ("one", "two")}
     try:
         servers = [
-            s3_server(name, tmp_path, key=key, secret=secret, kind="SeaweedFS")
+            s3_server(name, tmp_path, Account(key, secret), kind="SeaweedFS")
             for name, (key, secret) in accounts.items()
         ]
     except ServerFailed as error:
