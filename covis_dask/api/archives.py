@@ -74,10 +74,8 @@ def process_archive(
     ------
     ConfigurationError
         When the name is not that of a run, or a parameter makes no sense.
-    InputError
-        When the archive is at fault.
-    ModeUnsupported
-        When there is no program for such a run.
+    InputError, ModeUnsupported
+        When the archive is at fault, or there is no program for such a run.
     RawMissing, StorageUnavailable
         When the archive is not there, or its store does not answer.
 
@@ -86,7 +84,6 @@ def process_archive(
     >>> ds = covis.process_archive("COVIS-20190820T120001-diffuse1.tar.gz", profile="corrected")
     >>> ds.decorrelation_intensity.plot()
     """
-    settings = load_settings()
     request = ArchiveRequest(
         output="",
         profile=profile,
@@ -96,18 +93,19 @@ def process_archive(
         ancillary=None if ancillary is None else str(ancillary),
         force=True,
     )
-    task = _task(str(archive), request, settings)
-    return _processed(task, _source(archive, storage_options), settings)
+    return _decided_and_processed(archive, storage_options, request)
 
 
-def _task(archive: str, request: ArchiveRequest, settings: Settings) -> RunTask:
-    """Decide what to do with an archive; notes on it are logged."""
-    item, notes = decide_one(archive, request, settings)
+def _decided_and_processed(
+    archive: str | Path, storage_options: _Options | None, request: ArchiveRequest
+) -> xr.Dataset:
+    settings = load_settings()
+    item, notes = decide_one(str(archive), request, settings)
     for note in notes:
         _log.warning("%s", note)
     if not isinstance(item.task, RunTask):
         raise ModeUnsupported(item.reason)
-    return item.task
+    return _processed(item.task, _source(archive, storage_options), settings)
 
 
 def _overrides(parameters: Mapping[str, Any] | str | Path | None) -> dict[str, Any]:

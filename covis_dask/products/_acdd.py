@@ -12,7 +12,7 @@ from catalog.documents import to_plain
 from catalog.vocabulary import SiteDescription, describe_site
 from covis_dask.modes import ModeSpec
 from covis_dask.modes.fixes import profile_name
-from covis_dask.products._facts import ProductFacts
+from covis_dask.products._facts import Attribution, ProductFacts
 
 __all__ = ["global_attributes", "plain_attributes"]
 
@@ -70,14 +70,7 @@ def global_attributes(ds: xr.Dataset, facts: ProductFacts, spec: ModeSpec) -> di
         "platform": "COVIS tower on the seafloor",
         "instrument": "Reson SeaBat 7125 multibeam sonar",
         "processing_level": "gridded, calibrated, one run",
-        "institution": who.institution,
-        "creator_name": who.creator_name,
-        "creator_type": "group",
-        "creator_email": who.creator_email,
-        "creator_url": who.creator_url,
-        "creator_institution": who.institution,
-        "publisher_name": who.publisher_name,
-        "project": who.project,
+        **_creators(who),
         "license": who.license,
         "acknowledgment": who.acknowledgment or f"Raw data recorded over the {place.observatory}",
         "references": _REFERENCES,
@@ -110,6 +103,19 @@ def global_attributes(ds: xr.Dataset, facts: ProductFacts, spec: ModeSpec) -> di
         "notes": "; ".join(notes),
     }
     return {name: value for name, value in found.items() if value is not None and value != ""}
+
+
+def _creators(who: Attribution) -> dict[str, Any]:
+    return {
+        "institution": who.institution,
+        "creator_name": who.creator_name,
+        "creator_type": "group",
+        "creator_email": who.creator_email,
+        "creator_url": who.creator_url,
+        "creator_institution": who.institution,
+        "publisher_name": who.publisher_name,
+        "project": who.project,
+    }
 
 
 def _notes(ds: xr.Dataset, facts: ProductFacts, spec: ModeSpec) -> tuple[str, ...]:

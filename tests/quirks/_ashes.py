@@ -20,8 +20,8 @@ from covis_dask.modes.ashes.imaging import ImagingBurst
 from covis_dask.modes.context import Context
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import RawSweep
-from covis_dask.sonar.grid import GridAxes, make_gridder
-from covis_dask.sonar.seawater import absorption
+from covis_dask.sonar.grid import GridAxes, OwnSamples, make_gridder
+from covis_dask.sonar.seawater import ASHES, absorption
 from tests.quirks._registry import known_answer
 from tests.unit._ashes import (
     CUBE,
@@ -113,7 +113,7 @@ def sound_speeds_and_absorption(mended: bool, fixes: Fixed) -> None:
     assert setup.c == pytest.approx(c, rel=1e-12)
     assert setup.c_scale == pytest.approx(c if mended else 1468.0, rel=1e-12)
     zero = 273.15 if mended else 273.0
-    alpha = absorption(396e3, setup.c, 2.41, 34.53, 7.0, 1544.0, zero_celsius=zero)
+    alpha = absorption(396e3, setup.c, ASHES, zero_celsius=zero)
     assert setup.alpha == pytest.approx(alpha, rel=1e-12)
 
 
@@ -243,7 +243,7 @@ def _gridded(fixes: Fixed, preset: str, Kp: list[float]) -> dict[str, NDArray[An
     values = imaging.gridded_values(_burst(Kp), 50.0, preset, chosen.fixes)
     axes = GridAxes(np.array([0.0, 1.0, 2.0]), np.array([0.0, 1.0]))
     grid = make_gridder(
-        axes, tuple(values), scheme_of(chosen), own=imaging.own_variables(preset, chosen.fixes)
+        axes, tuple(values), scheme_of(chosen), own=OwnSamples(imaging.own_variables(preset, chosen.fixes))
     )
     # Their cells share the column in the middle.
     places = np.array([[0.5, 1.5, 1.5]]), np.array([[0.5, 0.5, 0.5]])
