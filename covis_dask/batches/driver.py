@@ -107,8 +107,8 @@ class Driver:
             When a worker found that no run can succeed, or the scheduler went away and did not come back; all
             that was not done is accounted for as not run.
         CatalogError
-            When the catalogue stays away for longer than ``covis.patience``; products are safe, and the next
-            batch adopts them.
+            When the catalogue stays away for longer than ``covis.max-outage``; products are safe, and the
+            next batch adopts them.
         """
         self._waiting.extend(plan.tasks)
         announcer = BatchAnnouncer(client, self.status, self.bring_page)
@@ -233,7 +233,7 @@ class Driver:
         away = None if outcome.place is None else self._outages.failed(outcome.place)
         if away == 0:
             self.log(f"{outcome.place} does not answer; its runs wait for it: {outcome.reason}")
-        return task.attempt <= self.settings.retries or (away is not None and away < self.settings.patience)
+        return task.attempt <= self.settings.retries or (away is not None and away < self.settings.max_outage)
 
     def abandon(self, plan: Plan) -> None:
         """Account for every task that has not ended; what is committed stays, and the next batch finds it."""
@@ -275,7 +275,7 @@ class Driver:
         Raises
         ------
         CatalogError
-            When it has refused, or been away, for longer than ``covis.patience``.
+            When it has refused, or been away, for longer than ``covis.max-outage``.
         """
         if time.monotonic() < self._ask_after:
             return None
@@ -283,7 +283,7 @@ class Driver:
             answer = call()
         except CatalogError as error:
             away = self._outages.failed(_CATALOGUE)
-            if away > self.settings.patience:
+            if away > self.settings.max_outage:
                 raise
             if away == 0:
                 self.log(f"the catalogue does not answer, the batch waits for it: {error}")

@@ -4,13 +4,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import dask.config
-from dask.utils import parse_timedelta
 
-import covis_dask.config  # noqa: F401 (brings the defaults)
-from covis_dask.errors import ConfigurationError
+from covis_dask.config.sections import MatlabSection, read_section
 
 __all__ = ["MatlabSettings"]
 
@@ -51,31 +48,16 @@ class MatlabSettings:
         ConfigurationError
             With the key and what it may be.
         """
-        section: Mapping[str, Any] = dask.config.get("covis.matlab")
-        knows = section["knows"]
-        if not isinstance(knows, Mapping) or not all(isinstance(v, list) for v in knows.values()):
-            raise ConfigurationError(
-                "covis.matlab.knows must list mode families by site, as in {Ashes: [imaging, diffuse, bathy]}"
-            )
-        recycle = section["recycle"]
-        if not isinstance(recycle, int) or isinstance(recycle, bool) or recycle < 1:
-            raise ConfigurationError(f"covis.matlab.recycle: {recycle!r} must be a whole number, at least 1")
-        try:
-            start = float(parse_timedelta(section["start-timeout"], default="s"))
-        except (KeyError, TypeError, ValueError):
-            raise ConfigurationError(
-                f"covis.matlab.start-timeout: {section['start-timeout']!r} is no length of time; write 5m"
-            ) from None
+        section = read_section(MatlabSection, dask.config.get("covis.matlab"), "matlab")
         scratch = dask.config.get("covis.scratch")
-        release = section["release"]
         return cls(
-            python=str(section["python"]),
+            python=section.python,
             supported_modes={
-                str(site).capitalize(): frozenset(str(family).lower() for family in families)
-                for site, families in knows.items()
+                site.capitalize(): frozenset(family.lower() for family in families)
+                for site, families in section.knows.items()
             },
-            release=None if release is None else str(release),
-            recycle=recycle,
-            start_timeout=start,
+            release=None if section.release is None else str(section.release),
+            recycle=section.recycle,
+            start_timeout=float(section.start_timeout),
             scratch=Path(os.fspath(scratch)) if scratch else None,
         )

@@ -225,7 +225,7 @@ class RunExecution:
 
     def _patiently(self, call: Callable[[], T]) -> T:
         """Wait for a store that goes away just now: hours of computing are worth it."""
-        outage = min(self.settings.patience, self._timeout)
+        outage = min(self.settings.max_outage, self._timeout)
         return retry_while_unavailable(call, outage, self.settings.backoff, self.log)
 
     def _progress(self) -> Callable[[int, int], None]:

@@ -179,7 +179,7 @@ def test_copies_are_tried_in_order_of_preference(
         },
         products=Location(str(tmp_path / "products")),
         ancillary=Location(str(tmp_path / "ancillary")),
-        patience=0.0,
+        max_outage=0.0,
     )
     quick = {"connect_timeout": 1, "read_timeout": 1, "retries": {"max_attempts": 1}}
     monkeypatch.setattr("covis_dask.storage.locations._TIMEOUTS", quick)

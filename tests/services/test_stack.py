@@ -29,7 +29,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """Give a running stack with 24 runs of three modes, half of them on each S3 host, in its catalogue."""
     folder = tmp_path_factory.mktemp("stack")
     try:
-        stack = LocalStack(folder / "stack", 2, settings={"backoff": "1s", "patience": "2 minutes"})
+        stack = LocalStack(folder / "stack", 2, settings={"backoff": "1s", "max-outage": "2 minutes"})
     except ServerFailed as error:
         pytest.skip(str(error))
     with stack:

@@ -83,7 +83,7 @@ def _plan(catalog: Catalog, count: int) -> _Planned:
 
 
 def _driver(catalog: Catalog, planned: _Planned, work: Callable[[RunTask], RunOutcome]) -> Driver:
-    settings = replace(load_settings({}), backoff=0.01, patience=0.0, window=2, retries=2)
+    settings = replace(load_settings({}), backoff=0.01, max_outage=0.0, window=2, retries=2)
     job = replace(planned.job, work=work)
     with show(quiet=True) as display:
         return Driver(
@@ -213,7 +213,7 @@ def test_catalogue_that_goes_away_delays_the_batch(client: Client, catalog: Cata
     said: list[str] = []
     driver = _driver(leaky, plan, _done)
     driver.log = said.append
-    driver.settings = replace(driver.settings, patience=60.0)
+    driver.settings = replace(driver.settings, max_outage=60.0)
     driver.run(client, plan.plan)
     assert all(run.product is not None and run.product.state == "done" for run in catalog.select(RunQuery()))
     assert [line.partition(",")[0] for line in said] == [
@@ -242,7 +242,7 @@ def test_store_that_goes_away_costs_no_run_its_tries(client: Client, catalog: Ca
     """While a store is away as a whole, runs are tried again for as long as the batch has patience."""
     plan = _plan(catalog, 3)
     driver = _driver(catalog, plan, _until)
-    driver.settings = replace(driver.settings, patience=60.0)
+    driver.settings = replace(driver.settings, max_outage=60.0)
     driver.run(client, plan.plan)
     assert [outcome.state for outcome in driver.outcomes] == ["done"] * 3
 

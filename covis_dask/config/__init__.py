@@ -1,0 +1,20 @@
+"""The `covis:` section of dask.config as one frozen value; defaults in covis.yaml.
+
+Order of precedence: command-line flags, ``DASK_COVIS__...``, YAML files, the variables of the old worker
+(``NAS_URL``, ``MONGODB_URL`` ...), defaults.
+"""
+
+from covis_dask.config.legacy import legacy_variables, merged_hosts
+from covis_dask.config.locations import Location, expand, expand_options, is_secret
+from covis_dask.config.settings import Settings, load_settings
+
+__all__ = [
+    "Location",
+    "Settings",
+    "expand",
+    "expand_options",
+    "is_secret",
+    "legacy_variables",
+    "load_settings",
+    "merged_hosts",
+]

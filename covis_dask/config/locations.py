@@ -1,0 +1,122 @@
+"""Where files lie, and references to secrets that are looked up where they are used."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from catalog.settings import expand_references
+from covis_dask.config.sections import LocationSection, read_section
+from covis_dask.errors import ConfigurationError
+
+__all__ = ["Location", "expand", "expand_options", "is_secret"]
+
+_REFERENCE = re.compile(r"\$\{(\w+)\}")
+
+
+def expand(text: str, environ: Mapping[str, str] = os.environ) -> str:
+    """Replace ``${NAME}`` by the environment's value (or the contents of the file that ``NAME_FILE`` names).
+
+    Done at the point of use and nowhere before.
+
+    Raises
+    ------
+    ConfigurationError
+        When the variable is not set.
+    """
+    try:
+        return expand_references(text, environ)
+    except KeyError as error:
+        raise ConfigurationError(
+            f"the configuration refers to the environment variable {error.args[0]}, which is not set here"
+        ) from None
+
+
+def expand_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace the references in a file system's arguments, at any depth; see `expand`."""
+
+    def value(given: Any) -> Any:
+        if isinstance(given, Mapping):
+            return expand_options(given)
+        return expand(given) if isinstance(given, str) else given
+
+    return {name: value(given) for name, given in options.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place where files lie: a raw host, the product store, the ancillary data.
+
+    Parameters
+    ----------
+    url : str
+        fsspec URL or local folder.
+    endpoint : str, optional
+        Address of an S3 server that is not AWS.
+    key, secret : str, optional
+        References such as ``${NAS_SECRET_KEY}``; never the secret itself.
+    options : mapping
+        Further arguments of the file system; secrets among them are references too.
+    """
+
+    url: str
+    endpoint: str | None = None
+    key: str | None = None
+    secret: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_config(cls, name: str, section: object) -> "Location":
+        """Read one entry of the configuration.
+
+        Parameters
+        ----------
+        name : str
+            Of the entry, below ``covis``.
+        section : str or mapping
+            A URL alone, or the keys of `covis_dask.config.sections.LocationSection`.
+
+        Raises
+        ------
+        ConfigurationError
+            Unknown keys, a missing URL, or a secret that stands in the configuration itself.
+        """
+        if not section or (isinstance(section, Mapping) and not section.get("url")):
+            raise ConfigurationError(
+                f"covis.{name}: give a url (a folder or an fsspec URL such as s3://bucket)"
+            )
+        read = read_section(LocationSection, {"url": section} if isinstance(section, str) else section, name)
+        written = [("key", read.key), ("secret", read.secret), *_secrets(read.options)]
+        for word, value in written:
+            if value is not None and not _REFERENCE.fullmatch(str(value)):
+                raise ConfigurationError(
+                    f"covis.{name}.{word} must name an environment variable, as in ${{NAS_SECRET_KEY}}: "
+                    "secrets do not belong in files"
+                )
+        for word, text in (("url", read.url), ("endpoint", read.endpoint)):
+            if _PASSWORD.search(text or ""):
+                raise ConfigurationError(
+                    f"covis.{name}.{word} holds a password: put that into the environment, and the name of "
+                    f"its variable into covis.{name}.secret"
+                )
+        return cls(read.url, read.endpoint, read.key, read.secret, dict(read.options))
+
+
+_PASSWORD = re.compile(r"://[^/@]*:(?!\$\{)[^/@]+@")
+
+
+def is_secret(name: str) -> bool:
+    """Tell by its name that a setting holds a secret."""
+    return bool(re.search(r"(?:pass(?:word|phrase)|secret|token|access_key|api_key)$", name.lower()))
+
+
+def _secrets(options: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """List the options that are secrets, at any depth."""
+    found: list[tuple[str, Any]] = []
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            found += _secrets(value)
+        elif is_secret(name):
+            found.append((f"options.{name}", value))
+    return found
