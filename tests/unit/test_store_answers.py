@@ -53,7 +53,7 @@ def _settings(folder: Path, **hosts: Location) -> Settings:
         host_order=tuple(hosts),
         products=Location(str(folder / "products")),
         ancillary=Location(str(folder / "ancillary")),
-        patience=0.0,
+        max_outage=0.0,
     )
 
 
