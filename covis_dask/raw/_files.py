@@ -13,6 +13,7 @@ __all__ = [
     "SWEEP",
     "Blob",
     "Disorder",
+    "Litter",
     "Placed",
     "RunFiles",
     "TextKeeper",
@@ -23,6 +24,10 @@ __all__ = [
 
 INDEX = "index.csv"
 SWEEP = "sweep.json"
+_LITTER = re.compile(
+    r"(?:^|/)(?:\._[^/]*|__MACOSX|\.AppleDouble|\.DS_Store|@eaDir|\.@__thumb|#recycle|Thumbs\.db|desktop\.ini)(?:/|$)",
+    re.IGNORECASE,
+)
 BIN = re.compile(r"rec_7038_([0-9]{6,10})\.bin")
 """Name of a ping's data; the number joins to index.csv."""
 
@@ -137,9 +142,33 @@ class TextKeeper:
 
 
 def split(name: str) -> tuple[str, str]:
-    """Return a member's folder and its name within."""
+    """Return a member's folder and its name within, in lower case (some file systems know no other)."""
     folder, _, base = name.rpartition("/")
-    return folder, base
+    return folder, base.lower()
+
+
+class Litter:
+    """Counts what Macs and storage boxes leave beside the files of a run."""
+
+    def __init__(self) -> None:
+        self._first = ""
+        self._count = 0
+
+    def takes(self, name: str) -> bool:
+        """Say whether a member is such a thing, and count it."""
+        if not _LITTER.search(name):
+            return False
+        self._first = self._first or name
+        self._count += 1
+        return True
+
+    @property
+    def notes(self) -> list[str]:
+        """One line about all of it, or none."""
+        if self._count == 0:
+            return []
+        more = f" and {self._count - 1} more" if self._count > 1 else ""
+        return [f"left out, litter of a Mac or a storage box: {self._first}{more}"]
 
 
 def is_text(base: str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from covis_dask.errors import ArchiveUnsafe
-from covis_dask.raw._files import BIN, SWEEP, Blob, Placed, TextKeeper, is_text, run_folder, split
+from covis_dask.raw._files import BIN, SWEEP, Blob, Litter, Placed, TextKeeper, is_text, run_folder, split
 from covis_dask.raw._member import Archive, Limits, Member
 from covis_dask.raw.scratch import scratch_errors
 
@@ -108,11 +108,13 @@ def indexed_files(archive: Archive, limits: Limits, scratch: Path | None) -> Ite
     SweepIncomplete
         When the archive holds no run, or more than one.
     """
-    keeper = TextKeeper(limits)
+    keeper, litter = TextKeeper(limits), Litter()
     texts: dict[str, dict[str, Member | bytes]] = defaultdict(dict)
     bins: dict[str, dict[int, Blob]] = defaultdict(dict)
     with _Spool(limits, scratch) as spool:
         for member in archive:
+            if litter.takes(member.name):
+                continue
             folder, base = split(member.name)
             if number := BIN.fullmatch(base):
                 bins[folder][int(number[1])] = member if archive.lasting else spool.keep(member)
@@ -120,7 +122,7 @@ def indexed_files(archive: Archive, limits: Limits, scratch: Path | None) -> Ite
                 texts[folder][base] = member if archive.lasting else keeper.read(member)
         found = run_folder({folder for folder in texts if SWEEP in texts[folder]}, marked=archive.marked)
         yield IndexedFiles(
-            texts[found], bins[found], keeper, marked=archive.marked, notes=tuple(archive.notes)
+            texts[found], bins[found], keeper, marked=archive.marked, notes=(*archive.notes, *litter.notes)
         )
 
 

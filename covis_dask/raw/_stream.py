@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from covis_dask.raw._files import BIN, INDEX, SWEEP, Disorder, TextKeeper, is_text, run_folder, split
+from covis_dask.raw._files import BIN, INDEX, SWEEP, Disorder, Litter, TextKeeper, is_text, run_folder, split
 from covis_dask.raw._member import Archive, Limits, Member
 
 __all__ = ["StreamedFiles"]
@@ -24,6 +24,7 @@ class StreamedFiles:
         self._archive = archive
         self._members = iter(archive)
         self._keeper = TextKeeper(limits)
+        self._litter = Litter()
         self._texts: dict[str, bytes] = {}
         self._folder: str | None = None
         self._sweep_folders: set[str] = set()
@@ -39,7 +40,7 @@ class StreamedFiles:
 
     @property
     def notes(self) -> Sequence[str]:
-        return self._archive.notes
+        return [*self._archive.notes, *self._litter.notes]
 
     def text(self, name: str) -> bytes | None:
         self._read_head()
@@ -87,6 +88,8 @@ class StreamedFiles:
     def _next_bin(self) -> tuple[int, Member] | None:
         """Return the next ping, keeping the texts on the way."""
         for member in self._members:
+            if self._litter.takes(member.name):
+                continue
             folder, base = split(member.name)
             number = BIN.fullmatch(base)
             if base == SWEEP:

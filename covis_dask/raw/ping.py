@@ -3,13 +3,14 @@
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from covis_dask.raw._csvtext import quote_line, read_rows
 from covis_dask.raw.record import RecordHeader, Samples
 
 __all__ = ["Ping", "PingHeader", "PingTable", "name_some", "parse_object"]
@@ -159,14 +160,16 @@ class PingTable:
     def from_csv(cls, text: bytes) -> Self:
         """Read index.csv.
 
-        The header line may be missing, lines may be blank, further columns are ignored. A row with fewer than
-        nine numbers is dropped, and so is a second row of the same ping; both leave a note. The table may
-        come out empty.
+        The header line may be missing, lines may be blank, further columns are ignored, and what spreadsheets
+        make of it is read too (see `_csvtext`). A row with fewer than nine numbers is dropped, and so is a
+        second row of the same ping; both leave a note. The table may come out empty.
         """
         malformed: list[int] = []
+        count = 0
         repeated: list[int] = []
         rows: dict[int, Sequence[float]] = {}
-        for line, cells in _lines(text):
+        for line, cells in read_rows(text):
+            count += 1
             values = _values(cells)
             if values is None:
                 malformed.append(line)
@@ -176,9 +179,11 @@ class PingTable:
                 rows[int(values[0])] = values
         notes = []
         if malformed:
-            notes.append(
-                f"index.csv: dropped what is no row of {_COLUMNS} numbers, {name_some('line', malformed)}"
-            )
+            first = f"line {malformed[0]} is {quote_line(text, malformed[0])}"
+            what = f"dropped what is no row of {_COLUMNS} numbers, {name_some('line', malformed)}"
+            if len(malformed) == count:
+                what = f"none of its {count} rows is {_COLUMNS} numbers"
+            notes.append(f"index.csv: {what}; {first}")
         if repeated:
             notes.append(f"index.csv: only the first row counts of {name_some('ping', repeated)}")
         columns = np.array(list(rows.values()), np.float64).reshape(-1, _COLUMNS).T.copy()
@@ -197,18 +202,6 @@ class PingTable:
 
 _COLUMNS = 9
 _HIGHEST_PING = 2**31
-
-
-def _lines(text: bytes) -> Iterator[tuple[int, list[str]]]:
-    """Yield line number and cells of every line but blank ones and a header."""
-    first = True
-    for number, line in enumerate(text.decode("utf-8-sig", "replace").splitlines(), 1):
-        cells = [cell.strip() for cell in line.split(",")]
-        if not any(cells):
-            continue
-        if not (first and cells[0].strip('"').lower() == "ping"):
-            yield number, cells
-        first = False
 
 
 def _values(cells: Sequence[str]) -> list[float] | None:

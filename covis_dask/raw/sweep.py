@@ -200,7 +200,7 @@ class RawSweep:
             for note in table.notes:
                 self._note(note)
             if len(table) == 0:
-                raise SweepIncomplete("index.csv lists no ping")
+                raise SweepIncomplete("; ".join((*table.notes, "index.csv lists no ping")))
             self._table = table
         return self._table
 

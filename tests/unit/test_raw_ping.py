@@ -86,7 +86,8 @@ def test_malformed_rows_go_with_a_note(bad: str) -> None:
     pings = _table("ping,seconds", bad, ROW)
     assert pings.ping.tolist() == [1]
     (note,) = pings.notes
-    assert note.endswith("line 2")
+    assert "numbers, line 2; line 2 is" in note
+    assert bad in note
 
 
 def test_first_of_repeated_rows_counts() -> None:
@@ -99,8 +100,10 @@ def test_first_of_repeated_rows_counts() -> None:
 
 def test_many_bad_rows_one_short_note() -> None:
     """A broken file does not flood the log."""
-    (note,) = _table(*["x"] * 1000).notes
-    assert note.endswith("and 990 more")
+    for rows in (["x" * 500] * 1000, [*["x" * 500] * 1000, ROW]):
+        (note,) = _table(*rows).notes
+        assert "1000 rows" in note or "and 990 more" in note
+        assert len(note) < 300
 
 
 @given(st.binary(max_size=300))
