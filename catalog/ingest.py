@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from catalog.answers import Sense, answer_of
 from catalog.errors import BadName, ListingError
 from catalog.hosts import best_file, host_kind, normalise
 from catalog.model import RawFile, Run
@@ -125,11 +126,16 @@ def walk_store(fs: Any, root: str, host: str) -> ImportReport:
     try:
         files = _Files(normalise(host))
         base = str(fs._strip_protocol(root)).rstrip("/") + "/"
-        found = fs.find(root, detail=True) if fs.exists(root) else None
+        found = fs.find(root, detail=True)
+        if not found:
+            fs.ls(root)  # a search passes over what cannot be listed; this says why
     except Exception as error:  # each store has its own errors, few of them OSError
-        raise ListingError(f"{root!r} cannot be walked: {error}") from error
-    if found is None:
-        raise ListingError(f"there is no {root!r} to walk")
+        answer = answer_of(error)
+        if answer is None:
+            raise ListingError(f"{root!r} cannot be walked: {error}") from error
+        if answer.sense is Sense.ABSENT and not answer.service:
+            raise ListingError(f"there is no {root!r} to walk") from error
+        raise ListingError(f"{root!r} cannot be walked: the store {answer.sentence}") from error
     for path, info in sorted(found.items()):
         files.offer(str(path).removeprefix(base), info.get("size"))
     return files.report("walk")

@@ -1,12 +1,12 @@
 """A raw archive as the folder that the Matlab code wants; only what passes the gate of `covis_dask.raw`."""
 
-import errno
 from collections.abc import Callable
 from pathlib import Path
 
-from covis_dask.errors import ArchiveUnsafe, EngineError
+from covis_dask.errors import ArchiveUnsafe
 from covis_dask.raw._files import SWEEP, run_folder, split
 from covis_dask.raw.archive import Limits, open_archive
+from covis_dask.raw.scratch import scratch_fault
 from covis_dask.raw.source import ArchiveSource
 
 __all__ = ["unpack_run"]
@@ -32,7 +32,7 @@ def unpack_run(
     ------
     InputError
         As for `covis_dask.raw.archive.iter_members`, and when there is no sweep.json, or more than one.
-    EngineError
+    StorageUnavailable
         When the scratch folder is full.
     """
     root = scratch / "unpacked"
@@ -52,12 +52,10 @@ def unpack_run(
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
         raise ArchiveUnsafe(f"the archive has a file and a folder of one name: {error.filename}") from error
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise EngineError(
-                "the scratch folder is full: the Matlab code needs the whole unpacked run on disk "
-                "(covis.scratch)"
-            ) from error
-        raise
+        fault = scratch_fault(error, scratch)  # the Matlab code needs the whole unpacked run on disk
+        if fault is None:
+            raise
+        raise fault from error
     home = scratch / "run" / basename
     home.parent.mkdir()
     return found.rename(home)

@@ -160,8 +160,10 @@ def test_walk_of_nothing(store: fsspec.AbstractFileSystem) -> None:
     def broken(*_: object, **__: object) -> None:
         raise ConnectionResetError("reset by peer")
 
-    store.exists = broken
-    with pytest.raises(ListingError, match="'/raw' cannot be walked: reset by peer"):
+    store.find = broken
+    with pytest.raises(
+        ListingError, match=r"'/raw' cannot be walked: the store does not answer \(reset by peer\)"
+    ):
         walk_store(store, "/raw", "covis-nas")
 
 

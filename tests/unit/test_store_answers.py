@@ -1,18 +1,24 @@
 """Refusal, absence and outage are three things, and each is told in the store's own words."""
 
 import ftplib
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import dask.config
 import pytest
+import yaml
 
 from catalog.answers import Sense, answer_of
+from catalog.errors import ListingError
+from catalog.ingest import walk_store
 from catalog.model import RawFile, Run
 from catalog.names import parse_basename
 from catalog.store import open_catalog
 from covis_dask.batches.plan import make_plan
 from covis_dask.batches.processing import PostProcessing, ProductSpec
+from covis_dask.cli import main
 from covis_dask.cli.doctor import examine
 from covis_dask.config import Location, Settings, load_settings
 from covis_dask.engines import engine_named
@@ -191,3 +197,37 @@ def test_field_report_403_for_a_missing_key(s3: Answers, shared: Path, tmp_path:
     settings = _settings(tmp_path, WASABI=s3.location("covis-raw"), DISK=Location(str(base.parent)))
     outcome = _processed(Run(name.basename, name.datetime, name.mode, name.site, raw), settings)
     assert (outcome.state, outcome.host) == ("done", "DISK"), outcome.reason
+
+
+@pytest.mark.parametrize("bucket", sorted(CODES))
+def test_a_walk_says_what_the_store_says(s3: Answers, bucket: str) -> None:
+    """Whatever the answer is, its words come through, and nobody is told that there is nothing to walk."""
+    _, code, message = CODES[bucket]
+    with pytest.raises(ListingError, match=rf"the store .*{re.escape(message.rstrip('.'))}; {code}"):
+        walk_store(*open_location(s3.location(bucket)), "NAS")
+
+
+def test_a_walk_where_nobody_listens(s3: Answers) -> None:
+    """A server that is down does not answer; that is not an empty store."""
+    nobody = replace(s3.location("raw"), endpoint="http://127.0.0.1:9")
+    for where in (nobody, Location("http://127.0.0.1:9/raw/")):
+        with pytest.raises(ListingError, match="the store does not answer"):
+            walk_store(*open_location(where), "NAS")
+
+
+@pytest.mark.usefixtures("s3")  # its clients do not ask twice
+def test_field_report_walk_hides_the_error(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The report's own settings, a host where nobody listens: the command says so, and ends with 3."""
+    report = shared / "field-reports" / "07-walk-hides-the-error" / "covis.yaml"
+    if not report.is_file():
+        pytest.skip("the field reports are not beside this checkout")
+    monkeypatch.setenv("AK", "AKIAEXAMPLE")
+    monkeypatch.setenv("SK", "secret")
+    hosts = yaml.safe_load(report.read_text())["covis"]["hosts"]
+    with dask.config.set({"covis.hosts": hosts, "covis.catalog.url": f"sqlite:///{tmp_path}/c.sqlite"}):
+        assert main(["catalog", "import", "--walk", "--host", "X"]) == 3
+    said = capsys.readouterr().err
+    assert "the store does not answer" in said
+    assert "there is no" not in said
