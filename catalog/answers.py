@@ -7,6 +7,7 @@ is looked through, first for an HTTP status, and the error as raised counts only
 
 import errno
 import ftplib
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -82,8 +83,10 @@ def answer_of(error: BaseException) -> Answer | None:
     for one in chain:
         if (found := _of_http(one)) is not None:
             return found
-    # A library's own "no answer" beats what was made of it on the way up.
-    return next((found for one in reversed(chain) if (found := _of_kind(one)) is not None), None)
+    judged = [answer for answer in map(_of_kind, chain) if answer is not None]
+    # A refusal is meant; but a library's own "no answer" beats an absence that was made of it on the way up.
+    refused = (answer for answer in judged if answer.sense is Sense.REFUSED)
+    return next(itertools.chain(refused, reversed(judged)), None)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

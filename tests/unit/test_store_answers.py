@@ -134,6 +134,15 @@ def test_answers_of_web_and_ftp_servers(s3: Answers) -> None:
     assert senses == [Sense.REFUSED, Sense.ABSENT, Sense.AWAY, None]
 
 
+def test_a_refusal_keeps_its_meaning() -> None:
+    """What a file system says is a refusal stays one, though a library that broke off is its cause."""
+    error = PermissionError("the host key is not known")
+    error.__cause__ = ConnectionResetError("closed")
+    answer = answer_of(error)
+    assert answer is not None
+    assert answer.sense is Sense.REFUSED
+
+
 def test_one_refused_object_is_one_copy(s3: Answers, archive: Path, tmp_path: Path) -> None:
     """A 403 for one key leads to the next host; without one the run is raw-missing, and says 403."""
     settings = _settings(tmp_path, WASABI=s3.location("covis-raw"), DISK=Location(str(archive.parent)))
