@@ -20,6 +20,7 @@ from covis_dask.sonar._types import Complex
 from covis_dask.sonar.geometry import HeadAttitude
 from covis_dask.sonar.stats import PingStatistics
 from covis_dask.sonar.windows import complete_bins, hamming_covariance, lagged_bins, window_ranges
+from tests._stepwise import imaging_burst
 from tests.golden._compare import Case, Taps, parameters_of, through
 
 __all__ = ["average_taps", "burst_taps", "pair_taps", "position_taps"]
@@ -111,7 +112,7 @@ def _statistics(beams: list[Complex]) -> PingStatistics:
 
 def _imaging(_case: Case, found: _Bursts, burst: _Burst) -> Taps:
     parameters = found.program.parameters
-    made = imaging.imaging_burst(
+    made = imaging_burst(
         _statistics(burst.beams),
         found.range_calibration.calibration,
         parameters.noise,

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from covis_dask.modes import parameters_for
 from covis_dask.modes.endeavour import diffuse, doppler, imaging
 from covis_dask.modes.endeavour._bursts import Attitude, attitude
-from covis_dask.modes.endeavour._operators import OperatorCache, PingOperators, PingStages, ping_stages
+from covis_dask.modes.endeavour._operators import OperatorCache, PingOperators
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import Ping, PingTable
+from covis_dask.sonar.reference import PingStages, ping_stages
 from covis_dask.sonar.windows import window_bins
+from tests._stepwise import series
 from tests.golden._compare import Case, Taps, through
 
 __all__ = ["average_taps", "burst_taps", "pair_taps"]
@@ -70,7 +72,14 @@ def _probed(case: Case) -> _Burst:
     stages = []
     for row in rows:
         data, operators = cache.open(pings[row])
-        stages.append(ping_stages(cache.phased(data, reference, operators), operators))
+        stages.append(
+            ping_stages(
+                cache.phased(data, reference, operators),
+                operators.filter,
+                operators.beamformer,
+                operators.calibration,
+            )
+        )
     return _Burst(stages, operators, rows, parameters)
 
 
@@ -112,7 +121,7 @@ def _imaging(burst: _Burst, where: Attitude) -> Taps:
 
 def _doppler(burst: _Burst, where: Attitude) -> Taps:
     found = [
-        doppler.series(0.707 * (later - earlier), burst.operators, burst.parameters)
+        series(0.707 * (later - earlier), burst.operators, burst.parameters)
         for earlier, later in pairwise(burst.pages)
     ]
     made = doppler.doppler_burst(found, burst.operators, where, burst.parameters)

@@ -13,9 +13,10 @@ from covis_dask.modes import parameters_for
 from covis_dask.modes.endeavour._bursts import Attitude
 from covis_dask.modes.endeavour._operators import OperatorCache, PingOperators
 from covis_dask.modes.endeavour.diffuse import diffuse_maps, pair_stages
-from covis_dask.modes.endeavour.doppler import DopplerBurst, Series, doppler_burst, series
+from covis_dask.modes.endeavour.doppler import DopplerBurst, Series, doppler_burst
 from covis_dask.modes.endeavour.imaging import image_burst
 from covis_dask.modes.parameters import Parameters
+from tests._stepwise import series
 from tests.quirks._registry import known_answer
 from tests.unit._endeavour_runs import (
     FS,

@@ -19,6 +19,7 @@ from covis_dask.sonar.calibration import Calibration, Medium, SonarSettings, cal
 from covis_dask.sonar.grid import OwnSamples, make_gridder
 from covis_dask.sonar.seawater import ASHES, absorption, sound_speed
 from covis_dask.sonar.stats import PingStatistics
+from tests._stepwise import imaging_burst
 from tests.unit._ashes import (
     CUBE,
     FS,
@@ -128,7 +129,7 @@ def test_a_steady_scene_does_not_fluctuate(profile: str) -> None:
     statistics = PingStatistics()
     for _ in range(4):
         statistics.add(beams)
-    made = imaging.imaging_burst(statistics, _unit(), Noise(), Oscfar())
+    made = imaging_burst(statistics, _unit(), Noise(), Oscfar())
     np.testing.assert_allclose(made.Kp, 0, atol=1e-12)
     np.testing.assert_allclose(made.intensities.Ia, 2500, rtol=1e-12)
     values = gridded_values(made, 50, "PP2", fixes_of(profile, ()))
@@ -148,7 +149,7 @@ def test_an_incoherent_scene_has_the_kp_of_noise() -> None:
     statistics = PingStatistics()
     for _ in range(200):
         statistics.add(random.standard_normal((40, 256)) + 1j * random.standard_normal((40, 256)))
-    made = imaging.imaging_burst(statistics, Calibration(np.ones(40), np.ones(256)), Noise(), Oscfar())
+    made = imaging_burst(statistics, Calibration(np.ones(40), np.ones(256)), Noise(), Oscfar())
     assert np.mean(made.Kp) == pytest.approx(4 / np.pi - 1, rel=0.02)
     assert np.mean(made.intensities.Ia) == pytest.approx(2 / 200, rel=0.05)
     assert np.mean(made.intensities.Id) == pytest.approx(2, rel=0.02)

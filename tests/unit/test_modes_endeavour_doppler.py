@@ -15,10 +15,11 @@ from covis_dask.modes.endeavour import doppler
 from covis_dask.modes.endeavour._bursts import Attitude, grid_axes
 from covis_dask.modes.endeavour._operators import OperatorCache, PingOperators
 from covis_dask.modes.endeavour._reach import Part, part_within, whole
-from covis_dask.modes.endeavour.doppler import DopplerBurst, Series, doppler_burst, series
+from covis_dask.modes.endeavour.doppler import DopplerBurst, Series, doppler_burst
 from covis_dask.modes.parameters import Parameters
 from covis_dask.sonar.geometry import directions_endeavour
 from covis_dask.sonar.windows import window_ranges
+from tests._stepwise import series
 from tests.unit._endeavour_runs import (
     FS,
     C,

@@ -11,9 +11,10 @@ import pytest
 
 from covis_dask.errors import NoValidPings
 from covis_dask.modes.endeavour._bursts import Attitude, grid_axes
-from covis_dask.modes.endeavour._operators import OperatorCache, PingOperators, ping_stages
+from covis_dask.modes.endeavour._operators import OperatorCache, PingOperators
 from covis_dask.modes.endeavour.imaging import image_burst
 from covis_dask.modes.parameters import Parameters
+from covis_dask.sonar.reference import ping_stages
 from tests.unit._endeavour_runs import (
     FS,
     C,
@@ -49,7 +50,14 @@ def _pages(sweep: MemorySweep, numbers: list[int], parameters: Parameters) -> li
     pages = []
     for number in numbers:
         data, operators = cache.open(sweep.files[number])
-        pages.append(ping_stages(cache.phased(data, reference, operators), operators).calibrated)
+        pages.append(
+            ping_stages(
+                cache.phased(data, reference, operators),
+                operators.filter,
+                operators.beamformer,
+                operators.calibration,
+            ).calibrated
+        )
     return pages
 
 

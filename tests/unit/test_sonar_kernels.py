@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from covis_dask.modes.ashes.bathy import bathy_burst, bathy_peaks
-from covis_dask.modes.ashes.imaging import imaging_burst, imaging_samples
+from covis_dask.modes.ashes.imaging import imaging_samples
 from covis_dask.modes.parameters import Noise, Oscfar
 from covis_dask.raw.record import Samples
 from covis_dask.sonar._burst_kernels import first_peak_of_median
@@ -19,6 +19,7 @@ from covis_dask.sonar.fused import FusedBeamformer
 from covis_dask.sonar.geometry import HeadAttitude, directions_ashes
 from covis_dask.sonar.grid import GridAxes, make_gridder
 from covis_dask.sonar.stats import PingStatistics, median_filter
+from tests._stepwise import imaging_burst
 from tests.unit._sonar_reference import FS, SCHEMES, SOUND_SPEED, TAU, FilterParameters, noise
 
 _RANGES: Real = (np.arange(600) + 1) * np.float64(0.1)

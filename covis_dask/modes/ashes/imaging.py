@@ -26,20 +26,12 @@ from covis_dask.modes.fixes import Fixes
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import RawSweep
 from covis_dask.sonar._types import Bool, Complex, Int, Real
-from covis_dask.sonar.calibration import Calibration
-from covis_dask.sonar.detect import NoiseLevels, OscfarLevels, oscfar, oscfar_at, snr_db
+from covis_dask.sonar.detect import NoiseLevels, OscfarLevels, oscfar_at, snr_db
 from covis_dask.sonar.geometry import HeadAttitude
 from covis_dask.sonar.grid import OwnSamples, make_gridder
 from covis_dask.sonar.stats import PingStatistics
 
-__all__ = [
-    "ImagingBurst",
-    "ImagingProgram",
-    "gridded_values",
-    "imaging_burst",
-    "own_variables",
-    "process",
-]
+__all__ = ["ImagingBurst", "ImagingProgram", "gridded_values", "imaging_samples", "own_variables", "process"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,24 +60,6 @@ class ImagingBurst:
     Kp: Real
 
 
-def imaging_burst(
-    pings: PingStatistics, calibration: Calibration, noise: NoiseLevels, levels: OscfarLevels
-) -> ImagingBurst:
-    """Reduce the pings of a burst (docs/method.md#imaging-2018 steps 2.2 to 2.6).
-
-    Parameters
-    ----------
-    pings : PingStatistics
-        Of the beams [N, B], machine units.
-    calibration : Calibration
-    noise : NoiseLevels
-    levels : OscfarLevels
-    """
-    detected_a, _ = oscfar(np.abs(pings.mean) ** 2, levels.percentile, levels.threshold)
-    detected_d, _ = oscfar(np.sqrt(pings.fluctuation_power) ** 2, levels.percentile, levels.threshold)
-    return _reduced(pings, calibration.gain, noise.noise_floor, detected_a, detected_d)
-
-
 def imaging_samples(
     pings: PingStatistics,
     gain: Real,
@@ -93,7 +67,7 @@ def imaging_samples(
     levels: OscfarLevels,
     places: Int,
 ) -> ImagingBurst:
-    """Reduce some samples of a burst, as `imaging_burst` does; the arrays are flat.
+    """Reduce some samples of a burst (docs/method.md#imaging-2018 steps 2.2 to 2.6); the arrays are flat.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ from covis_dask.sonar.phase import correct_phase, monitor_samples, phase_offset
 from covis_dask.sonar.ranges import range_axis
 from covis_dask.sonar.seawater import absorption, absorption_2010
 
-__all__ = ["OperatorCache", "PingOperators", "PingStages", "calibrated_beams", "ping_stages"]
+__all__ = ["OperatorCache", "PingOperators", "calibrated_beams"]
 
 _PLAUSIBLE = {"sound_speed": (1300.0, 1700.0), "pulse_width": (1e-6, 0.1), "gain_sel": (-20.0, 120.0)}
 """Header values beyond these are not the sonar's: m/s, s, dB."""
@@ -197,37 +197,7 @@ class OperatorCache:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PingStages:
-    """One ping after each step of the imaging and Doppler modes.
-
-    Parameters
-    ----------
-    phased, filtered : ndarray of complex128, [N, E]
-        Element data after phase correction and after the filter (decimated: fewer samples), machine units.
-    beams : ndarray of complex128, [N, B]
-        Machine units.
-    calibrated : ndarray of complex128, [N, B]
-        1/sqrt(m) for volume scattering.
-    """
-
-    phased: Complex
-    filtered: Complex
-    beams: Complex
-    calibrated: Complex
-
-
-def ping_stages(phased: Complex, operators: PingOperators) -> PingStages:
-    """Filter, beamform and calibrate one ping.
-
-    See docs/method.md#imaging-2010-15 step 2.1, #doppler-2010-15 step 2.
-    """
-    filtered = operators.filter(phased)
-    beams = operators.beamformer(filtered)
-    return PingStages(phased, filtered, beams, operators.calibration.apply(beams))
-
-
 def calibrated_beams(signal: PhasedPing, operators: PingOperators) -> Complex:
-    """Return the last of `ping_stages`, made in one go."""
+    """Return the calibrated beams [N, B] of a ping: filtered, beamformed and scaled in one go."""
     beams: Complex = operators.calibration.apply(signal.beams())
     return beams

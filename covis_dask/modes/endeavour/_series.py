@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 
 from covis_dask.modes._phased_ping import PhasedPing
 from covis_dask.modes.endeavour._operators import PingOperators
-from covis_dask.modes.endeavour._reach import Part, whole
-from covis_dask.modes.parameters import Parameters
+from covis_dask.modes.endeavour._reach import Part
 from covis_dask.sonar._types import Complex, Real
 from covis_dask.sonar._window_kernels import take_difference
 from covis_dask.sonar.fused import FusedBeamformer, Precision
 from covis_dask.sonar.windows import WindowSums
 
-__all__ = ["Differences", "Series", "series"]
+__all__ = ["Differences", "Series"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,22 +26,6 @@ class Series:
 
     power: Real
     covariance: Complex
-
-
-def series(samples: Complex, operators: PingOperators, parameters: Parameters) -> Series:
-    """Return the window averages of one series (docs/method.md#doppler-2010-15 step 4).
-
-    Parameters
-    ----------
-    samples : ndarray of complex128, [N, B]
-        A calibrated ping, or the scaled difference of two.
-    operators : PingOperators
-    parameters : Parameters
-    """
-    part = whole(operators, parameters)
-    sums = WindowSums(part.power, part.lagged, part.lag, samples.shape[1])
-    sums.add(samples)
-    return Series(sums.power, sums.autocovariance)
 
 
 class Differences:

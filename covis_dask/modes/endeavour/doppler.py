@@ -25,7 +25,7 @@ from covis_dask.modes.endeavour._bursts import (
 )
 from covis_dask.modes.endeavour._operators import PingOperators
 from covis_dask.modes.endeavour._reach import Part, part_within, whole
-from covis_dask.modes.endeavour._series import Differences, Series, series
+from covis_dask.modes.endeavour._series import Differences, Series
 from covis_dask.modes.parameters import Parameters
 from covis_dask.raw.sweep import RawSweep
 from covis_dask.sonar._types import Complex, Real
@@ -34,7 +34,7 @@ from covis_dask.sonar.grid import Gridder, make_gridder
 from covis_dask.sonar.phase import offset_covariance
 from covis_dask.sonar.windows import velocity_scale, window_ranges
 
-__all__ = ["CHANNELS", "DopplerBurst", "Series", "doppler_burst", "process", "series"]
+__all__ = ["CHANNELS", "DopplerBurst", "Series", "doppler_burst", "process"]
 
 CHANNELS = 256
 _NAMES = ("v", "v_filt", "vr", "std", "covar")
