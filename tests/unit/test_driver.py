@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from distributed import Client, LocalCluster
+from distributed import Client, KilledWorker, LocalCluster
 
 from catalog.errors import CatalogUnavailable
 from catalog.model import RawFile, Run
@@ -25,7 +25,7 @@ from covis_dask.batches.processing import PostProcessing, ProductSpec
 from covis_dask.batches.status import BatchStatus
 from covis_dask.config import load_settings
 from covis_dask.engines import engine_named
-from covis_dask.errors import ConfigurationError, StorageUnavailable, SweepIncomplete
+from covis_dask.errors import Cancelled, ConfigurationError, StorageUnavailable, SweepIncomplete
 from covis_dask.monitor.terminal import show
 from covis_dask.runs.outcome import RunOutcome
 from covis_dask.runs.task import RunTask
@@ -129,6 +129,15 @@ def _held(task: RunTask) -> RunOutcome:
     return _done(task)
 
 
+def _cancelled(task: RunTask) -> RunOutcome:
+    return RunOutcome.of_error(task, Cancelled("the worker was told to stop"))
+
+
+def _killed(task: RunTask) -> RunOutcome:
+    last: Any = SimpleNamespace(address="tcp://127.0.0.1:1")
+    raise KilledWorker(task.basename, last, 0)
+
+
 def _broken(_: RunTask) -> RunOutcome:
     raise ModuleNotFoundError("No module named 'covis_dask'")
 
@@ -173,6 +182,48 @@ def test_stopped_batch_accounts_for_every_run(client: Client, catalog: Catalog) 
     assert {outcome.kind for outcome in driver.outcomes} == {"cancelled"}
     names = plan.names
     assert catalog.claim(names, "another", _NOW + dt.timedelta(days=9999)) == set(names)
+
+
+def test_stopped_batch_lets_go_of_the_runs_at_work(client: Client, catalog: Catalog) -> None:
+    """What a stopped batch had claimed, and not ended, another batch can take at once."""
+    planned = _plan(catalog, 2)
+    driver = _driver(catalog, planned, _held)
+    clock = _Clock(1.0, lambda status: status.running > 0)
+    driver.display = clock
+    seen = clock.update
+
+    def stopping(status: BatchStatus, outcome: RunOutcome | None = None) -> None:
+        seen(status, outcome)
+        if status.running:
+            driver.stop.set()
+
+    with patch.object(clock, "update", stopping):
+        driver.run(client, planned.plan)
+    _GO.set()
+    assert {outcome.kind for outcome in driver.outcomes} == {"cancelled"}
+    names = [task.basename for task in planned.plan.tasks]
+    soon = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=60)
+    assert catalog.claim(names, "another", soon) == set(names)
+
+
+def test_a_run_that_was_not_tried_is_not_recorded(client: Client, catalog: Catalog) -> None:
+    """A worker that was told to stop says nothing of the run: the catalogue keeps what it knew."""
+    planned = _plan(catalog, 2)
+    driver = _driver(catalog, planned, _cancelled)
+    driver.run(client, planned.plan)
+    assert [outcome.state for outcome in driver.outcomes] == ["not-run"] * 2
+    assert all(run.product is None for run in catalog.select(RunQuery()))
+
+
+def test_a_run_whose_workers_die_is_tried_again(client: Client, catalog: Catalog) -> None:
+    """Dask gives up on a run that kills its workers: the run has failed, and the batch goes on."""
+    planned = _plan(catalog, 2)
+    driver = _driver(catalog, planned, _killed)
+    driver.run(client, planned.plan)
+    assert {(outcome.state, outcome.kind) for outcome in driver.outcomes} == {("failed", "worker-lost")}
+    for run in catalog.select(RunQuery()):
+        assert run.product is not None
+        assert run.product.attempts == 3
 
 
 def test_two_batches_never_compute_the_same_run(client: Client, catalog: Catalog) -> None:
