@@ -2,10 +2,11 @@
 
 import difflib
 import math
-import types
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
 
 from covis_dask.errors import ConfigurationError
 from covis_dask.modes.parameters._grid import GridSpec, grid_word
@@ -88,7 +89,7 @@ def _rebuild(node: Any, changes: Mapping[Any, Any], parameters: Parameters) -> A
                 continue
             if not known or is_dataclass(current) or name == "grids":
                 raise ConfigurationError(_unknown(key, parameters))
-            made[name] = _coerce(key, value, hints[name])
+            made[name] = _convert(key, value, hints[name])
         elif is_dataclass(current):
             made[name] = _rebuild(current, change, parameters)
         else:
@@ -156,50 +157,41 @@ def _unknown(key: str, parameters: Parameters) -> str:
     return f"Unknown parameter {key!r}: the nearest valid key is {_nearest(key, parameters)!r}."
 
 
-def _coerce(key: str, value: Any, hint: Any) -> Any:
+def _convert(key: str, value: Any, hint: Any) -> Any:
     """Return a value as the type of its field."""
-    origin, choices = get_origin(hint), get_args(hint)
-    if origin in {Union, types.UnionType}:
-        if value is None or value == "none":
-            return None
-        return _coerce(key, value, next(choice for choice in choices if choice is not type(None)))
-    if origin is Literal:
-        return _choice(key, value, choices)
-    if hint is bool:
-        if isinstance(value, bool):
-            return value
-        raise ConfigurationError(f"{key} must be true or false, not {value!r}.")
-    if hint is str:
-        if isinstance(value, str):
-            return value
-        raise ConfigurationError(f"{key} must be a word, not {value!r}.")
-    number = _number(value)
-    if number is None or not math.isfinite(number):
-        raise ConfigurationError(f"{key} must be a number, not {value!r}.")
-    if hint is int:
-        if number != int(number):
-            raise ConfigurationError(f"{key} must be a whole number, not {value!r}.")
-        return int(number)
-    return number
-
-
-def _choice(key: str, value: Any, choices: tuple[Any, ...]) -> Any:
-    """Return one of the words a field may hold; YAML reads on and off as true and false."""
-    word = {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
-    for choice in choices:
-        if word.lower() == choice.lower():
-            return choice
-    nearest = difflib.get_close_matches(word, choices, n=1, cutoff=0.0)[0]
-    raise ConfigurationError(
-        f"{key} must be one of {', '.join(choices)}, not {value!r}; did you mean {nearest!r}?"
-    )
-
-
-def _number(value: Any) -> float | None:
-    """Return a number as float; YAML 1.1 leaves ``1e-9`` a word, so words are tried too."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
+    choices = _choices(hint)
     try:
-        return float(value)
-    except ValueError:
+        made = msgspec.convert(_as_spelled(value, choices), hint, strict=False)
+    except msgspec.ValidationError:
+        raise ConfigurationError(_refusal(key, value, hint, choices)) from None
+    # Numbers are no truth values here, and there is no infinite parameter.
+    mixed = not choices and isinstance(value, bool) != isinstance(made, bool)
+    if mixed or (isinstance(made, float) and not math.isfinite(made)):
+        raise ConfigurationError(_refusal(key, value, hint, choices))
+    return made
+
+
+def _choices(hint: Any) -> tuple[str, ...]:
+    """Return the words that a field may hold, where it holds one of several."""
+    literals = [part for part in (hint, *get_args(hint)) if get_origin(part) is Literal]
+    return tuple(word for part in literals for word in get_args(part))
+
+
+def _as_spelled(value: Any, choices: tuple[str, ...]) -> Any:
+    """Return a word as it is spelled among the choices; YAML reads on and off as true and false."""
+    if value == "none":
         return None
+    word = {True: "on", False: "off"}[value] if isinstance(value, bool) and choices else value
+    return next((known for known in choices if known.lower() == str(word).lower()), word)
+
+
+def _refusal(key: str, value: Any, hint: Any, choices: tuple[str, ...]) -> str:
+    if choices:
+        word = {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
+        (nearest,) = difflib.get_close_matches(word, choices, n=1, cutoff=0.0)
+        return f"{key} must be one of {', '.join(choices)}, not {value!r}; did you mean {nearest!r}?"
+    plain = next(part for part in (*get_args(hint), hint) if part is not type(None))
+    return f"{key} must be {_KINDS[plain]}, not {value!r}."
+
+
+_KINDS = {bool: "true or false", str: "a word", int: "a whole number", float: "a number"}
