@@ -32,7 +32,7 @@ def normalise(name: str) -> str:
     upper = name.strip().upper()
     if not _NAME.fullmatch(upper):
         raise ValueError(
-            f"{name!r} is no host name: use letters, digits, '-', '_' and '.', as in OLD-COVIS-NAS5"
+            f"{name!r} is not a host name: use letters, digits, '-', '_' and '.', as in OLD-COVIS-NAS5"
         )
     return upper
 

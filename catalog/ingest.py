@@ -86,7 +86,7 @@ def import_listing(listing: Path | str, host: str | None = None) -> ImportReport
     Raises
     ------
     ListingError
-        When it is no listing of a known kind, or contradicts `host`.
+        When it is unknown kind of listing, or contradicts `host`.
     """
     text = _read(listing) if isinstance(listing, Path) else listing
     try:
@@ -101,7 +101,7 @@ def import_listing(listing: Path | str, host: str | None = None) -> ImportReport
     if re.match(r"\d+\t", beginning):
         return _nas_listing(beginning, host)
     raise ListingError(
-        "this is no listing of a known kind: a JSON list of file names, lines of NAS number, size and path "
+        "unknown kind of listing, known are: a JSON list of file names, lines of NAS number, size and path "
         "(tab separated), or a CSV report that begins with 'basename,'"
     )
 
@@ -151,7 +151,7 @@ def _read(path: Path) -> str:
 def _onc_list(text: str, host: str | None) -> ImportReport:
     if host is None:
         raise ListingError(
-            "a JSON list does not say where its files lie: name the host (DMAS for a list of ONC)"
+            "a JSON list does not say where its files lie: give --host (DMAS for a list from ONC)"
         )
     try:
         names = json.loads(text)
@@ -162,7 +162,7 @@ def _onc_list(text: str, host: str | None) -> ImportReport:
         if isinstance(name, str):
             files.offer(name, None)
         else:
-            files.skip("entries that are no file name", json.dumps(name))
+            files.skip("entries that are not file names", json.dumps(name))
     return files.report("ONC list")
 
 
@@ -198,7 +198,7 @@ def _metadata_report(text: str, host: str | None) -> ImportReport:
             start = dt.datetime.fromisoformat(row["datetime"]).replace(tzinfo=dt.UTC)
             sizes = {ext: int(row[column]) for ext, column in _SIZES.items() if row.get(column)}
         except BadName:
-            files.skip("names of no COVIS run", basename)
+            files.skip("names that are not of a COVIS run", basename)
         except (KeyError, TypeError, ValueError):
             files.skip("rows that cannot be read", ",".join(str(value) for value in row.values()))
         else:
@@ -233,7 +233,7 @@ class _Files:
             try:
                 name = parse_basename(basename_of(path))
             except BadName:
-                reason = "archives whose name is no COVIS run's"
+                reason = "archives whose name is not that of a COVIS run"
             else:
                 self.take(name, RawFile(self.host, path, size))
                 return

@@ -192,9 +192,7 @@ class MongoCatalog:
                     lost = self._add(now, new, changed)
                 waiting, races = [*lost, *later], races + bool(lost)
                 if races > _RACES:
-                    raise CatalogUnavailable(
-                        f"catalogue {self._place}: others change the same runs all the time"
-                    )
+                    raise CatalogUnavailable(f"catalogue {self._place}: others keep changing the same runs")
         return len(new), len(changed - new)
 
     def _add(self, runs: Mapping[str, Run], new: set[str], changed: set[str]) -> list[Run]:
@@ -245,7 +243,7 @@ class MongoCatalog:
                     {"_id": document["_id"], "raw": raw}, {"$set": {"raw": kept}}
                 ).matched_count:
                     return True
-        raise CatalogUnavailable(f"catalogue {self._place}: others change {basename} all the time")
+        raise CatalogUnavailable(f"catalogue {self._place}: others keep changing {basename}")
 
     def record(self, outcomes: Mapping[str, ProductRecord]) -> None:
         """Store what became of runs, and end their claims."""

@@ -112,7 +112,7 @@ def parse_basename(text: str) -> RunName:
     found = _READABLE.fullmatch(text)
     if found is None:
         raise BadName(
-            f"{text!r} is no basename of a COVIS run: those look like "
+            f"{text!r} is not the basename of a COVIS run; examples are "
             "APLUWCOVISMBSONAR001_20111001T210757.973Z-IMAGING or COVIS-20191024T003346-diffuse3"
         )
     day, clock = found["day_e"] or found["day_a"], found["time_e"] or found["time_a"]
@@ -120,7 +120,7 @@ def parse_basename(text: str) -> RunName:
     try:
         second = dt.datetime(*map(int, numbers), tzinfo=dt.UTC)  # type: ignore[misc,arg-type]  # six numbers
     except ValueError as error:
-        raise BadName(f"{text!r} names a date or time that cannot be") from error
+        raise BadName(f"{text!r} has an impossible date or time") from error
     moment = second.replace(microsecond=1000 * int(found["ms"] or 0))
     mode = found["mode_e"] or found["mode_a"]
     return RunName(text, moment, mode or UNKNOWN_MODE, str(site_of(moment)), _fault(text, clock, mode))

@@ -88,18 +88,18 @@ class RunQuery:
             as_kept = _SPELLING.get(name)
             object.__setattr__(self, name, frozenset(value if as_kept is None else map(as_kept, value)))
         if strange := self.families.difference(families()):
-            raise SelectionError(f"{min(strange)!r} is no mode family: those are {', '.join(families())}")
+            raise SelectionError(f"{min(strange)!r} is not a mode family: they are {', '.join(families())}")
         for name in ("start", "stop"):
             if (moment := getattr(self, name)) is not None:
                 object.__setattr__(self, name, utc(moment))
         for name in ("sample", "limit"):
             if (getattr(self, name) or 0) < 0:
-                raise SelectionError(f"{name} cannot be below nought")
+                raise SelectionError(f"{name} cannot be negative")
         if self.regex is not None:
             try:
                 re.compile(self.regex)
             except re.error as error:
-                raise SelectionError(f"{self.regex!r} is no regular expression: {error}") from error
+                raise SelectionError(f"{self.regex!r} is not a regular expression: {error}") from error
 
     @classmethod
     def from_text(cls, texts: Texts, stdin: TextIO | None = None) -> Self:
@@ -120,7 +120,7 @@ class RunQuery:
         """
         query = cls(**fields_from_text(texts, stdin))
         if spans(query) == []:
-            raise SelectionError("--year and --month contradict --from and --to: no moment is in all of them")
+            raise SelectionError("--year and --month contradict --from and --to: they have no time in common")
         return query
 
     @classmethod
@@ -184,9 +184,9 @@ def explain_empty(query: RunQuery, years: Mapping[int, int]) -> str:
         Runs that the catalogue holds, by year (`Catalog.years`).
     """
     if not years:
-        return "The catalogue holds no runs yet: fill it with `python -m catalog import`."
+        return "The catalogue has no runs yet: fill it with `python -m catalog import`."
     held = ", ".join(f"{year} ({count:,})" for year, count in years.items())
-    return f"No run matches {describe(query)}. The catalogue holds runs of {held}."
+    return f"No run matches {describe(query)}. The catalogue has runs from {held}."
 
 
 def matches(query: RunQuery, run: Run) -> bool:

@@ -54,7 +54,7 @@ def fields_from_text(texts: Texts, stdin: TextIO | None = None) -> dict[str, Any
     stop = _moment(_one(said, "to"), "--to", _LAST_MOMENT)
     if start is not None and stop is not None and start > stop:
         raise SelectionError(
-            f"--from {_one(said, 'from_')} is later than --to {_one(said, 'to')}: nothing lies between them"
+            f"--from {_one(said, 'from_')} is later than --to {_one(said, 'to')}: no time lies between them"
         )
     modes = [word.lower() for word in _split(said, "mode")]
     for mode in modes:
@@ -103,15 +103,15 @@ def _numbers(said: Mapping[str, list[str]], word: str, low: int, high: int) -> f
         found = re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", part, re.ASCII)
         if found is None:
             raise SelectionError(
-                f"--{word} {part!r} is neither a number nor a range: say {low} or {low}-{low + 3}"
+                f"--{word} {part!r} is neither a number nor a range: write {low} or {low}-{low + 3}"
             )
         first, last = int(found[1]), int(found[2] or found[1])
         for number in (first, last):
             if not low <= number <= high:
-                raise SelectionError(f"--{word} {number} cannot be: it goes from {low} to {high}")
+                raise SelectionError(f"--{word} {number} is out of range: use {low} to {high}")
         if first > last:
             raise SelectionError(
-                f"--{word} {part} runs backwards: say {last}-{first}, or list the values with commas"
+                f"--{word} {part} runs backwards: write {last}-{first}, or list the values with commas"
             )
         numbers.update(range(first, last + 1))
     return frozenset(numbers)
@@ -131,7 +131,7 @@ def _moment(text: str | None, word: str, time_of_day: dt.time) -> dt.datetime | 
     except (ValueError, OverflowError) as error:
         reason = f" ({error})"
     raise SelectionError(
-        f"{word} {text!r} is no date or time{reason}: say 2014-03-01 or 2014-03-01T12:00 (UTC)"
+        f"{word} {text!r} is not a date or time{reason}: write 2014-03-01 or 2014-03-01T12:00 (UTC)"
     )
 
 
@@ -143,14 +143,14 @@ def _check_mode(word: str) -> None:
     """Refuse a word that no site gives a family: it is a slip of the pen."""
     if not _is_family(word) and all(mode_family(word, site) == Family.UNKNOWN for site in Site):
         raise SelectionError(
-            f"--mode {word!r} is no mode: families are {', '.join(families())}; exact words diffuse3 ..."
+            f"--mode {word!r} is not a mode: families are {', '.join(families())}; exact words diffuse3 ..."
         )
 
 
 def _site(word: str) -> str:
     site = word.capitalize()
     if site not in set(Site):
-        raise SelectionError(f"--site {word!r} is none: sites are {' and '.join(Site)}")
+        raise SelectionError(f"--site {word!r} is not a site: sites are {' and '.join(Site)}")
     return site
 
 
@@ -177,7 +177,7 @@ def _listed(text: str, where: str) -> set[str]:
     lines = [line.strip() for line in text.splitlines()]
     names = {_basename(line) for line in lines if line and not line.startswith("#")}
     if not names:
-        raise SelectionError(f"--basename: there is no name {where}")
+        raise SelectionError(f"--basename: no names {where}")
     return names
 
 
@@ -193,7 +193,7 @@ def _regex(text: str | None) -> str | None:
     try:
         re.compile(text or "")
     except re.error as error:
-        raise SelectionError(f"--regex {text!r} is no regular expression: {error}") from error
+        raise SelectionError(f"--regex {text!r} is not a regular expression: {error}") from error
     return text
 
 
@@ -210,5 +210,5 @@ def _count(text: str | None, word: str) -> int | None:
     if text is None:
         return None
     if not re.fullmatch(r"\d+", text, re.ASCII) or int(text) == 0:
-        raise SelectionError(f"{word} {text!r} is no number of runs: say 1 or more")
+        raise SelectionError(f"{word} {text!r} is not a number of runs: write 1 or more")
     return int(text)

@@ -108,5 +108,5 @@ def _expanded(url: str, variables: Mapping[str, str]) -> str:
         return expand_references(url, variables)
     except KeyError as error:
         raise CatalogError(
-            f"the catalogue's URL refers to the environment variable {error.args[0]}: set it"
+            f"the catalogue's URL refers to the environment variable {error.args[0]}, which is not set"
         ) from None

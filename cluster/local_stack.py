@@ -191,7 +191,7 @@ def _load_demo(stack: LocalStack, say: Any) -> None:
     from covis_dask.simulate.archive import write_demo_archive
 
     raw = stack.folder / "demo"
-    say("simulating the demonstration's raw runs (kept if they are there)")
+    say("simulating the demonstration's raw runs (existing ones are kept)")
     for path in write_demo_archive(raw):
         stack.nas.filesystem().put_file(str(path), f"raw/{path.relative_to(raw)}")
     with open_catalog(stack.mongo.url) as catalog:
@@ -241,7 +241,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--folder", type=Path, default=Path("covis-stack"), help="data and logs (covis-stack)"
     )
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="Dask workers (2)")
-    parser.add_argument("--demo", action="store_true", help="load the demonstration's runs into it")
+    parser.add_argument("--demo", action="store_true", help="load the demo runs into it")
     for name in Ports.__dataclass_fields__:
         parser.add_argument(f"--{name}-port", type=int, metavar="PORT", help="(a free one)")
     arguments = parser.parse_args(argv)

@@ -113,7 +113,7 @@ def _general(text: str) -> "GeneralName":
 def main(argv: Sequence[str] | None = None) -> int:
     """Write them, and say what to do with them."""
     parser = argparse.ArgumentParser(prog="python -m cluster.tls", description=__doc__)
-    parser.add_argument("folder", type=Path, help="where; keep it from others: it holds the private key")
+    parser.add_argument("folder", type=Path, help="where to write; keep it private: it holds the private key")
     parser.add_argument(
         "--name", action="append", default=[], help="host name or address of the scheduler, repeatable"
     )

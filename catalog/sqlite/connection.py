@@ -35,7 +35,9 @@ class Connection:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise CatalogError(f"the folder of catalogue {path} cannot be made: {error.strerror}") from error
+            raise CatalogError(
+                f"the folder of catalogue {path} cannot be created: {error.strerror}"
+            ) from error
         with self.errors():
             self.db = sqlite3.connect(
                 path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False

@@ -107,7 +107,7 @@ def _version(connection: Connection) -> int:
         return 0
     if version == 1 and not application and _has_our_tables(db):
         return 1
-    raise CatalogError(f"{connection.path} is a database of another program, no catalogue")
+    raise CatalogError(f"{connection.path} is the database of another program, not a catalogue")
 
 
 def _has_our_tables(db: sqlite3.Connection) -> bool:

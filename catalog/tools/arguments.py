@@ -14,7 +14,7 @@ def add_selection_arguments(parser: argparse.ArgumentParser) -> None:
     What was said is turned into a query by ``RunQuery.from_text(selection_texts(arguments))``.
     """
     group = parser.add_argument_group(
-        "which runs", "Every word narrows the choice. Repeat a word, or use commas, to allow several values."
+        "which runs", "Every option narrows the selection. Repeat one, or use commas, for several values."
     )
     add = group.add_argument
     add("--year", action="append", metavar="Y", help="year of the start, UTC: 2014, 2011-2014, 2011,2013")
@@ -25,7 +25,7 @@ def add_selection_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="WHEN",
         help="first day or time, included: 2014-03-01, 2014-03-01T12:00 (UTC)",
     )
-    add("--to", metavar="WHEN", help="last day (the whole of it) or time, included")
+    add("--to", metavar="WHEN", help="last day (all of it) or time, included")
     add(
         "--mode",
         action="append",
@@ -37,16 +37,16 @@ def add_selection_arguments(parser: argparse.ArgumentParser) -> None:
         "--basename",
         action="append",
         metavar="NAME",
-        help="exactly this run; an archive's file name will do. @FILE takes the names in a file, one a line, "
-        "- those on standard input",
+        help="this run, by basename or archive file name. @FILE reads names from a file, one per line, "
+        "- from standard input",
     )
-    add("--regex", metavar="RE", help="runs in whose basename this Python regular expression is found")
+    add("--regex", metavar="RE", help="runs whose basename matches this Python regular expression anywhere")
     add(
         "--sample",
         metavar="N[:SEED]",
-        help="N of the matching runs at random, the same for the same SEED (0)",
+        help="N of the matching runs at random, reproducible for the same SEED (0)",
     )
-    add("--limit", metavar="N", help="at most N runs, the earliest, after --sample")
+    add("--limit", metavar="N", help="at most N runs, earliest first, applied after --sample")
 
 
 def selection_texts(arguments: argparse.Namespace) -> dict[str, list[str] | str | None]:

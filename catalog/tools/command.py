@@ -86,7 +86,7 @@ def main(
         return Exit.DONE
     except KeyboardInterrupt:
         return _complain(
-            "interrupted; what was written stays, the same command goes on from there", Exit.INTERRUPTED
+            "interrupted; what was written is kept, and the same command resumes from there", Exit.INTERRUPTED
         )
     return code
 
@@ -95,7 +95,7 @@ def parser(prog: str = "python -m catalog") -> argparse.ArgumentParser:
     """Describe the command line."""
     whole = argparse.ArgumentParser(
         prog=prog,
-        description="The catalogue of COVIS runs: what there is, where it lies, what became of it.",
+        description="The catalogue of COVIS runs: what exists, where it is stored, what became of it.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -117,12 +117,10 @@ def parser(prog: str = "python -m catalog") -> argparse.ArgumentParser:
         sub.set_defaults(command=command)
         return sub
 
-    _describe_import(
-        add("import", import_runs, "take runs from listings of the archives, or from a walk over a store")
-    )
-    sub = add("select", select, "print the basenames of the matching runs, one a line, earliest first")
+    _describe_import(add("import", import_runs, "import runs from archive listings, or by walking a store"))
+    sub = add("select", select, "print the basenames of the matching runs, one per line, earliest first")
     add_selection_arguments(sub)
-    sub.add_argument("--json", action="store_true", help="print the documents, one a line")
+    sub.add_argument("--json", action="store_true", help="print the documents, one per line")
     sub = add("count", count, "count the matching runs by mode")
     add_selection_arguments(sub)
     sub.add_argument(
@@ -132,12 +130,12 @@ def parser(prog: str = "python -m catalog") -> argparse.ArgumentParser:
     add("years", years, "count all runs by year")
     sub = add("batches", batches, "list the newest batches")
     sub.add_argument("--limit", type=_number, default=20, metavar="N", help="how many (20)")
-    sub.add_argument("--json", action="store_true", help="print the documents, one a line")
-    sub = add("copy", copy, "add everything that one catalogue knows to another", anywhere=True)
+    sub.add_argument("--json", action="store_true", help="print the documents, one per line")
+    sub = add("copy", copy, "copy everything in one catalogue into another", anywhere=True)
     sub.add_argument(
         "catalog", metavar="FROM", help="URL of the catalogue to read, as for --catalog elsewhere"
     )
-    sub.add_argument("target", metavar="TO", help="URL of the catalogue to add to; made when missing")
+    sub.add_argument("target", metavar="TO", help="URL of the catalogue to copy into; created if missing")
     return whole
 
 
@@ -167,7 +165,7 @@ def _describe_import(sub: argparse.ArgumentParser) -> None:
 
 def _number(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of 1 or more")
     return int(text)
 
 

@@ -18,7 +18,7 @@ def check_import(args: argparse.Namespace) -> None:
     if bool(args.files) == (args.walk is not None):
         raise UsageError("import takes either listings (FILE) or a store (--walk URL)")
     if args.walk is not None and args.host is None:
-        raise UsageError("--walk needs --host: the name under which the catalogue shall know this store")
+        raise UsageError("--walk requires --host, the name of this store in the catalogue")
     if args.walk == "" and args.open_host is None:
         raise UsageError(
             "--walk without a URL asks the configuration where the host is: use `covis catalog import --walk "
@@ -63,11 +63,11 @@ def _print_import(source: str, report: ImportReport, new: int, changed: int) -> 
     where = f" on {', '.join(hosts)}" if hosts else ""
     print(f"{source} ({report.kind}): {report.entries:,} entries, {len(report.runs):,} runs{where}")
     if report.runs and not new and not changed:
-        print("  nothing changed: the catalogue knew all of it")
+        print("  nothing changed: the catalogue had all of it")
     else:
         print(f"  {new:,} new, {changed:,} changed, {len(report.runs) - new - changed:,} unchanged")
     _print_sorts("left out", report.skipped)
-    _print_sorts("taken, but with a faulty name", report.faulty)
+    _print_sorts("imported despite a faulty name", report.faulty)
 
 
 def _print_sorts(what: str, sorts: Mapping[str, Skipped]) -> None:

@@ -72,7 +72,7 @@ def batches(catalog: Catalog, args: argparse.Namespace) -> int:
             ended = f"ended {batch.end:%Y-%m-%d %H:%M:%S}" if batch.end else "not ended"
             print(f"{batch.id}  began {batch.start:%Y-%m-%d %H:%M:%S}, {ended}  {counts or 'no runs yet'}")
     if not newest:
-        print("catalog: no batch has been recorded", file=sys.stderr)
+        print("catalog: no batch has been recorded yet", file=sys.stderr)
     return Exit.DONE if newest else Exit.NOTHING
 
 

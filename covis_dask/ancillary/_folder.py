@@ -229,7 +229,7 @@ def _from_matlab(data: bytes, full: str) -> Bathymetry:
 
 def _bathymetry(x: NDArray[Any], y: NDArray[Any], height: NDArray[Any], full: str) -> Bathymetry:
     if not np.isfinite(height).any():
-        raise ConfigurationError(f"the seafloor grid {full} holds no height at all")
+        raise ConfigurationError(f"the seafloor grid {full} contains no heights")
     return Bathymetry(
         x.astype(np.float64), y.astype(np.float64), height.astype(np.float64), PurePosixPath(full).name
     )

@@ -160,7 +160,7 @@ class BatchHandle:
             For a batch that another process carries out.
         """
         if self._stop is None:
-            raise ConfigurationError("this batch is carried out elsewhere; stop it there (Ctrl-C)")
+            raise ConfigurationError("this batch is run elsewhere; stop it there (Ctrl-C)")
         self._stop.set()
 
     def log(self, run: str) -> str:

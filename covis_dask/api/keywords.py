@@ -84,7 +84,7 @@ def request_of(keywords: Mapping[str, Any]) -> BatchRequest:
     """
     unknown = keywords.keys() - _SELECTION - _PLAIN - _OTHER
     if unknown:
-        raise ConfigurationError(f"there is no keyword {min(unknown)}")
+        raise ConfigurationError(f"unknown keyword {min(unknown)}")
     given = {name: value for name, value in keywords.items() if value is not None}
     plain: dict[str, Any] = {name: value for name, value in given.items() if name in _PLAIN}
     if "fixes" in given:
@@ -113,7 +113,7 @@ def _overrides(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _cluster(given: Mapping[str, Any]) -> ClusterSpec:
     if "cluster" in given and given.get("scheduler", LOCAL) != LOCAL:
-        raise ConfigurationError("cluster starts a scheduler of its own: leave scheduler away")
+        raise ConfigurationError("cluster starts its own scheduler: leave out scheduler")
     adapt = given.get("adapt")
     if isinstance(adapt, str):
         fewest, _, most = adapt.partition(":")

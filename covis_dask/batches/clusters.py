@@ -165,12 +165,12 @@ def _started(spec: ClusterSpec) -> Iterator[Any]:
             cluster = KINDS[spec.where](arguments, spec)
     except ImportError as error:
         raise ConfigurationError(
-            f"--cluster {spec.where} needs a package that is not here ({error.name}): "
+            f"--cluster {spec.where} needs a package that is not installed ({error.name}): "
             f"pip install 'covis-dask[{spec.where}]'"
         ) from error
     except (TypeError, ValueError, OSError, RuntimeError) as error:
         raise ConfigurationError(
-            f"the {spec.where} cluster does not start ({error}); its arguments are in "
+            f"the {spec.where} cluster cannot be started ({error}); its arguments are in "
             f"covis.cluster.{spec.where}"
         ) from error
     with cluster:
@@ -193,9 +193,9 @@ def _ssh(arguments: dict[str, Any], spec: ClusterSpec) -> Any:
 
     hosts = arguments.pop("hosts", None)
     if not hosts or len(hosts) < 2:
-        raise ValueError("give hosts: the scheduler's, then one for each worker")
+        raise ValueError("list hosts: the scheduler's, then one for each worker")
     if spec.adapt is not None:
-        raise ValueError("an SSH cluster has the workers that its hosts list; --adapt is not for it")
+        raise ValueError("an SSH cluster has one worker per listed host: --adapt does not apply")
     options: dict[str, Any] = {"nthreads": 1, **arguments.pop("worker_options", {})}
     if spec.resources:
         options["resources"] = dict(spec.resources)
@@ -218,7 +218,7 @@ def _gateway(arguments: dict[str, Any], spec: ClusterSpec) -> Any:
 
     if spec.resources:
         raise ValueError(
-            f"its administrator sets what workers offer; {', '.join(spec.resources)} cannot be asked"
+            f"its administrator sets what workers offer; {', '.join(spec.resources)} cannot be requested"
         )
     options = arguments.pop("options", {})
     return Gateway(**arguments).new_cluster(**options)

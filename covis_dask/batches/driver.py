@@ -159,7 +159,7 @@ class Driver:
         """
         if client.status == "closed":
             self._fault = ConfigurationError(
-                "the scheduler went away and did not come back; start it again, and the same command goes on"
+                "the scheduler went away and did not return; start it again, and the same command resumes"
             )
         if client.status != "running":
             return 0
@@ -180,7 +180,7 @@ class Driver:
             return
         for task in chosen:
             if task.basename not in ours:
-                taken = Cancelled("another batch is at work on it; its outcome will be in the catalogue")
+                taken = Cancelled("another batch is processing it; its outcome will be in the catalogue")
                 self._end(RunOutcome.of_error(task, taken), None)
                 continue
             # Dask keeps what it learns of tasks by the first word of their keys, for ever; so let that be the
@@ -242,7 +242,7 @@ class Driver:
         for task in plan.tasks:
             if task.basename not in ended:
                 self._end(
-                    RunOutcome.of_error(task, Cancelled(f"{why}; the same command goes on from here")), None
+                    RunOutcome.of_error(task, Cancelled(f"{why}; the same command resumes from here")), None
                 )
         self.status.running = self.status.retrying = 0
 
@@ -321,8 +321,8 @@ def _lost(task: Task, future: Future[RunOutcome]) -> RunOutcome:
             ),
         )
     reason = (
-        "it was killed, perhaps for want of memory"
+        "it was killed, perhaps for lack of memory"
         if error
         else f"the scheduler has lost it: {future.status}"
     )
-    return RunOutcome.of_error(task, WorkerLost(f"the worker went away while it had the run ({reason})"))
+    return RunOutcome.of_error(task, WorkerLost(f"the worker was lost while processing the run ({reason})"))

@@ -103,7 +103,7 @@ class History:
                 return exact
             found = [batch for batch in catalog.batches(1000) if batch.id.startswith(batch_id)]
         if len(found) != 1:
-            many = f"{len(found)} batches begin with" if found else "the catalogue knows no batch"
+            many = f"{len(found)} batches begin with" if found else "the catalogue has no batch"
             raise CatalogError(f"{many} {batch_id}: `covis status` lists them")
         return found[0]
 
@@ -118,7 +118,7 @@ class History:
         with open_for_reading(self.settings) as catalog:
             run = catalog.get(basename)
         if run is None:
-            raise CatalogError(f"the catalogue knows no run {basename}: `covis catalog select` lists them")
+            raise CatalogError(f"the catalogue has no run {basename}: `covis catalog select` lists them")
         return run
 
     def newest_path(self, basename: str) -> str:
@@ -131,7 +131,7 @@ class History:
         """
         record = self.run(basename).product
         if record is None or not record.path:
-            raise ProductMissing(f"nothing has been made of {basename} yet")
+            raise ProductMissing(f"{basename} has not been processed yet")
         return record.path
 
     def manifest(self, basename: str, path: str) -> dict[str, Any]:
@@ -149,9 +149,7 @@ class History:
         ProductMissing
             When there is none.
         """
-        return self._read(
-            f"{path}/{LOG}", f"no worker has finished with {basename}: it has left no log"
-        ).decode()
+        return self._read(f"{path}/{LOG}", f"no worker has finished {basename}: there is no log").decode()
 
     def picture(self, basename: str, path: str) -> bytes:
         """Return the quick look of a run as PNG; see `log`."""
@@ -221,7 +219,7 @@ def _recorded(run: Run, batch: Batch) -> RunOutcome | None:
     if of_another and batch.end is None and (batch.settings.get("force") or record is None):
         return None
     if record is None:
-        reason = "nothing is recorded of it"
+        reason = "nothing is recorded about it"
         return RunOutcome(run.basename, RunState.NOT_RUN, "", kind=Kind.CANCELLED, reason=reason)
     if of_another and record.state != RunState.DONE and batch.end is None:
         return None

@@ -247,7 +247,7 @@ class PostProcessing:
             lost = "recorded as done, but its manifest is not in the store"
             return Decision(run, "run", "no product yet" if record is None else lost, task=task)
         if not is_ours(document):
-            return Decision(run, "run", "a product of another program lies there", task=task)
+            return Decision(run, "run", "there is a product of another program", task=task)
         manifest = Manifest.from_document(document)
         if manifest.fingerprint != task.fingerprint:
             return Decision(run, "run", f"stale: {self._changes(task, manifest)}", task=task)
@@ -268,8 +268,8 @@ class PostProcessing:
 def _why_no_copy(run: Run) -> str:
     hosts = ", ".join(raw.host for raw in run.raw)
     if not hosts:
-        return "the catalogue knows no raw file of it"
-    return f"none of its hosts is configured here (covis.hosts): {hosts}"
+        return "the catalogue lists no raw file for it"
+    return f"none of its hosts is configured (covis.hosts): {hosts}"
 
 
 def _if_complete(run: Run, task: RunTask, held: frozenset[str], done: str) -> Decision:

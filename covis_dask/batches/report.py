@@ -149,9 +149,9 @@ def final_table(report: Report) -> str:
     if kinds:
         lines.append("")
     if set(report.counts) and report.counts[RunState.ALREADY] == len(report.outcomes):
-        lines.append("nothing to do: every selected run was done before")
+        lines.append("nothing to do: every selected run was already done")
     if report.comparison:
-        lines += ["native and Matlab, over all runs of this batch:", *summary_table(report.comparison), ""]
+        lines += ["engines compared over all runs of this batch:", *summary_table(report.comparison), ""]
     lines.append(
         f"{format_bytes(report.bytes_in)} read, {format_bytes(report.bytes_out)} written "
         f"in {duration(report.seconds)}"

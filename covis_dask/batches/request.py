@@ -68,7 +68,7 @@ class ClusterSpec:
 
     def _check_adapt(self, fewest: int, most: int) -> None:
         if self.where not in CLUSTER_KINDS or self.workers is not None:
-            raise ConfigurationError("--adapt goes with --cluster, and without --workers")
+            raise ConfigurationError("--adapt requires --cluster, and excludes --workers")
         if not 0 <= fewest <= most or most < 1:
             raise ConfigurationError(f"--adapt {fewest}:{most}: write fewest and most workers, such as 0:40")
 
@@ -154,7 +154,7 @@ class BatchRequest:
             raise ConfigurationError("--retries cannot be negative")
         if self.query == RunQuery():
             raise ConfigurationError(
-                "say which runs: year 2014, mode diffuse, a basename ... (--regex . selects them all)"
+                "select some runs: year 2014, mode diffuse, a basename ... (--regex . selects them all)"
             )
 
 

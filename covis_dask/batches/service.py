@@ -235,7 +235,7 @@ class PreparedBatch:
                 store = ProductStore.open(self.settings.products)
                 store.put_file(kept, f"{report_folder(self.batch)}/{PERFORMANCE}")
             except (OSError, RuntimeError, TimeoutError, CovisError) as error:
-                driver.log(f"Dask's performance report could not be kept: {error}")
+                driver.log(f"Dask's performance report could not be saved: {error}")
 
     def _end(self, driver: Driver, fault: ConfigurationError | None) -> Ended:
         """Write the report, and close the batch's document."""

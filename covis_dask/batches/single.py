@@ -111,7 +111,7 @@ def run_of_archive(archive: str) -> Run:
         else:
             raw = (RawFile(_HOST, path.name),)
             return Run(name.basename, name.datetime, name.mode, name.site, raw)
-    raise ConfigurationError(f"{archive}: {fault}; an archive must keep its run's name")
+    raise ConfigurationError(f"{archive}: {fault}; an archive must be named after its run")
 
 
 def _job(request: ArchiveRequest, settings: Settings) -> PostProcessing:

@@ -75,7 +75,7 @@ def _exit(ended: Ended, *, stopped: bool) -> int:
         _say(f"error: {ended.fault}")
         return Exit.CONFIGURATION
     if stopped:
-        _say("interrupted; the same command goes on where this one stopped")
+        _say("interrupted; the same command resumes where this one stopped")
         return Exit.INTERRUPTED
     return exit_for(ended.report.counts)
 
@@ -88,7 +88,7 @@ def _stoppable(stop: threading.Event) -> Iterator[None]:
         if stop.is_set():
             signal.default_int_handler(number, frame)
         stop.set()
-        _say("stopping: nothing more is submitted (Ctrl-C again to leave at once)")
+        _say("stopping: no more runs are submitted (Ctrl-C again to stop at once)")
 
     before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

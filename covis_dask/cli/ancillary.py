@@ -28,15 +28,15 @@ def parser(prog: str = _PROG) -> argparse.ArgumentParser:
     """Describe the command line."""
     it = argparse.ArgumentParser(
         prog=prog,
-        description="Seafloor grids for the diffuse-flow maps of 2018+, each valid from a date on.",
+        description="Seafloor grids for the diffuse-flow maps of 2018+, each valid from a given date.",
     )
     it.add_argument("--version", action="version", version=f"covis-dask {__version__}")
     verbs = it.add_subparsers(dest="verb", required=True, metavar="VERB")
     new = verbs.add_parser(
         "register",
-        help="make bathymetry products a grid",
-        description="Make one bathymetry product a seafloor grid, or several (the sectors left, centre, "
-        "right), averaged by their gridding weights. A grid of the same date is replaced.",
+        help="make a grid from bathymetry products",
+        description="Make a seafloor grid from one bathymetry product or several (left, centre and right "
+        "sectors), averaged by their gridding weights. A grid of the same date is replaced.",
     )
     new.add_argument(
         "products", nargs="+", metavar="PRODUCT", help="NetCDF product of a bathymetry run, or its folder"
@@ -46,7 +46,7 @@ def parser(prog: str = _PROG) -> argparse.ArgumentParser:
         required=True,
         type=_date,
         metavar="DATE",
-        help="first moment, such as 2019-07-06 (UTC)",
+        help="start of validity, such as 2019-07-06 (UTC)",
     )
     show = verbs.add_parser("list", help="show the grids and their dates")
     for verb in (new, show):

@@ -22,8 +22,8 @@ def parser(prog: str = "python -m covis_dask.batch") -> argparse.ArgumentParser:
     """Describe the command line."""
     it = argparse.ArgumentParser(
         prog=prog,
-        description="Process COVIS runs on a Dask cluster: those that the selection words choose, "
-        "each of them once. Runs whose product exists are left alone.",
+        description="Process the selected COVIS runs on a Dask cluster, each exactly once. "
+        "Runs that already have an up-to-date product are skipped.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -31,9 +31,9 @@ def parser(prog: str = "python -m covis_dask.batch") -> argparse.ArgumentParser:
     add_product_arguments(it)
     it.add_argument("--prefix", help="folder below the product store (ENGINE-PROFILE, such as native-matlab)")
     which = it.add_argument_group("which of the selected runs")
-    which.add_argument("--force", action="store_true", help="process them even if their products exist")
+    which.add_argument("--force", action="store_true", help="reprocess them even if their products exist")
     which.add_argument(
-        "--verify", action="store_true", help="believe the manifests in the store rather than the catalogue"
+        "--verify", action="store_true", help="check the manifests in the store, do not trust the catalogue"
     )
     which.add_argument("--only", choices=ONLY, help="narrow the selection to runs in this state")
     _add_cluster_arguments(it.add_argument_group("how to run"))
@@ -43,9 +43,9 @@ def parser(prog: str = "python -m covis_dask.batch") -> argparse.ArgumentParser:
 
 def _add_cluster_arguments(how: argparse._ArgumentGroup) -> None:
     how.add_argument(
-        "--dry-run", action="store_true", help="show the plan, one reason per run, and do nothing"
+        "--dry-run", action="store_true", help="show the plan, with a reason for each run, and do nothing"
     )
-    how.add_argument("--retries", type=int, metavar="N", help="further tries after a passing fault (2)")
+    how.add_argument("--retries", type=int, metavar="N", help="retries after a transient fault (2)")
     how.add_argument(
         "--scheduler",
         default=LOCAL,
@@ -55,13 +55,13 @@ def _add_cluster_arguments(how: argparse._ArgumentGroup) -> None:
     how.add_argument(
         "--cluster",
         choices=CLUSTER_KINDS,
-        help="start workers there for this batch, with the arguments in covis.cluster (docs/clusters.md)",
+        help="start workers there for this batch, as covis.cluster says (docs/clusters.md)",
     )
     how.add_argument(
-        "--workers", type=int, metavar="N", help="workers to start, here or by --cluster (one per core)"
+        "--workers", type=int, metavar="N", help="workers to start, locally or with --cluster (one per core)"
     )
     how.add_argument(
-        "--adapt", metavar="MIN:MAX", help="with --cluster: start and end workers as the work demands"
+        "--adapt", metavar="MIN:MAX", help="with --cluster: scale the number of workers with the load"
     )
     how.add_argument("--json", action="store_true", help="print plan or report as JSON on standard output")
 
@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "python -m covis_dask
         return Exit.CONFIGURATION
     except KeyboardInterrupt:
         print(
-            "left at once; products already committed are safe, the same command goes on from there",
+            "stopped at once; committed products are safe, and the same command resumes from there",
             file=sys.stderr,
         )
         return Exit.INTERRUPTED
@@ -94,7 +94,7 @@ def request_from_arguments(arguments: argparse.Namespace) -> BatchRequest:
         For words that make no sense, alone or together.
     """
     if arguments.cluster is not None and arguments.scheduler != LOCAL:
-        raise ConfigurationError("--cluster starts a scheduler of its own: leave --scheduler away")
+        raise ConfigurationError("--cluster starts its own scheduler: leave out --scheduler")
     where = arguments.cluster or arguments.scheduler
     if arguments.cluster is None and where in CLUSTER_KINDS:
         raise ConfigurationError(f"--scheduler {where}: to start such a cluster, say --cluster {where}")

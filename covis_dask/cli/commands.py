@@ -10,15 +10,15 @@ from typing import Any
 __all__ = ["main"]
 
 _COMMANDS = {
-    "batch": ("covis_dask.cli.batch", "process the runs that selection words choose, on a cluster"),
+    "batch": ("covis_dask.cli.batch", "process the selected runs on a cluster"),
     "process": ("covis_dask.cli.process", "process single archives, without catalogue or cluster"),
-    "status": ("covis_dask.cli.status", "list batches, and what each worker does since when"),
+    "status": ("covis_dask.cli.status", "list batches, and what each worker is doing"),
     "log": ("covis_dask.cli.log", "show the log of a run"),
-    "open": ("covis_dask.cli.open", "show what the product of a run holds, and where it lies"),
-    "report": ("covis_dask.cli.report", "make the report of a batch again"),
+    "open": ("covis_dask.cli.open", "show what a run's product contains, and where it is"),
+    "report": ("covis_dask.cli.report", "regenerate the report of a batch"),
     "catalog": ("catalog.tools.command", "import, select, count and copy the catalogue of runs"),
-    "ancillary": ("covis_dask.cli.ancillary", "list seafloor grids, or make bathymetry products one"),
-    "config": ("covis_dask.cli.config", "show the settings in force, or write a file to change them in"),
+    "ancillary": ("covis_dask.cli.ancillary", "list seafloor grids, or make them from bathymetry"),
+    "config": ("covis_dask.cli.config", "show the current settings, or write a file to edit"),
     "doctor": ("covis_dask.cli.doctor", "check database, hosts, scheduler, workers, scratch space and clock"),
 }
 _SHELLS = ("bash", "zsh", "tcsh")
@@ -64,7 +64,7 @@ def _outline() -> argparse.ArgumentParser:
         description="Batch processing of COVIS sonar runs.",
         epilog="commands:\n"
         + "\n".join(f"  {name:<11} {text}" for name, text in commands)
-        + "\n\ncovis COMMAND --help says what it takes. python -m covis_dask.batch and so on do the same.",
+        + "\n\ncovis COMMAND --help lists its options. python -m covis_dask.batch and so on are equivalent.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
@@ -96,7 +96,7 @@ def _complete(words: Sequence[str]) -> int:
     """Print a completion script: ``eval "$(covis completion bash)"``."""
     parser = argparse.ArgumentParser(
         prog="covis completion",
-        description='Print completions for a shell. In ~/.bashrc: eval "$(covis completion bash)"',
+        description='Print shell completions. In ~/.bashrc: eval "$(covis completion bash)"',
     )
     parser.add_argument("shell", choices=_SHELLS)
     shell = parser.parse_args(words).shell

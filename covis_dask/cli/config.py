@@ -36,9 +36,9 @@ def parser(prog: str = "covis config") -> argparse.ArgumentParser:
     it = argparse.ArgumentParser(prog=prog, description="The settings of covis-dask.")
     commands = it.add_subparsers(required=True, metavar="COMMAND", dest="command")
     commands.add_parser("show", help="print every setting, its value (secrets masked) and where it was set")
-    init = commands.add_parser("init", help="write a file of all settings, commented out, to change them in")
-    init.add_argument("file", nargs="?", type=Path, help="where (covis.yaml in Dask's configuration folder)")
-    init.add_argument("--force", action="store_true", help="overwrite a file that is there")
+    init = commands.add_parser("init", help="write a file of all settings, commented out, ready to edit")
+    init.add_argument("file", nargs="?", type=Path, help="file to write (covis.yaml in Dask's folder)")
+    init.add_argument("--force", action="store_true", help="overwrite an existing file")
     return it
 
 
@@ -162,7 +162,7 @@ def write_default_file(path: Path | None = None, *, force: bool = False) -> Path
     if path.is_dir() or not path.suffix:
         path = path / "covis.yaml"
     if path.exists() and not force:
-        raise ConfigurationError(f"{path} is there already: --force overwrites it")
+        raise ConfigurationError(f"{path} already exists: --force overwrites it")
     text = (files("covis_dask") / "covis.yaml").read_text("utf-8")
     lines = [line if line.startswith("#") or not line.strip() else f"#{line}" for line in text.splitlines()]
     try:

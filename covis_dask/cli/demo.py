@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--full", action="store_true", help="add runs of every mode of the Ashes era, 2019")
     arguments = parser.parse_args(argv)
     raw = _DATA / "raw"
-    print(f"simulated raw runs in {raw} (kept if they are there)", flush=True)
+    print(f"simulated raw runs in {raw} (existing ones are kept)", flush=True)
     write_demo_archive(raw, full=arguments.full, log=lambda line: print(f"  {line}", flush=True))
     code = _step("catalog", "import", "--walk", str(raw), "--host", "COVIS-NAS")
     if code == 0:

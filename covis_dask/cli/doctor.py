@@ -69,7 +69,7 @@ def parser(prog: str = "covis doctor") -> argparse.ArgumentParser:
     """Describe the command line."""
     it = argparse.ArgumentParser(
         prog=prog,
-        description="Check what a batch needs: one line each. Exit code 1 when a line is RED.",
+        description="Check what a batch needs, one line each. The exit code is 1 if any line is RED.",
     )
     it.add_argument(
         "--scheduler", default="local", metavar="ADDRESS", help="tcp://host:8786, or local (local)"
@@ -130,7 +130,7 @@ def _catalogue(settings: Settings) -> Finding:
         return Finding("catalogue", "RED", str(error), "start it, or correct covis.catalog.url")
     took = f"{1000 * (time.perf_counter() - start):.0f} ms"
     if not runs:
-        return Finding("catalogue", "warn", f"it holds no runs ({took})", "covis catalog import --help")
+        return Finding("catalogue", "warn", f"it has no runs ({took})", "covis catalog import --help")
     return Finding("catalogue", "ok", f"{runs:,} runs ({took})")
 
 
@@ -144,7 +144,7 @@ def _quick(location: Location) -> Location:
 def _host(name: str, location: Location, settings: Settings) -> Finding:
     title = f"host {name}"
     where = location.url + (f" at {location.endpoint}" if location.endpoint else "")
-    advice = f"correct covis.hosts.{name}, or take it out with null"
+    advice = f"correct covis.hosts.{name}, or remove it with null"
     try:
         fs, root = open_location(_quick(location))
         with storage_errors(where):
@@ -207,10 +207,10 @@ def _products(location: Location) -> Finding:
         return Finding(
             "products",
             "warn",
-            f"{where} takes writes but ignores If-None-Match",
-            "it works, kept safe by the catalogue's claims; use one catalogue for all batches",
+            f"{where} accepts writes but ignores If-None-Match",
+            "safe thanks to the catalogue's claims; use one catalogue for all batches",
         )
-    return Finding("products", "ok", f"{where} takes writes, conditional ones too")
+    return Finding("products", "ok", f"{where} accepts writes, including conditional ones")
 
 
 def _scratch_space(settings: Settings) -> tuple[str, int]:
@@ -223,11 +223,11 @@ def _scratch_space(settings: Settings) -> tuple[str, int]:
 
 def _scratch(name: str, folder: str, free: int) -> Finding:
     if free < 0:
-        return Finding(name, "RED", f"there is no folder {folder}", "make it, or correct covis.scratch")
+        return Finding(name, "RED", f"there is no folder {folder}", "create it, or correct covis.scratch")
     text = f"{format_bytes(free)} free in {folder}"
     if free < _SCRATCH_ENOUGH:
         state = "RED" if free < _SCRATCH_RED else "warn"
-        return Finding(name, state, text, "make room, or let covis.scratch name a larger disk")
+        return Finding(name, state, text, "free some space, or point covis.scratch at a larger disk")
     return Finding(name, "ok", text)
 
 
@@ -313,7 +313,7 @@ def _workers(
     for address, theirs in states.items():
         title = f"worker {names.get(address, address)}"
         if isinstance(theirs, Exception):
-            what = f"it cannot run our code ({type(theirs).__name__}: {theirs})"
+            what = f"it cannot run this code ({type(theirs).__name__}: {theirs})"
             yield Finding(title, "RED", what, f"install covis-dask {__version__} there")
             continue
         other = [

@@ -24,7 +24,7 @@ exit codes:
     1  some runs failed or are quarantined
     2  wrong words or wrong configuration; the batch did not start, or stopped at once
     3  nothing selected
-  130  interrupted; the same command goes on where this one stopped
+  130  interrupted; the same command resumes where this one stopped
 """
 
 

@@ -14,9 +14,9 @@ __all__ = ["main", "parser"]
 
 def parser(prog: str = "python -m covis_dask.cli.log") -> argparse.ArgumentParser:
     """Describe the command line."""
-    it = argparse.ArgumentParser(prog=prog, description="Show the log of a run, of the newest try.")
-    it.add_argument("run", help="name of the run; that of its archive will do")
-    it.add_argument("--prefix", help="folder below the product store, for a product that is not the newest")
+    it = argparse.ArgumentParser(prog=prog, description="Show the log of a run's latest attempt.")
+    it.add_argument("run", help="name of the run or of its archive")
+    it.add_argument("--prefix", help="folder below the product store, for a product other than the newest")
     return it
 
 

@@ -17,10 +17,10 @@ __all__ = ["main", "parser"]
 def parser(prog: str = "python -m covis_dask.cli.open") -> argparse.ArgumentParser:
     """Describe the command line."""
     it = argparse.ArgumentParser(
-        prog=prog, description="Show what the product of a run holds, where it lies, and how to open it."
+        prog=prog, description="Show what a run's product contains, where it is, and how to open it."
     )
-    it.add_argument("run", help="name of the run; that of its archive will do")
-    it.add_argument("--prefix", help="folder below the product store, for a product that is not the newest")
+    it.add_argument("run", help="name of the run or of its archive")
+    it.add_argument("--prefix", help="folder below the product store, for a product other than the newest")
     it.add_argument("--json", action="store_true", help="the product's manifest")
     return it
 

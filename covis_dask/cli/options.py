@@ -14,12 +14,12 @@ __all__ = ["add_product_arguments", "chosen_formats", "chosen_overrides"]
 def add_product_arguments(parser: argparse.ArgumentParser) -> None:
     """Add engine, profile, preset, parameters, ancillary data and formats to a parser."""
     group = parser.add_argument_group("what to make")
-    group.add_argument("--engine", choices=sorted(ENGINES), default="native", help="what computes (native)")
+    group.add_argument("--engine", choices=sorted(ENGINES), default="native", help="engine to use (native)")
     group.add_argument(
         "--profile",
         choices=("matlab", "corrected"),
         default="matlab",
-        help="the original programs' numbers, or their documented faults mended (matlab)",
+        help="reproduce the original programs, or correct their documented faults (matlab)",
     )
     group.add_argument(
         "--fix",
@@ -32,7 +32,7 @@ def add_product_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--preset",
         metavar=f"{{{','.join(PRESETS)}}}",  # modes from outside have words of their own
-        help="version of the original to follow (chosen by era and mode)",
+        help="version of the originals to follow (chosen by era and mode)",
     )
     group.add_argument(
         "--parameters", metavar="FILE", help="YAML or JSON file of parameters, ours or the original's"
@@ -43,7 +43,7 @@ def add_product_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="change one parameter, such as filter.bw=4; repeatable, stronger than --parameters",
+        help="change one parameter, such as filter.bw=4; repeatable, overrides --parameters",
     )
     group.add_argument("--ancillary", metavar="FOLDER", help="folder or URL of bathymetry grids")
     group.add_argument(

@@ -28,7 +28,7 @@ def parser(prog: str = "python -m covis_dask.process") -> argparse.ArgumentParse
         "--output", required=True, metavar="DIR", help="folder or URL; each run gets a folder in it"
     )
     add_product_arguments(it)
-    it.add_argument("--force", action="store_true", help="make products anew even if they exist")
+    it.add_argument("--force", action="store_true", help="reprocess runs even if their products exist")
     it.add_argument("--version", action="version", version=f"covis-dask {__version__}")
     return it
 

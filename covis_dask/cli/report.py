@@ -17,9 +17,9 @@ __all__ = ["main", "parser"]
 def parser(prog: str = "python -m covis_dask.cli.report") -> argparse.ArgumentParser:
     """Describe the command line."""
     it = argparse.ArgumentParser(
-        prog=prog, description="Make the report of a batch again (text, JSON, HTML), and store it."
+        prog=prog, description="Regenerate the report of a batch (text, JSON, HTML), and store it."
     )
-    it.add_argument("batch", help="its name, or the beginning of it; `covis status` lists them")
+    it.add_argument("batch", help="name of the batch, or its beginning; `covis status` lists them")
     it.add_argument("--json", action="store_true", help="print the report as JSON")
     return it
 

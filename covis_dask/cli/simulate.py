@@ -15,13 +15,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m covis_dask.simulate",
         description="Write simulated raw runs of COVIS, in the instrument's own format, as "
-        "DIR/YYYY/MM/DD/<basename>.tar.gz (one .tar and one .7z among them). Runs that are there stay.",
+        "DIR/YYYY/MM/DD/<basename>.tar.gz (one .tar and one .7z among them). Existing runs are kept.",
     )
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of the archive")
     parser.add_argument(
         "--full", action="store_true", help="add one run of every mode of the Ashes era, 2019"
     )
-    parser.add_argument("--seed", type=int, default=0, help="another seed gives other noise and weather")
+    parser.add_argument("--seed", type=int, default=0, help="seed of noise and weather")
     options = parser.parse_args(argv)
     try:
         paths = write_demo_archive(options.output, full=options.full, seed=options.seed, log=print)

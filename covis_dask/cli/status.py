@@ -24,11 +24,11 @@ __all__ = ["main", "parser"]
 def parser(prog: str = "python -m covis_dask.cli.status") -> argparse.ArgumentParser:
     """Describe the command line."""
     it = argparse.ArgumentParser(
-        prog=prog, description="List batches by the catalogue, and what their workers do since when."
+        prog=prog, description="List the batches in the catalogue, and what their workers are doing."
     )
-    it.add_argument("batch", nargs="?", help="show this one only; the beginning of its name will do")
-    it.add_argument("--limit", type=int, default=10, metavar="N", help="so many batches, the newest (10)")
-    it.add_argument("--scheduler", metavar="ADDRESS", help="ask this one too: tcp://host:8786")
+    it.add_argument("batch", nargs="?", help="show only this batch; the beginning of its name is enough")
+    it.add_argument("--limit", type=int, default=10, metavar="N", help="number of batches, newest first (10)")
+    it.add_argument("--scheduler", metavar="ADDRESS", help="ask this scheduler too: tcp://host:8786")
     it.add_argument("--json", action="store_true", help="the same as JSON")
     return it
 
@@ -73,7 +73,7 @@ def _all(arguments: argparse.Namespace) -> int:
         put(json.dumps(document, indent=1))
         return 0
     if not batches:
-        put("the catalogue knows no batch yet")
+        put("the catalogue has no batch yet")
     console = Console(width=None if sys.stdout.isatty() else 160)
     if batches:
         console.print(_table(batches, live))

@@ -100,7 +100,7 @@ def convert(
     Returns
     -------
     Dataset
-        Cells that no sample reached are NaN, their weight 0.
+        Cells reached by no sample are NaN, their weight 0.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def _add_grid(
             continue
         found[key] = values if key == "w" or weight is None else np.where(weight == 0, np.nan, values)
     if unknown:
-        log(f"fields of the .mat file that have no name here stay there: {kind}: {', '.join(unknown)}")
+        log(f"fields of the .mat file that are unknown here stay there: {kind}: {', '.join(unknown)}")
     product.grid(axes, found, prefix, suffix or kind)
 
 
@@ -243,21 +243,21 @@ def _add_bursts(product: DatasetBuilder, bursts: list[Structure], parameters: Pa
         (
             "burst_pitch",
             "burst_pitch" if ashes else "burst_elev",
-            "sensor pitch of the first ping of the burst" if ashes else "elevation of the burst",
+            "sensor pitch of the first ping in the burst" if ashes else "elevation of the burst",
             "degree",
             numbers(bursts, "pitch"),
         ),
         (
             "burst_npings",
             "burst_npings",
-            "pings of the burst in index.csv" if ashes else "pings of the burst",
+            "number of pings in the burst, from index.csv" if ashes else "number of pings in the burst",
             "1",
             np.nan_to_num(numbers(bursts, "npings")).astype(np.int64),
         ),
         (
             "burst_first_ping" if ashes else "burst_start",
             "burst_first_ping" if ashes else "burst_start",
-            "number of the first ping of the burst"
+            "ping number of the first ping in the burst"
             if ashes
             else "row of the burst's first ping in index.csv, counted from 1",
             "1",
@@ -266,7 +266,7 @@ def _add_bursts(product: DatasetBuilder, bursts: list[Structure], parameters: Pa
         (
             "burst_used",
             "burst_used",
-            "1 where the burst was used",
+            "whether the burst was used (1) or skipped (0)",
             "1",
             _used(bursts, parameters).astype(np.int8),
         ),

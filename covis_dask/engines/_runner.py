@@ -111,7 +111,7 @@ class MatlabRunner:
                     f"{self._python} has no compiled COVIS package ({answer['error']}); "
                     "--engine matlab needs workers made from the Matlab image"
                 )
-            raise EngineError(f"the Matlab runtime does not open: {answer['error']}")
+            raise EngineError(f"the Matlab runtime cannot be opened: {answer['error']}")
         self.metadata = {**answer["metadata"], "python": answer["python"]}
 
     def _launch(self, folder: Path) -> "subprocess.Popen[str]":
@@ -266,7 +266,7 @@ class MatlabRunner:
             name = signal.Signals(-code).name
             if name == "SIGKILL":
                 return OutOfMemory(
-                    "the Matlab runner was killed, most likely for want of memory; give the worker more"
+                    "the Matlab runner was killed, most likely for lack of memory; give the worker more"
                     + self._context()
                 )
             return EngineError(f"the Matlab runner ended by {name}{self._context()}")

@@ -61,7 +61,7 @@ class BothEngines:
         context.log(
             f"the engines differ in {', '.join(differing)}"
             if differing
-            else "the engines agree in all they share"
+            else "the engines agree on everything they share"
         )
         if context.extra is not None:
             (context.extra / COMPARISON).write_text(to_json(found), encoding="utf-8")

@@ -73,11 +73,11 @@ class MatlabEngine:
         """
         if parameters.profile != "matlab":
             raise ConfigurationError(
-                f"--engine matlab has no profile {parameters.profile}: the compiled code mends nothing"
+                f"--engine matlab has no profile {parameters.profile}: the compiled code corrects nothing"
             )
         if parameters.fixed:
             raise ConfigurationError(
-                f"--engine matlab cannot mend {', '.join(parameters.fixed)}: the compiled code mends nothing"
+                f"--engine matlab cannot fix {', '.join(parameters.fixed)}: the compiled code has no fixes"
             )
         known = parameters_for(parameters.family, parameters.site, preset=parameters.preset)
         if parameters.to_dict() != known.to_dict():

@@ -94,7 +94,7 @@ class NativeEngine:
             raise
         except MemoryError as error:
             context.log(traceback.format_exc())
-            raise OutOfMemory("The memory did not suffice.") from error
+            raise OutOfMemory("There was not enough memory.") from error
         except Exception as error:
             context.log(traceback.format_exc())
             raise EngineError(

@@ -33,9 +33,9 @@ _YEAR_2100 = 4_102_444_800.0
 _TABLE = (
     ("ping", "ping_number", "ping number", "1"),
     ("time", "ping_time", "time of the ping", "seconds since 1970-01-01T00:00:00Z"),
-    ("pitch", "rotator_pitch", "pitch reading of the rotator", "degree"),
-    ("roll", "rotator_roll", "roll reading of the rotator", "degree"),
-    ("yaw", "rotator_yaw", "yaw reading of the rotator", "degree"),
+    ("pitch", "rotator_pitch", "rotator pitch reading", "degree"),
+    ("roll", "rotator_roll", "rotator roll reading", "degree"),
+    ("yaw", "rotator_yaw", "rotator yaw reading", "degree"),
     ("sensor_pitch", "sensor_pitch", "pitch of the sonar head", "degree"),
     ("sensor_roll", "sensor_roll", "roll of the sonar head", "degree"),
     ("sensor_heading", "sensor_heading", "magnetic heading of the sonar head", "degree"),

@@ -85,7 +85,7 @@ _HEAD = """\
 # Quirks of the original programs
 
 The original Matlab programs contain oddities that change numbers. Profile `matlab` (the default) gives the
-originals' numbers, oddities included; profile `corrected` mends all of class R. One of them alone is mended
+originals' numbers, quirks included; profile `corrected` mends all of class R. One of them alone is mended
 with `--fix`, which may be repeated:
 
     python -m covis_dask.batch --year 2014 --fix Q11

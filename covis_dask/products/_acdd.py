@@ -133,8 +133,8 @@ def _notes(ds: xr.Dataset, facts: ProductFacts, spec: ModeSpec) -> tuple[str, ..
 def _summary(what: str, place: SiteDescription, facts: ProductFacts) -> str:
     return (
         f"{what[0].upper()}{what[1:]}. One run of mode {facts.mode} by the Cabled Observatory Vent Imaging "
-        f"Sonar (COVIS) at {place.title}, connected to the {place.observatory}. Cells that no sample reached "
-        "are missing values; gridding weights are kept."
+        f"Sonar (COVIS) at {place.title}, connected to the {place.observatory}. Cells reached by no sample "
+        "are missing values; gridding weights are included."
     )
 
 

@@ -70,9 +70,9 @@ class FileEntry:
         """Refuse names that would lead out of the product folder."""
         path = PurePosixPath(self.name)
         if not self.name or path.is_absolute() or ".." in path.parts or "\\" in self.name:
-            raise ValueError(f"{self.name!r} is no file name inside a product")
+            raise ValueError(f"{self.name!r} is not a file name inside a product")
         if self.size < 0 or not _SHA256.fullmatch(self.sha256):
-            raise ValueError(f"size or sha256 of {self.name} is impossible")
+            raise ValueError(f"the size or sha256 of {self.name} is invalid")
 
     @classmethod
     def of(cls, path: Path, name: str | None = None) -> Self:
@@ -201,7 +201,7 @@ class _Document:
         """
         found = document.get("schema") if isinstance(document, Mapping) else None
         if found != cls.schema_name:
-            raise ValueError(f"this is no {cls.schema_name} document: its schema is {found!r}")
+            raise ValueError(f"this is not a {cls.schema_name} document: its schema is {found!r}")
         return decode(cls, document, cls.schema_name.split("/")[1])
 
     @classmethod
@@ -210,7 +210,7 @@ class _Document:
         try:
             document = json.loads(text)
         except ValueError as error:
-            raise ValueError(f"this is no JSON document: {error}") from None
+            raise ValueError(f"this is not a JSON document: {error}") from None
         return cls.from_document(document)
 
 

@@ -191,5 +191,5 @@ def run_folder(folders: set[str], *, marked: bool) -> str:
     if folders:
         raise SweepIncomplete(f"the archive holds {len(folders)} folders with a sweep.json; a run has one")
     if not marked:
-        raise ArchiveTruncated("the archive stops before sweep.json and without an end mark: fetch it again")
+        raise ArchiveTruncated("the archive ends before sweep.json, without an end mark: download it again")
     raise SweepIncomplete("sweep.json is missing")

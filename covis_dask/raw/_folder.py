@@ -60,7 +60,7 @@ class FolderArchive:
             for base, info in sorted(files.items()):
                 name = (within / base).as_posix()
                 if info["type"] != "file" or info.get("islink"):
-                    raise self._gate.refuse(name, "a link or something else that is no regular file")
+                    raise self._gate.refuse(name, "a link or something else that is not a regular file")
                 size = int(info["size"] or 0)
                 yield _File(self._gate.admit(name, size), size, info["name"], fs)
 

@@ -101,7 +101,7 @@ class SevenZipArchive:
                 self._gate.admit(entry.filename, 0)
                 continue
             if not entry.is_file:
-                raise self._gate.refuse(entry.filename, "a link or something else that is no regular file")
+                raise self._gate.refuse(entry.filename, "a link or something else that is not a regular file")
             name = self._gate.admit(entry.filename, entry.uncompressed)
             # py7zr numbers files of the same name, so that none overwrites another.
             seen = count.get(entry.filename, 0)
@@ -188,7 +188,7 @@ def _check_whole(file: io.BufferedReader) -> None:
     expected = _SIGNATURE.size + offset + length
     if size < expected or (length == 0 and size > _SIGNATURE.size):
         raise ArchiveTruncated(
-            f"the 7-zip archive has {size} bytes, and its table of contents is not among them: fetch it again"
+            f"the 7-zip archive has {size} bytes, and lacks its table of contents: download it again"
         )
 
 

@@ -31,15 +31,15 @@ def store_errors(path: str) -> Iterator[None]:
     except (CovisError, MemoryError):
         raise
     except NotADirectoryError as error:
-        raise RawMissing(f"the raw file {path} is not there") from error
+        raise RawMissing(f"the raw file {path} does not exist") from error
     except Exception as error:
         answer = answer_of(error)
         if answer is not None and answer.sense is Sense.ABSENT:
-            raise RawMissing(f"the raw file {path} is not there") from error
+            raise RawMissing(f"the raw file {path} does not exist") from error
         if answer is not None and answer.sense is Sense.REFUSED:
             raise RawMissing(f"the raw file {path} cannot be read: the store {answer.sentence}") from error
         raise StorageUnavailable(
-            f"the store broke off at {path}: {type(error).__name__}: {error}; trying again may help"
+            f"the store broke off in {path}: {type(error).__name__}: {error}; trying again may help"
         ) from error
 
 

@@ -53,7 +53,7 @@ class StreamedFiles:
     def bins(self, rows: Mapping[int, int]) -> Iterator[tuple[int, Member]]:
         self._read_head()
         if self._rows is not None:
-            raise Disorder("the pings are wanted a second time")
+            raise Disorder("the pings are requested a second time")
         self._rows = rows
         while (ping := self._next_listed()) is not None:
             yield ping

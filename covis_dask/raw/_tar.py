@@ -80,7 +80,7 @@ class TarArchive:
                 self._gate.admit(info.name, 0)
                 continue
             if info.type not in _FILES:
-                raise self._gate.refuse(info.name, _KINDS.get(info.type, "no regular file"))
+                raise self._gate.refuse(info.name, _KINDS.get(info.type, "not a regular file"))
             name = self._gate.admit(info.name, info.size)
             begin = stream.tell()
             packed = info.size
@@ -124,7 +124,7 @@ class TarArchive:
             except Exception as error:  # headers made to hurt raise all sorts of things
                 if stream.ended:
                     raise self._truncated("a header") from error
-                raise ArchiveUnreadable(f"the file is no tar archive, or damaged: {error}") from error
+                raise ArchiveUnreadable(f"the file is not a tar archive, or is damaged: {error}") from error
             if info is None:
                 break
             tar.members = []  # type: ignore[attr-defined]  # or it would remember them all
@@ -146,14 +146,14 @@ class TarArchive:
             while padding := stream.read(_PIECE):
                 room -= len(padding)
                 if room < 0:
-                    raise ArchiveUnsafe("the archive goes on without end after its end mark")
+                    raise ArchiveUnsafe("the archive continues endlessly after its end mark")
             if self._gunzip.trailing:
                 self._gate.note(
                     "left out: bytes behind the end of the gzip data, which are no part of the archive"
                 )
 
     def _truncated(self, where: str) -> ArchiveTruncated:
-        return ArchiveTruncated(f"the archive ends in the middle of {where}: fetch the file again")
+        return ArchiveTruncated(f"the archive ends in the middle of {where}: download the file again")
 
 
 def _pairs(info: tarfile.TarInfo) -> list[tuple[int, int]]:
@@ -231,7 +231,7 @@ class _Stream:
             self.last = self._source.read(size)
         except EOFError as error:
             raise ArchiveTruncated(
-                f"the compressed data are cut off: {error}; fetch the file again"
+                f"the compressed data are cut off: {error}; download the file again"
             ) from error
         except _DAMAGE as error:
             raise ArchiveUnreadable(f"the compressed data are damaged: {error}") from error

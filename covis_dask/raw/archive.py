@@ -96,5 +96,5 @@ def _open_file(file: BufferedReader, name: str, gate: Gate, *, lasting: bool) ->
     if start.startswith(_TAR, _TAR_AT) or (start and name.lower().endswith(".tar")):
         return TarArchive(file, gate, gzipped=False, lasting=lasting)
     if _GZIP.startswith(start) or _SEVEN_ZIP.startswith(start):
-        raise ArchiveTruncated(f"the file has only {len(start)} bytes: fetch it again")
-    raise ArchiveUnreadable(f"{name} is none of .tar, .tar.gz, .7z by its contents")
+        raise ArchiveTruncated(f"the file has only {len(start)} bytes: download it again")
+    raise ArchiveUnreadable(f"{name} is not a .tar, .tar.gz or .7z archive, judging by its contents")

@@ -38,9 +38,9 @@ __all__ = ["open_run"]
 Complex = NDArray[np.complex64]
 
 _ATTITUDE = (
-    ("rotator_pitch", "pitch", "pitch reading of the rotator"),
-    ("rotator_roll", "roll", "roll reading of the rotator"),
-    ("rotator_yaw", "yaw", "yaw reading of the rotator"),
+    ("rotator_pitch", "pitch", "rotator pitch reading"),
+    ("rotator_roll", "roll", "rotator roll reading"),
+    ("rotator_yaw", "yaw", "rotator yaw reading"),
     ("sensor_pitch", "sensor_pitch", "pitch of the sonar head"),
     ("sensor_roll", "sensor_roll", "roll of the sonar head"),
     ("sensor_heading", "sensor_heading", "magnetic heading of the sonar head"),

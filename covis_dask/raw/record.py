@@ -120,7 +120,7 @@ def parse_record_header(buf: bytes) -> RecordHeader:
         When there are fewer.
     """
     if len(buf) < HEADER_BYTES:
-        raise BadRecord(f"cut off in its header, {len(buf)} of {HEADER_BYTES} bytes")
+        raise BadRecord(f"truncated in its header: {len(buf)} of {HEADER_BYTES} bytes")
     return RecordHeader(*_HEADER.unpack_from(buf))
 
 
@@ -143,7 +143,7 @@ def check_record(header: RecordHeader, size: int) -> None:
         raise BadRecord("holds no samples")
     if size < header.nbytes:
         complete = max(0, size - header.data_offset) // (4 * header.nelems)
-        raise BadRecord(f"cut off, {complete} of {header.nsamps} samples are complete")
+        raise BadRecord(f"truncated, {complete} of {header.nsamps} samples are complete")
 
 
 def parse_record(buf: bytes) -> tuple[RecordHeader, NDArray[np.complex128]]:

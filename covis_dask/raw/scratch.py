@@ -67,7 +67,9 @@ def scratch_fault(error: BaseException, folder: Path | str | None) -> StorageUna
 
 def _fault(error: OSError, folder: Path | str | None) -> StorageUnavailable:
     if error.errno in _FULL:
-        what = f"no room in scratch {folder or _own()}: make room, or let covis.scratch name a larger disk"
+        what = (
+            f"no room in scratch {folder or _own()}: free some space, or point covis.scratch at a larger disk"
+        )
     else:
         what = (
             f"the scratch folder {folder or _own()} cannot be used ({error.strerror or error}): "

@@ -88,7 +88,7 @@ def with_sweep(
         try:
             return _attempt(RawSweep(basename, StreamedFiles(archive, limits)), consume, log)
         except Disorder as reason:
-            log(f"the archive is not in the order of its pings ({reason}): reading it again")
+            log(f"the archive is not in ping order ({reason}): reading it again")
     with open_archive(source, limits, lasting=True) as archive:
         return _consume_indexed(archive, basename, consume, limits, scratch, log)
 
@@ -283,8 +283,8 @@ class RawSweep:
         listed, present = set(self.table.rows), set(self._files.numbers)
         if listed - present and not self._files.marked:
             raise ArchiveTruncated(
-                f"the archive stops without an end mark, and {len(listed - present)} of {len(listed)} pings "
-                "are not in it: fetch it again"
+                f"the archive has no end mark, and {len(listed - present)} of {len(listed)} pings "
+                "are not in it: download it again"
             )
         if self.unlisted:
             self._note(f"left out, not in index.csv: {name_some('ping', self.unlisted)}")
@@ -364,4 +364,4 @@ class _PingReader:
         if self._nsamps is None:
             self._nsamps = record.nsamps
         if record.nsamps != self._nsamps:
-            raise BadRecord(f"{record.nsamps} samples, where the run's first sound ping has {self._nsamps}")
+            raise BadRecord(f"{record.nsamps} samples, but the run's first good ping has {self._nsamps}")

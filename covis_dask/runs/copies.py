@@ -82,7 +82,7 @@ def _worst(run: Run, faults: list[CovisError]) -> CovisError:
             if isinstance(fault, group):
                 return fault
     reasons = (
-        "; ".join(dict.fromkeys(str(fault) for fault in faults)) or "the catalogue knows no raw file of it"
+        "; ".join(dict.fromkeys(str(fault) for fault in faults)) or "the catalogue lists no raw file for it"
     )
     return RawMissing(f"no raw archive of {run.basename} could be found: {reasons}")
 

@@ -129,7 +129,7 @@ class RunExecution:
         if not is_ours(manifest):
             raise LegacyProduct(
                 f"a product that this program did not make lies at {self.task.path}: --force replaces it, "
-                "--prefix puts ours elsewhere"
+                "--prefix writes elsewhere"
             )
         formats = formats_in(self.task.basename, _names(manifest))
         return manifest.get("fingerprint") == self.task.fingerprint and formats >= set(self.task.formats)
@@ -176,7 +176,7 @@ class RunExecution:
                 path.rename(folder / path.name)
         if not self.store.conditional:
             self.log(
-                "the product store ignores If-None-Match: only the catalogue's claims keep two batches apart"
+                "the product store ignores If-None-Match: only the catalogue's claims prevent duplicate work"
             )
         shutil.copyfile(self.log.path, folder / LOG)
         files = tuple(

@@ -117,8 +117,8 @@ def _named(error: Exception, scratch: str | None) -> CovisError:
     if (fault := scratch_fault(error, scratch)) is not None:
         return fault
     if isinstance(error, MemoryError):
-        return OutOfMemory("the worker ran out of memory; give workers more, or run fewer on a machine")
-    return Bug(f"{type(error).__name__}: {error}; this is a fault of the program, the traceback is in {LOG}")
+        return OutOfMemory("the worker ran out of memory; give each worker more, or run fewer per machine")
+    return Bug(f"{type(error).__name__}: {error}; this is a bug, and the traceback is in {LOG}")
 
 
 _stores: dict[tuple[str, str | None], ProductStore] = {}

@@ -84,7 +84,7 @@ def write_archive(
     """
     kind = archive_kind(path.name)
     if kind is None and path.exists():
-        raise FileExistsError(f"{path} exists: remove it first, or choose another place")
+        raise FileExistsError(f"{path} exists: remove it first, or choose another location")
     inside = folder if folder is not None else basename_of(path.name)
     files = [(f"{inside}/{name}", members[name]) for name in arrange(members, order, seed)]
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -237,7 +237,7 @@ class Gridder(ABC):
     def finish(self) -> dict[str, Samples]:
         """Return the grids by name, shape [Ny, Nx(, Nz)], and their weight ``w``.
 
-        Cells that no sample reached are NaN, with weight 0.
+        Cells reached by no sample are NaN, with weight 0.
         """
 
     def _normalised(self, name: str, total: Samples, weight: Real) -> Samples:

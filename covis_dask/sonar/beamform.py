@@ -30,7 +30,7 @@ def beam_count(freq: float) -> int:
     try:
         return _BEAMS[int(freq)] if freq == int(freq) else _BEAMS[-1]
     except KeyError:
-        raise ValueError(f"no beams are defined at {freq:g} Hz: 200000 and 396000 are possible") from None
+        raise ValueError(f"no beams are defined at {freq:g} Hz: use 200000 or 396000") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class Beamformer:
         """
         nelems = len(self.weights)
         if x.shape[1] != nelems:
-            raise ValueError(f"{x.shape[1]} channels, where the beamformer was made for {nelems}")
+            raise ValueError(f"{x.shape[1]} channels, but the beamformer was made for {nelems}")
         beams = np.empty((x.shape[0], len(self.angles)), dtype=np.complex128)
         for first in range(0, len(x), _ROWS):
             self._form(x[first : first + _ROWS], beams[first : first + _ROWS])

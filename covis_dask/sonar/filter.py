@@ -216,9 +216,9 @@ def make_filter(
     if settings.status == "off":
         return _unchanged
     if settings.status != "on":
-        raise ValueError(f"filter status {settings.status!r}: 'on' or 'off' are possible")
+        raise ValueError(f"filter status {settings.status!r}: use 'on' or 'off'")
     if settings.type != "butterworth":
-        raise ValueError(f"filter type {settings.type!r}: only 'butterworth' is possible")
+        raise ValueError(f"filter type {settings.type!r}: only 'butterworth' exists")
     return Lowpass(
         settings.bw,
         fs,

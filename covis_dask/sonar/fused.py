@@ -110,7 +110,7 @@ class FusedBeamformer:
         """Yield the same beams, from row `start` on, in blocks of rows that fit in the cache."""
         nelems = len(self.beams.weights)
         if values.shape[1] != 2 * nelems:
-            raise ValueError(f"{values.shape[1] // 2} channels, where the beamformer was made for {nelems}")
+            raise ValueError(f"{values.shape[1] // 2} channels, but the beamformer was made for {nelems}")
         count = self.rows_of(len(values), rows)
         if start >= count:
             return

@@ -45,7 +45,9 @@ def phase_offset(x: Complex, ref: Complex, channel: int, nsamps: int) -> float:
         `nsamps` is longer than one of the pings, or there is no such channel.
     """
     if nsamps > min(x.shape[0], ref.shape[0]):
-        raise ValueError(f"the transmission lasts {nsamps} samples, the ping {min(x.shape[0], ref.shape[0])}")
+        raise ValueError(
+            f"the transmission lasts {nsamps} samples, the ping has {min(x.shape[0], ref.shape[0])}"
+        )
     # The channel is counted in the reference ping, so that a negative one means the same in both.
     channel = range(ref.shape[1])[channel] if -ref.shape[1] <= channel < ref.shape[1] else x.shape[1]
     if channel >= x.shape[1]:

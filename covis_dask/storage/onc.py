@@ -87,11 +87,11 @@ class OncFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ships n
 
     def _open(self, path: str, mode: str = "rb", **_: Any) -> io.RawIOBase:
         if mode != "rb":
-            raise PermissionError("the archive of Ocean Networks Canada takes no files")
+            raise PermissionError("the archive of Ocean Networks Canada is read-only")
         return _OncFile(self, path)
 
     def exists(self, path: str, **kwargs: Any) -> bool:
-        """Say whether a file is there; the root, which cannot be asked for, is."""
+        """Say whether a file is there; the root, which cannot be requested for, is."""
         return not self._strip_protocol(path) or bool(super().exists(path, **kwargs))
 
     def ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:
@@ -134,7 +134,7 @@ class _OncFile(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         if not self.seekable():
-            raise io.UnsupportedOperation("the archive service sends files from start to end only")
+            raise io.UnsupportedOperation("the archive service only sends files from start to end")
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size or 0}[whence]
         target = max(0, base + offset)
         if target != self._at:

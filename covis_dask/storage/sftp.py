@@ -47,7 +47,7 @@ class VerifiedSftp(SFTPFileSystem):  # type: ignore[misc]  # fsspec ships no typ
         except paramiko.BadHostKeyException as error:
             self.client.close()
             raise PermissionError(
-                f"the SSH server {self.host} shows another host key than the known one: find out why before "
+                f"the SSH server {self.host} shows a host key other than the known one: find out why before "
                 "correcting known_hosts"
             ) from error
         except paramiko.AuthenticationException as error:
@@ -57,7 +57,7 @@ class VerifiedSftp(SFTPFileSystem):  # type: ignore[misc]  # fsspec ships no typ
             self.client.close()
             if "not found in known_hosts" in str(error):
                 raise PermissionError(
-                    f"the host key of SSH server {self.host} is not known: verify it, then add it to "
+                    f"the host key of SSH server {self.host} is unknown: verify it, then add it to "
                     "known_hosts (ssh-keyscan)"
                 ) from error
             raise

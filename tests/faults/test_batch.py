@@ -122,7 +122,7 @@ def test_interrupted_batch_goes_on_where_it_stopped(place: Place) -> None:
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to everybody in the foreground
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert "the same command goes on where this one stopped" in err
+    assert "the same command resumes where this one stopped" in err
     assert "EXPECTED          8" in out
     committed = place.products()
     assert 1 <= len(committed) < 8
@@ -143,7 +143,7 @@ def test_interrupted_while_the_workers_start(place: Place) -> None:
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert "the same command goes on where this one stopped" in err
+    assert "the same command resumes where this one stopped" in err
     assert "EXPECTED          1" in out
     assert "Traceback" not in err
     assert not place.products()

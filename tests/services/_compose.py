@@ -31,7 +31,7 @@ _PORTS = (
 
 
 def wait_for(what: Callable[[], T], seconds: float = 120) -> T:
-    """Ask until the answer is true, and return it; what cannot be asked just now has not answered."""
+    """Ask until the answer is true, and return it; what cannot be requested just now has not answered."""
     end = time.monotonic() + seconds
     while True:
         try:

@@ -130,12 +130,12 @@ def test_sftp_verifies_the_host_key(sshd: SshServer, archive: Path, tmp_path: Pa
     """An unknown and a changed host key are refused before anything is sent, and so is a wrong account."""
     unknown = tmp_path / "unknown"
     unknown.write_text("")
-    with pytest.raises(StorageRefused, match="not known: verify it"):
+    with pytest.raises(StorageRefused, match="is unknown: verify it"):
         open_location(_sftp(sshd, archive.parent, known_hosts=str(unknown)))
     other = (sshd.key.parent / "user.pub").read_text()
     changed = tmp_path / "changed"
     changed.write_text(f"[127.0.0.1]:{sshd.port} {other}")
-    with pytest.raises(StorageRefused, match="another host key"):
+    with pytest.raises(StorageRefused, match="a host key other"):
         open_location(_sftp(sshd, archive.parent, known_hosts=str(changed)))
     with pytest.raises(StorageRefused, match="refuses this account"):
         open_location(_sftp(sshd, archive.parent, key_filename=str(sshd.key.parent / "host")))

@@ -17,14 +17,14 @@ _INTRODUCTION = """\
 How far are the numbers in a product from the truth? Two answers exist, one for each profile.
 
 **Profile `matlab`** is held to the original programs: the golden runs, which the originals processed, come
-out the same to about nine digits, oddities included (`tests/golden`). Some programs have no golden run:
+out the same to about nine digits, quirks included (`tests/golden`). Some programs have no golden run:
 preset PP3 of imaging, diffuse flow and Doppler, and full-range runs. These are held to known answers
 instead: each step by tests in `tests/unit`, whole runs by the table below.
 
 **Profile `corrected`** is held to the truth. The simulator makes raw runs of scenes whose right answer is
 known, in the instrument's own files; the ordinary engine processes them with default settings; and its
 products are judged. The table gives the errors, and beside them those of `matlab` on the same runs: they
-show what the oddities of the originals cost. `python -m tests.truth.table` writes this page, and the tests
+show what the quirks of the originals cost. `python -m tests.truth.table` writes this page, and the tests
 check that its numbers are those that they measure (`tests/truth`).
 
 ## What is simulated, and how it is judged

@@ -131,7 +131,7 @@ def test_no_folder_means_no_grid(tmp_path: Path) -> None:
         (lambda path: _netcdf(path, 1.0), "no attribute valid_from"),
         (lambda path: _netcdf(path, 1.0, valid_from="soon"), "no attribute valid_from"),
         (lambda path: path.write_bytes(b"no grid at all"), "cannot be read as NetCDF"),
-        (lambda path: _netcdf(path, float("nan"), valid_from="2019-01-01"), "holds no height"),
+        (lambda path: _netcdf(path, float("nan"), valid_from="2019-01-01"), "contains no heights"),
         (
             lambda path: xr.Dataset(attrs={"valid_from": "2019-01-01"}).to_netcdf(path),
             "one variable seafloor_height",

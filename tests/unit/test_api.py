@@ -113,7 +113,7 @@ def test_archives_that_cannot_be_processed(here: Place) -> None:
     """Missing, misnamed, cut-off, unsupported archives and wrong parameters have an error each."""
     with pytest.raises(covis.RawMissing):
         covis.process_archive(f"nowhere/{diffuse(3).basename}.tar.gz")
-    with pytest.raises(covis.ConfigurationError, match="must keep its run's name"):
+    with pytest.raises(covis.ConfigurationError, match="must be named after its run"):
         covis.process_archive("nowhere/some.tar.gz")
     with pytest.raises(covis.ConfigurationError, match="gargle"):
         covis.process_archive(_archive(here), parameters={"gargle": 1})
@@ -136,7 +136,7 @@ def test_a_batch_in_the_background(batch: covis.BatchHandle) -> None:
     assert covis.list_batches()[0].id == batch.id
     again = covis.attach(batch.id[:-2])
     assert [outcome.state for outcome in again.outcomes] == ["done", "done"]
-    with pytest.raises(covis.ConfigurationError, match="carried out elsewhere"):
+    with pytest.raises(covis.ConfigurationError, match="run elsewhere"):
         again.stop()
 
 
@@ -153,7 +153,7 @@ def test_products_are_found_by_name_and_by_path(batch: covis.BatchHandle) -> Non
         covis.open_product(name, prefix="native-corrected")
     with pytest.raises(covis.ProductMissing):
         covis.open_product("nowhere/at/all")
-    with pytest.raises(covis.CatalogError, match="knows no run"):
+    with pytest.raises(covis.CatalogError, match="has no run"):
         covis.open_product(diffuse(9).basename)
 
 

@@ -95,10 +95,10 @@ def test_nothing_found(tmp_path: Path, capsys: Captured) -> None:
     """When nothing matches, the command says what there is, and exits with 1."""
     assert main(["select", "--year", "2031"]) == 1
     assert (
-        "No run matches year 2031. The catalogue holds runs of 2013 (1), 2014 (2)" in capsys.readouterr().err
+        "No run matches year 2031. The catalogue has runs from 2013 (1), 2014 (2)" in capsys.readouterr().err
     )
     assert main(["count", "--catalog", f"sqlite:///{tmp_path}/new.sqlite"]) == 1
-    assert "holds no runs yet" in capsys.readouterr().err
+    assert "has no runs yet" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("filled")
@@ -123,10 +123,10 @@ def test_batches(tmp_path: Path, capsys: Captured) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
-        ("select --mode sonar", 2, "'sonar' is no mode"),
+        ("select --mode sonar", 2, "'sonar' is not a mode"),
         ("import", 2, "either listings (FILE) or a store"),
         ("import x.json --walk y --host DMAS", 2, "either listings (FILE) or a store"),
-        ("import --walk somewhere", 2, "--walk needs --host"),
+        ("import --walk somewhere", 2, "--walk requires --host"),
         ("import no-such-file --host DMAS", 3, "no-such-file cannot be read"),
         ("import --walk no-such-folder --host DMAS", 3, "to walk"),
         ("import --walk no://such --host DMAS", 3, "cannot be walked"),

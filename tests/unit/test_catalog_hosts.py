@@ -34,7 +34,7 @@ def test_names_are_kept_in_upper_case() -> None:
 @pytest.mark.parametrize("name", ["", " ", "a b", "a/b", "-nas", "näs"])
 def test_what_is_no_host_name(name: str) -> None:
     """A name that no configuration could carry is refused."""
-    with pytest.raises(ValueError, match="no host name"):
+    with pytest.raises(ValueError, match="not a host name"):
         normalise(name)
 
 

@@ -37,8 +37,8 @@ def test_onc_list() -> None:
         "archives other than .tar, the raw kind of DMAS": 1,
         "entries listed twice": 1,
         "logs (.txt)": 1,
-        "entries that are no file name": 1,
-        "archives whose name is no COVIS run's": 1,
+        "entries that are not file names": 1,
+        "archives whose name is not that of a COVIS run": 1,
     }
     assert accounted(report)
 
@@ -91,7 +91,7 @@ def test_metadata_report() -> None:
     ]
     assert {reason: sort.count for reason, sort in report.skipped.items()} == {
         "rows that cannot be read": 1,
-        "names of no COVIS run": 1,
+        "names that are not of a COVIS run": 1,
     }
     assert accounted(report)
     assert [run.raw for run in import_listing(text, "wasabi").runs] == [
@@ -110,12 +110,12 @@ def test_faulty_names_are_taken_and_told() -> None:
 @pytest.mark.parametrize(
     ("text", "host", "sentence"),
     [
-        ("", "DMAS", "no listing of a known kind"),
-        ("hello", "DMAS", "no listing of a known kind"),
+        ("", "DMAS", "unknown kind of listing"),
+        ("hello", "DMAS", "unknown kind of listing"),
         ('["a.tar"', "DMAS", "the JSON list is damaged"),
         ("[]", None, "does not say where its files lie"),
         ("5\t1\t./x.tar\n", "OLD-COVIS-NAS6", "this is the listing of NAS 5"),
-        ("5\t1\t./x.tar\n", "a b", "no host name"),
+        ("5\t1\t./x.tar\n", "a b", "not a host name"),
     ],
 )
 def test_no_listing(text: str, host: str | None, sentence: str) -> None:

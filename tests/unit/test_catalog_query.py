@@ -132,11 +132,11 @@ def test_nonsense_is_refused() -> None:
     """A string in place of a set, a family that is none, a bad pattern, a negative number: all refused."""
     with pytest.raises(TypeError, match="not one string"):
         RunQuery(families="imaging")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="no mode family"):
+    with pytest.raises(ValueError, match="not a mode family"):
         RunQuery(families=frozenset({"sonar"}))
-    with pytest.raises(ValueError, match="no regular expression"):
+    with pytest.raises(ValueError, match="not a regular expression"):
         RunQuery(regex="(")
-    with pytest.raises(ValueError, match="below nought"):
+    with pytest.raises(ValueError, match="cannot be negative"):
         RunQuery(sample=-1)
 
 
@@ -176,7 +176,7 @@ def test_a_query_comes_back_from_its_document() -> None:
     [
         ({"years": ["2014"]}, r"the selection cannot be read: years\[0\]: expected `int`, got `str`"),
         ({"depth": 5}, "there is no word 'depth'"),
-        ({"regex": "("}, "no regular expression"),
+        ({"regex": "("}, "not a regular expression"),
         ({"start": "yesterday"}, "start: invalid RFC3339"),
     ],
 )

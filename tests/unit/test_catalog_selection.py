@@ -79,28 +79,28 @@ def test_sample_and_limit() -> None:
     ("words", "sentence"),
     [
         ("--year 20114", "'20114' is neither a number nor a range"),
-        ("--year 1900", "--year 1900 cannot be"),
-        ("--year 2014-2011", "2014-2011 runs backwards: say 2011-2014"),
+        ("--year 1900", "--year 1900 is out of range"),
+        ("--year 2014-2011", "2014-2011 runs backwards: write 2011-2014"),
         ("--year 2011,", "'2011,' has an empty value"),
-        ("--month 13", "--month 13 cannot be: it goes from 1 to 12"),
+        ("--month 13", "--month 13 is out of range: use 1 to 12"),
         ("--month march", "'march' is neither a number nor a range"),
-        ("--from yesterday", "'yesterday' is no date or time"),
-        ("--from 2014-02-30", "'2014-02-30' is no date or time"),
-        ("--to 2014-03", "'2014-03' is no date or time"),
-        ("--to 2014-W10", "'2014-W10' is no date or time"),
+        ("--from yesterday", "'yesterday' is not a date or time"),
+        ("--from 2014-02-30", "'2014-02-30' is not a date or time"),
+        ("--to 2014-03", "'2014-03' is not a date or time"),
+        ("--to 2014-W10", "'2014-W10' is not a date or time"),
         ("--from 2014-03-02 --to 2014-03-01", "is later than --to"),
         ("--year 2014 --from 2015-01-01", "contradict"),
         ("--year 2014 --month 3 --to 2014-02-28", "contradict"),
-        ("--mode sonar", "'sonar' is no mode: families are imaging"),
-        ("--site axial", "'axial' is none: sites are Endeavour and Ashes"),
-        ("--basename readme.txt", "'readme' is no basename"),
+        ("--mode sonar", "'sonar' is not a mode: families are imaging"),
+        ("--site axial", "'axial' is not a site: sites are Endeavour and Ashes"),
+        ("--basename readme.txt", "'readme' is not the basename"),
         ("--basename @no-such-file", "cannot be read: No such file"),
-        ("--basename -", "there is no name on standard input"),
-        ("--regex (", "'(' is no regular expression"),
-        ("--limit 0", "'0' is no number of runs"),
-        ("--limit -3", "'-3' is no number of runs"),
+        ("--basename -", "no names on standard input"),
+        ("--regex (", "'(' is not a regular expression"),
+        ("--limit 0", "'0' is not a number of runs"),
+        ("--limit -3", "'-3' is not a number of runs"),
         ("--sample 5:x", "the seed after ':' is a whole number"),
-        ("--sample some", "'some' is no number of runs"),
+        ("--sample some", "'some' is not a number of runs"),
     ],
 )
 def test_nonsense_is_refused(words: str, sentence: str) -> None:
@@ -114,7 +114,7 @@ def test_an_empty_list_is_not_every_run(tmp_path: Path) -> None:
     """A file without names is refused: it must not come to mean the whole archive."""
     empty = tmp_path / "empty.txt"
     empty.write_text("# nothing\n")
-    with pytest.raises(SelectionError, match="there is no name in"):
+    with pytest.raises(SelectionError, match="no names in"):
         query("--basename", f"@{empty}")
 
 

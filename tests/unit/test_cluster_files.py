@@ -151,7 +151,7 @@ def test_a_worker_of_another_version_refuses() -> None:
 @pytest.mark.parametrize(
     ("where", "words"),
     [
-        ("ssh", "give hosts: the scheduler's, then one for each worker"),
+        ("ssh", "list hosts: the scheduler's, then one for each worker"),
         ("kubernetes", "pip install 'covis-dask[kubernetes]'"),
         ("gateway", "pip install 'covis-dask[gateway]'"),
     ],

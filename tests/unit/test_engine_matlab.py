@@ -191,7 +191,7 @@ def test_the_runner_stays_is_recycled_and_sees_no_secrets(bench: Bench) -> None:
         ("raise", "MatlabRuntimeError: Index exceeds the number of array elements (0)", EngineError),
         ("exit", "ended by itself, with code 3; its last words", EngineError),
         ("segfault", "ended by SIGSEGV", EngineError),
-        ("oom", "was killed, most likely for want of memory", OutOfMemory),
+        ("oom", "was killed, most likely for lack of memory", OutOfMemory),
         ("nothing", "ended without an error, but made no", EngineError),
         ("garbage", "that the Matlab code made cannot be read", EngineError),
     ],
@@ -316,7 +316,7 @@ def test_settings_that_cannot_work_stop_the_batch(bench: Bench, monkeypatch: pyt
         with dask.config.set(setting), pytest.raises(ConfigurationError, match=words):
             bench.process(MatlabEngine())
     monkeypatch.setenv("COVIS_MATLAB_ENV_STANDIN_BROKEN", "1")
-    with pytest.raises(EngineError, match="does not open: RuntimeError: Could not open the runtime library"):
+    with pytest.raises(EngineError, match="opened: RuntimeError: Could not open the runtime library"):
         bench.process()
     monkeypatch.setenv("COVIS_MATLAB_ENV_PYTHONPATH", str(bench.folder))
     with pytest.raises(ConfigurationError, match="has no compiled COVIS package"):
@@ -338,7 +338,7 @@ def test_both_engines_are_compared(bench: Bench) -> None:
     engine = BothEngines()
     got = bench.process(engine)
     assert got.attrs["engines_agree"] == 1
-    assert "the engines agree in all they share" in bench.log
+    assert "the engines agree on everything they share" in bench.log
     shifted = bench.dataset.copy(deep=True)
     shifted["decorrelation"] = shifted["decorrelation"] * 1.01
     matlab_files(_DIFFUSE, shifted, bench.folder)

@@ -81,7 +81,7 @@ def test_faulty_pings_say_why(tmp_path: Path) -> None:
     changed = {"rec_7038_000002.bin": record(2, keep=70), "rec_7038_000005.bin": None}
     raw = covis.open_raw(_written(tmp_path, ".tar.gz", **changed), scratch=tmp_path)
     assert raw.ping.values.tolist() == [1, 2, 3, 6]
-    assert "cut off" in str(raw.fault.sel(ping=2).item())
+    assert "truncated" in str(raw.fault.sel(ping=2).item())
     assert np.isnan(raw.samples.sel(ping=2).values).all()
     assert raw.fault.sel(ping=3).item() == ""
     assert not np.isnan(raw.samples.sel(ping=3).values).any()
@@ -118,12 +118,12 @@ def test_what_cannot_be_opened(tmp_path: Path) -> None:
     """Each failure is one of ours, says what to do, and leaves no scratch behind."""
     whole = _written(tmp_path, ".tar.gz").read_bytes()
     (tmp_path / f"{NAME}.tar.gz").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(covis.ArchiveTruncated, match="fetch the file again"):
+    with pytest.raises(covis.ArchiveTruncated, match="download the file again"):
         covis.open_raw(tmp_path / f"{NAME}.tar.gz", scratch=tmp_path)
     assert not _scratch(tmp_path)
     with pytest.raises(covis.RawMissing):
         covis.open_raw(tmp_path / "elsewhere" / f"{NAME}.tar.gz")
-    with pytest.raises(covis.ConfigurationError, match="must keep its run's name"):
+    with pytest.raises(covis.ConfigurationError, match="must be named after its run"):
         covis.open_raw(tmp_path / "some.tar.gz")
     bad = {name: b"" for name, _ in run_files(folder="") if name.endswith(".bin")}
     with pytest.raises(covis.NoValidPings):

@@ -214,7 +214,12 @@ def test_our_own_files(tmp_path: Path, name: str, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "match"),
-    [("[1, 2]", "must hold keys"), ("a: [", "no valid YAML"), (None, "cannot be read"), ("{: }: 3", "YAML")],
+    [
+        ("[1, 2]", "must contain keys"),
+        ("a: [", "not valid YAML"),
+        (None, "cannot be read"),
+        ("{: }: 3", "YAML"),
+    ],
 )
 def test_unreadable_files_are_refused(tmp_path: Path, text: str | None, match: str) -> None:
     """A file that is missing or no mapping is refused with its path; an empty one changes nothing."""

@@ -228,7 +228,7 @@ def test_verify_believes_a_sound_manifest() -> None:
 def test_verify_leaves_other_programs_products() -> None:
     """What another program has put in the folder is no product of ours."""
     (item,) = _plan(_run(), manifest=lambda _: {"python_version": "3.5"}).items
-    assert item.reason == "a product of another program lies there"
+    assert item.reason == "there is a product of another program"
 
 
 def test_seafloor_counts_where_it_is_used() -> None:

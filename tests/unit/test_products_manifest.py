@@ -85,9 +85,9 @@ def test_keys_of_later_versions_are_tolerated() -> None:
         ),
         (lambda d: d.update(parameters=None), "parameters: expected `object`, got `null`"),
         (lambda d: d["timings"].update(read="long"), r"timings\[...\]: expected `float`, got `str`"),
-        (lambda d: d["files"][1].update(name="../other"), r"files\[1\]: '../other' is no file name"),
-        (lambda d: d["files"][0].update(sha256="zz"), "sha256 of run.nc is impossible"),
-        (lambda d: d.update(schema="covis-dask/manifest/2"), "no covis-dask/manifest/1 document"),
+        (lambda d: d["files"][1].update(name="../other"), r"files\[1\]: '../other' is not a file name"),
+        (lambda d: d["files"][0].update(sha256="zz"), "sha256 of run.nc is invalid"),
+        (lambda d: d.update(schema="covis-dask/manifest/2"), "not a covis-dask/manifest/1 document"),
     ],
 )
 def test_wrong_documents_are_refused(change: Callable[[dict[str, Any]], Any], complaint: str) -> None:
@@ -108,7 +108,7 @@ def test_no_document_at_all(text: str) -> None:
 @pytest.mark.parametrize("name", ["", "/etc/passwd", "../run.nc", "a/../../b", "a\\b"])
 def test_file_names_stay_in_the_product(name: str) -> None:
     """No manifest can name a file outside its folder."""
-    with pytest.raises(ValueError, match="no file name inside a product"):
+    with pytest.raises(ValueError, match="not a file name inside a product"):
         FileEntry(name, 1, "a" * 64)
 
 

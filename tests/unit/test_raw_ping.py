@@ -95,7 +95,7 @@ def test_first_of_repeated_rows_counts() -> None:
     pings = _table(ROW, ROW.replace("286.2", "1"), "4" + ROW[1:])
     assert pings.ping.tolist() == [1, 4]
     assert pings.pitch.tolist() == [286.2, 286.2]
-    assert pings.notes == ("index.csv: only the first row counts of ping 1",)
+    assert pings.notes == ("index.csv: repeated, only the first row counts: ping 1",)
 
 
 def test_many_bad_rows_one_short_note() -> None:

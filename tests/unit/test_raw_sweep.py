@@ -290,7 +290,7 @@ def test_table_out_of_order_rules() -> None:
         (record(2, keep=-1), "3 of 4 samples are complete"),
         (record(2, nsamps=0), "no samples"),
         (record(2, nelems=3), "3 channels, not 2"),
-        (record(2, nsamps=5), "5 samples, where the run's first sound ping has 4"),
+        (record(2, nsamps=5), "5 samples, but the run's first good ping has 4"),
     ],
     ids=["empty", "header cut", "header only", "cut", "no samples", "channels", "length"],
 )
@@ -310,7 +310,7 @@ def test_first_sound_ping_sets_the_length() -> None:
         faults = _faults(files, wanted)
         assert "8 of 9" in str(faults[1])
         assert faults[2] is None
-        assert all("4 samples, where" in str(faults[number]) for number in (3, 5, 6))
+        assert all("4 samples, but" in str(faults[number]) for number in (3, 5, 6))
 
 
 @settings(max_examples=40, deadline=None)

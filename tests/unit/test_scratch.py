@@ -72,7 +72,9 @@ def full(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-_NO_ROOM = "storage-unavailable: no room in scratch {}: make room, or let covis.scratch name a larger disk"
+_NO_ROOM = (
+    "storage-unavailable: no room in scratch {}: free some space, or point covis.scratch at a larger disk"
+)
 
 
 def _process_one(archive: Path, scratch: Path, out: Path) -> int:

@@ -86,7 +86,7 @@ def test_other_folder() -> None:
 def test_a_folder_is_never_overwritten(tmp_path: Path) -> None:
     """Writing a directory where something is fails, and leaves it alone and nothing else behind."""
     (tmp_path / "run").mkdir()
-    with pytest.raises(FileExistsError, match="choose another place"):
+    with pytest.raises(FileExistsError, match="choose another location"):
         write_archive(MEMBERS, tmp_path / "run")
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
     assert not list((tmp_path / "run").iterdir())

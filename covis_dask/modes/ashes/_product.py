@@ -22,8 +22,8 @@ from covis_dask.sonar.grid import GridAxes
 __all__ = ["add_beams", "add_bursts", "axes_of", "finished", "sonar_attributes"]
 
 _TURNED: Final = (
-    "The head was turned in yaw. The original puts all pings of such a run into one burst with one attitude; "
-    "profile corrected groups them by yaw. Do not compare with products of elevation sweeps."
+    "This run swept in yaw. The original treats all its pings as one burst with a single attitude; "
+    "profile corrected groups them by yaw. Do not compare this product with those of elevation sweeps."
 )
 
 
@@ -37,10 +37,10 @@ def add_bursts(product: DatasetBuilder, bursts: Sequence[Burst], table: PingTabl
     """Add pitch, number of pings, first ping and use of every burst, also of those left out."""
     first = [int(table.ping[burst.rows[0]]) for burst in bursts]
     for name, long_name, units, values in (
-        ("burst_pitch", "sensor pitch of the first ping of the burst", "degree", [b.pitch for b in bursts]),
-        ("burst_npings", "pings of the burst in index.csv", "1", [len(b) for b in bursts]),
-        ("burst_first_ping", "number of the first ping of the burst", "1", first),
-        ("burst_used", "1 where the burst was used", "1", used.astype(np.int8)),
+        ("burst_pitch", "sensor pitch of the first ping in the burst", "degree", [b.pitch for b in bursts]),
+        ("burst_npings", "number of pings in the burst, from index.csv", "1", [len(b) for b in bursts]),
+        ("burst_first_ping", "ping number of the first ping in the burst", "1", first),
+        ("burst_used", "whether the burst was used (1) or skipped (0)", "1", used.astype(np.int8)),
     ):
         product.array(Variable(name, name, long_name, units, np.asarray(values)), ("burst",))
 

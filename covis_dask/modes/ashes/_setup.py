@@ -109,7 +109,7 @@ class SonarSetup:
         header, water, filtering = sweep.common_header(rate), parameters.water, parameters.filter
         if not (header.pulse_width > 0 and header.sound_speed > 0):
             raise NoValidPings(
-                f"no ping can be processed: the header states a pulse of {header.pulse_width:g} s "
+                f"no ping can be processed: the header gives a pulse of {header.pulse_width:g} s "
                 f"and a sound speed of {header.sound_speed:g} m/s"
             )
         fixes = parameters.fixes
@@ -266,7 +266,7 @@ def run_start(sweep: RawSweep) -> dt.datetime:
     try:
         return dt.datetime.fromtimestamp(float(sweep.table.time[0]), dt.UTC)
     except (OverflowError, OSError, ValueError) as error:
-        raise SweepIncomplete(f"neither its name nor index.csv tells when {sweep.basename} began") from error
+        raise SweepIncomplete(f"neither its name nor index.csv says when {sweep.basename} began") from error
 
 
 def _central_heading(sweep: RawSweep, parameters: Parameters) -> float:

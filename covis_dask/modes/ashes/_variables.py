@@ -7,21 +7,21 @@ from covis_dask.modes.spec import GridDescription, VariableDescription
 __all__ = ["BATHY", "DIFFUSE", "DOPPLER", "FULL_RANGE", "IMAGING", "OFFSETS", "POINTS"]
 
 _INTENSITIES: Final = (
-    ("Ia", "backscatter_mean", "volume backscattering coefficient of the average of the pings"),
+    ("Ia", "backscatter_mean", "volume backscattering coefficient of the ping-averaged echo"),
     (
         "Id",
         "backscatter_fluctuating",
-        "volume backscattering coefficient of the deviations from the average",
+        "volume backscattering coefficient of the fluctuating echo",
     ),
     (
         "Ia_filt",
         "backscatter_mean_detected",
-        "volume backscattering coefficient of the average, where detected",
+        "volume backscattering coefficient of the ping-averaged echo, where detected",
     ),
     (
         "Id_filt",
         "backscatter_fluctuating_detected",
-        "volume backscattering coefficient of the deviations, where detected",
+        "volume backscattering coefficient of the fluctuating echo, where detected",
     ),
 )
 
@@ -44,7 +44,7 @@ def _intensities(name: str, original: str, what: str) -> tuple[VariableDescripti
         VariableDescription(
             f"{value.name}_valid_fraction",
             f"{value.original_name}_valid",
-            f"part of the samples, by weight, that entered the {value.long_name}",
+            f"weighted fraction of samples that entered the {value.long_name}",
             "1",
         )
         for value in values
@@ -60,7 +60,7 @@ def _map(kind: str, name: str, long_name: str, units: str, suffix: str = "") -> 
         (
             VariableDescription(name + suffix, f"{prefix}_v", long_name, units),
             VariableDescription(
-                f"{name}_weight{suffix}", f"{prefix}_w", f"gridding weight of: {long_name}", "1"
+                f"{name}_weight{suffix}", f"{prefix}_w", f"gridding weight of {long_name}", "1"
             ),
         ),
         prefix=prefix,
@@ -73,8 +73,8 @@ IMAGING: Final = (
         "backscatter-cross-section",
         (
             *_intensities("", "", ""),
-            VariableDescription("amplitude_variance", "Kp", "normalised variance of the amplitude", "1"),
-            VariableDescription("gridding_weight", "w", "weight of the samples gridded", "1"),
+            VariableDescription("amplitude_variance", "Kp", "normalised amplitude variance", "1"),
+            VariableDescription("gridding_weight", "w", "gridding weight", "1"),
         ),
     ),
 )
@@ -86,7 +86,7 @@ BATHY: Final = (
             VariableDescription(
                 "seafloor_height", "v", "height of the seafloor above the base of COVIS", "m"
             ),
-            VariableDescription("gridding_weight", "w", "weight of the points gridded", "1"),
+            VariableDescription("gridding_weight", "w", "gridding weight", "1"),
         ),
         keeps_gaps=True,
     ),
@@ -94,7 +94,7 @@ BATHY: Final = (
 
 POINTS: Final = tuple(
     VariableDescription(
-        f"point_{axis}", f"{axis}b_out", f"{what} of the seafloor point picked", "m", dims=("beam", "burst")
+        f"point_{axis}", f"{axis}b_out", f"{what} of the detected seafloor point", "m", dims=("beam", "burst")
     )
     for axis, what in (("x", "distance east"), ("y", "distance north"), ("z", "height"))
 )
@@ -103,15 +103,15 @@ DIFFUSE: Final = (
     _map(
         "decorrelation intensity",
         "decorrelation_intensity",
-        "backscattering cross-section times decorrelation between pings",
+        "backscattering cross-section times ping-to-ping decorrelation",
         "m2",
     ),
-    _map("decorrelation", "decorrelation", "decorrelation between pings", "1"),
+    _map("decorrelation", "decorrelation", "ping-to-ping decorrelation", "1"),
     _map("intensity", "intensity", "backscattering cross-section", "m2"),
-    _map("Chi_var", "log_intensity_variance", "variance of the logarithm of the intensity", "1"),
-    _map("SI", "scintillation_index", "scintillation index of the intensity", "1"),
-    _map("Sig_phi2", "phase_variance", "variance of the phase", "rad2"),
-    _map("Kp", "amplitude_variance", "normalised variance of the amplitude", "1"),
+    _map("Chi_var", "log_intensity_variance", "variance of log intensity", "1"),
+    _map("SI", "scintillation_index", "scintillation index of intensity", "1"),
+    _map("Sig_phi2", "phase_variance", "phase variance", "rad2"),
+    _map("Kp", "amplitude_variance", "normalised amplitude variance", "1"),
 )
 
 FULL_RANGE: Final = tuple(
@@ -120,41 +120,41 @@ FULL_RANGE: Final = tuple(
         (
             "bathy_filt",
             "seafloor_height_windowed",
-            "height of the strongest echo above the base of COVIS, from range windows",
+            "height of the strongest range-averaged echo above the base of COVIS",
             "m",
         ),
         (
             "intensity_filt",
             "intensity_windowed",
-            "backscattering cross-section of the strongest echo, from range windows",
+            "backscattering cross-section of the strongest range-averaged echo",
             "m2",
         ),
         (
             "decorrelation intensity",
             "decorrelation_intensity",
-            "backscattering cross-section times decorrelation between pings, at the strongest echo",
+            "backscattering cross-section times ping-to-ping decorrelation, at the strongest echo",
             "m2",
         ),
-        ("decorrelation", "decorrelation", "decorrelation between pings, at the strongest echo", "1"),
+        ("decorrelation", "decorrelation", "ping-to-ping decorrelation, at the strongest echo", "1"),
         ("bathy", "seafloor_height", "height of the strongest echo above the base of COVIS", "m"),
         ("intensity", "intensity", "backscattering cross-section of the strongest echo", "m2"),
         (
             "Chi_var",
             "log_intensity_variance",
-            "variance of the logarithm of the intensity, at the strongest echo",
+            "variance of log intensity, at the strongest echo",
             "1",
         ),
         (
             "SI",
             "scintillation_index",
-            "scintillation index of the intensity, at the strongest echo",
+            "scintillation index of intensity, at the strongest echo",
             "1",
         ),
-        ("Sig_phi2", "phase_variance", "variance of the phase, at the strongest echo", "rad2"),
+        ("Sig_phi2", "phase_variance", "phase variance, at the strongest echo", "rad2"),
         (
             "Kp",
             "amplitude_variance",
-            "normalised variance of the amplitude, at the strongest echo",
+            "normalised amplitude variance, at the strongest echo",
             "1",
         ),
     )
@@ -167,30 +167,30 @@ DOPPLER: Final = (
             VariableDescription(
                 "radial_velocity",
                 "doppler_velocity_vr_cov",
-                "line-of-sight velocity away from the sonar, from the summed covariance",
+                "radial velocity away from the sonar, from the autocovariance summed over pings",
                 "m s-1",
                 "radial_sea_water_velocity_away_from_instrument",
             ),
             VariableDescription(
                 "radial_velocity_mean",
                 "doppler_velocity_vr_vel",
-                "mean over the pings of the line-of-sight velocity",
+                "radial velocity away from the sonar, mean over pings",
                 "m s-1",
             ),
             VariableDescription(
                 "radial_velocity_std",
                 "doppler_velocity_std",
-                "standard deviation over the pings of the line-of-sight velocity",
+                "radial velocity, standard deviation over pings",
                 "m s-1",
             ),
             VariableDescription(
                 "covariance",
                 "doppler_velocity_covar",
-                "covariance of the echo at the lag, summed over the pings",
+                "lagged autocovariance of the backscattered signal, summed over pings",
                 "m-1",
             ),
             VariableDescription(
-                "velocity_weight", "doppler_velocity_w", "weight of the velocities gridded", "1"
+                "velocity_weight", "doppler_velocity_w", "gridding weight of the velocity fields", "1"
             ),
         ),
         prefix="doppler_velocity",
@@ -200,7 +200,7 @@ DOPPLER: Final = (
         (
             *_intensities("", "intensity_", ""),
             VariableDescription(
-                "backscatter_weight", "intensity_w", "weight of the backscatter gridded", "1"
+                "backscatter_weight", "intensity_w", "gridding weight of the backscatter fields", "1"
             ),
         ),
         prefix="intensity",
@@ -212,7 +212,7 @@ DOPPLER: Final = (
             VariableDescription(
                 "windowed_backscatter_weight",
                 "intensity_win_w",
-                "weight of the backscatter gridded, averaged over range windows",
+                "gridding weight of the backscatter fields, averaged over range windows",
                 "1",
             ),
         ),
@@ -224,14 +224,14 @@ OFFSETS: Final = (
     VariableDescription(
         "velocity_offset",
         "vr_offset",
-        "velocity that the clocks feign, from the transmission of each ping; not subtracted",
+        "apparent radial velocity due to the clock offset, for each ping; not subtracted",
         "m s-1",
         dims=("ping_of_burst", "burst"),
     ),
     VariableDescription(
         "velocity_offset_average",
         "vr_offset_ave",
-        "velocity that the clocks feign, over all pings; not subtracted",
+        "apparent radial velocity due to the clock offset, from all pings; not subtracted",
         "m s-1",
     ),
 )

@@ -79,7 +79,7 @@ def window_of(setup: SonarSetup, times: Real, rows: Int) -> Window:
             setup.fs, parameters.correlation.window_size, parameters.correlation.window_overlap
         )
     except ValueError as error:
-        raise NoValidPings(f"no ping can be cut into windows: {error}") from error
+        raise NoValidPings(f"pings cannot be divided into windows: {error}") from error
     return Window(chosen, pairs, W, O)
 
 

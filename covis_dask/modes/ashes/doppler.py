@@ -100,7 +100,7 @@ class DopplerProgram(AshesProgram):
         try:
             W, O = window_bins(self.setup.fs, correlation.window_size, correlation.window_overlap)  # noqa: E741
         except ValueError as error:
-            raise NoValidPings(f"no ping can be cut into windows: {error}") from error
+            raise NoValidPings(f"pings cannot be divided into windows: {error}") from error
         c, fixes = self.setup.c_scale, parameters.fixes
         self.settings = DopplerSettings(
             W,

@@ -165,7 +165,7 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
                 program.setup, program.range_calibration, turned=sweeps_in_yaw(sweep.table)
             )
         else:
-            context.log(f"the {name.replace('_', '-')} part of the run has no burst that can be used")
+            context.log(f"the {name.replace('_', '-')} part of the run has no usable burst")
     return product.dataset(tally, facts)
 
 

@@ -207,7 +207,11 @@ def add_bursts(product: DatasetBuilder, result: BurstResult) -> None:
             np.array([b.pitch for b in bursts]),
         ),
         Variable(
-            "burst_npings", "burst_npings", "pings of the burst", "1", np.array([len(b) for b in bursts])
+            "burst_npings",
+            "burst_npings",
+            "number of pings in the burst",
+            "1",
+            np.array([len(b) for b in bursts]),
         ),
         Variable(
             "burst_start",
@@ -216,7 +220,13 @@ def add_bursts(product: DatasetBuilder, result: BurstResult) -> None:
             "1",
             np.array([int(b.rows[0]) + 1 for b in bursts]),
         ),
-        Variable("burst_used", "burst_used", "1 where the burst was used", "1", result.used.astype(np.int8)),
+        Variable(
+            "burst_used",
+            "burst_used",
+            "whether the burst was used (1) or skipped (0)",
+            "1",
+            result.used.astype(np.int8),
+        ),
     ):
         product.array(variable, ("burst",))
 

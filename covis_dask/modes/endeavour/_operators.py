@@ -133,16 +133,16 @@ class OperatorCache:
         wanted = self._parameters.header
         if abs(header.sample_rate - wanted.sample_rate) > wanted.tolerance:
             raise ValueError(
-                f"its header states {header.sample_rate:g} samples per second, not {wanted.sample_rate:g}"
+                f"its header gives {header.sample_rate:g} samples per second, not {wanted.sample_rate:g}"
             )
         for name, (low, high) in _PLAUSIBLE.items():
             value = getattr(header, name)
             if not low <= value <= high:
-                raise ValueError(f"its header states {name} = {value:g}")
+                raise ValueError(f"its header gives {name} = {value:g}")
         if self._monitor(header) > nsamps:
             raise ValueError(f"its transmission of {header.pulse_width:g} s is longer than the ping")
         if beam_count(header.xmit_freq) != nelems:
-            raise ValueError(f"its header states {header.xmit_freq:g} Hz, which has not {nelems} channels")
+            raise ValueError(f"its header gives {header.xmit_freq:g} Hz, which has not {nelems} channels")
 
     def _make(self, header: PingHeader, samples: Samples, first_samp: int) -> PingOperators:
         """Make the operators for one header and size of ping."""

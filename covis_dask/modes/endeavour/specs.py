@@ -116,7 +116,7 @@ _IMAGING_GRIDS: Final = (
 
 _DIFFUSE_GRIDS: Final = (
     _map("decorrelation_intensity", "intensity times decorrelation, relative to its maximum"),
-    _map("decorrelation", "decorrelation of the seafloor echo between pings"),
+    _map("decorrelation", "ping-to-ping decorrelation of the seafloor echo"),
     _map("intensity", "intensity of the seafloor echo, relative to its maximum"),
 )
 
@@ -127,27 +127,27 @@ _DOPPLER_GRIDS: Final = (
             VariableDescription(
                 "vertical_velocity",
                 "doppler_velocity_v",
-                "vertical velocity of a flow that rises straight up",
+                "vertical velocity, assuming purely vertical flow",
                 "cm s-1",
                 "upward_sea_water_velocity",
             ),
             VariableDescription(
                 "radial_velocity_mean_phase",
                 "doppler_velocity_v_filt",
-                "velocity away from the sonar, from the mean phase",
+                "radial velocity away from the sonar, from the mean phase",
                 "cm s-1",
             ),
             VariableDescription(
                 "radial_velocity",
                 "doppler_velocity_vr",
-                "velocity away from the sonar",
+                "radial velocity away from the sonar",
                 "cm s-1",
                 "radial_sea_water_velocity_away_from_instrument",
             ),
             VariableDescription(
                 "radial_velocity_std",
                 "doppler_velocity_std",
-                "standard deviation of the velocity away from the sonar",
+                "standard deviation of the radial velocity",
                 "cm s-1",
             ),
             VariableDescription(
@@ -157,7 +157,7 @@ _DOPPLER_GRIDS: Final = (
                 "m-1",
             ),
             VariableDescription(
-                "doppler_velocity_weight", "doppler_velocity_w", "gridding weight of the velocities", "1"
+                "doppler_velocity_weight", "doppler_velocity_w", "gridding weight of the velocity fields", "1"
             ),
         ),
         prefix="doppler_velocity",
@@ -169,13 +169,13 @@ _DOPPLER_GRIDS: Final = (
             VariableDescription(
                 "backscatter_windowed",
                 "intensity_v_filt",
-                "volume backscattering coefficient after the threshold window",
+                "volume backscattering coefficient, soft-thresholded",
                 "m-1",
             ),
             VariableDescription(
                 "intensity_radial_velocity",
                 "intensity_vr",
-                "velocity away from the sonar, gridded with the backscatter",
+                "radial velocity away from the sonar, gridded with the backscatter",
                 "cm s-1",
             ),
             VariableDescription(
@@ -190,7 +190,9 @@ _DOPPLER_GRIDS: Final = (
                 "lagged autocovariance of the backscattered signal, gridded with the backscatter",
                 "m-1",
             ),
-            VariableDescription("intensity_weight", "intensity_w", "gridding weight of the backscatter", "1"),
+            VariableDescription(
+                "intensity_weight", "intensity_w", "gridding weight of the backscatter fields", "1"
+            ),
         ),
         prefix="intensity",
     ),
@@ -269,7 +271,10 @@ SPECS: Final = (
                 "offset_covariance", "offset_covar", "autocovariance of the monitor channel", "1"
             ),
             VariableDescription(
-                "offset_velocity", "vr_offset", "velocity that the clock offset feigns, to subtract", "cm s-1"
+                "offset_velocity",
+                "vr_offset",
+                "apparent radial velocity due to the clock offset, to be subtracted",
+                "cm s-1",
             ),
         ),
         quicklook="covis_dask.products._plumes:draw_doppler",

@@ -59,11 +59,11 @@ def load_overrides(path: Path | str) -> dict[str, Any]:
     except OSError as error:
         raise ConfigurationError(f"The parameter file {path} cannot be read: {error}.") from error
     except (ValueError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"The parameter file {path} is no valid YAML or JSON: {error}") from error
+        raise ConfigurationError(f"The parameter file {path} is not valid YAML or JSON: {error}") from error
     if document is None:
         return {}
     if not isinstance(document, dict):
-        raise ConfigurationError(f"The parameter file {path} must hold keys and values.")
+        raise ConfigurationError(f"The parameter file {path} must contain keys and values.")
     if "processing" in document or "sonar" in document:
         return _from_original(document)
     return dict(_flatten(document))

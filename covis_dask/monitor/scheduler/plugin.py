@@ -108,4 +108,4 @@ def bring_page(client: Client) -> None:
     try:
         client.register_plugin(StatusPlugin())
     except Exception as error:  # whatever is raised on the scheduler comes here
-        logger.info("the scheduler does not take the COVIS page: %s", error)
+        logger.info("the scheduler does not accept the COVIS page: %s", error)
