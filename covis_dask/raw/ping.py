@@ -31,7 +31,7 @@ def parse_object(text: bytes) -> dict[str, Any]:
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     if not isinstance(document, dict):
-        raise ValueError("it is no JSON object")  # noqa: TRY004 (bad contents, not a bad call)
+        raise ValueError("it is not a JSON object")  # noqa: TRY004 (bad contents, not a bad call)
     return document
 
 
@@ -85,7 +85,7 @@ class PingHeader:
         Raises
         ------
         ValueError
-            When it is no JSON object with a `hdr` that has every field above as a finite number.
+            When it is not a JSON object with a `hdr` that has every field above as a finite number.
         """
         hdr = parse_object(text).get("hdr")
         if not isinstance(hdr, dict):
@@ -180,12 +180,12 @@ class PingTable:
         notes = []
         if malformed:
             first = f"line {malformed[0]} is {quote_line(text, malformed[0])}"
-            what = f"dropped what is no row of {_COLUMNS} numbers, {name_some('line', malformed)}"
+            what = f"dropped what is not a row of {_COLUMNS} numbers, {name_some('line', malformed)}"
             if len(malformed) == count:
                 what = f"none of its {count} rows is {_COLUMNS} numbers"
             notes.append(f"index.csv: {what}; {first}")
         if repeated:
-            notes.append(f"index.csv: only the first row counts of {name_some('ping', repeated)}")
+            notes.append(f"index.csv: repeated, only the first row counts: {name_some('ping', repeated)}")
         columns = np.array(list(rows.values()), np.float64).reshape(-1, _COLUMNS).T.copy()
         return cls(
             np.array(list(rows), np.int64),

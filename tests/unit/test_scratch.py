@@ -95,7 +95,7 @@ def test_scratch_without_room(
     assert _process_one(sound, full, tmp_path / "out") == 1
     said = capsys.readouterr().out
     assert _NO_ROOM.format(full) in said
-    assert "fault of the program" not in said
+    assert "this is a bug" not in said
 
 
 def test_field_report_scratch_full(
