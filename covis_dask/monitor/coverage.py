@@ -61,9 +61,9 @@ class Coverage:
             _panel(ax, family, own, rows)
         for ax in panels[len(families) :]:
             ax.set_axis_off()
-        found = {state for *_, cell in cells for state in cell.runs.values()}
-        handles = [Patch(facecolor=COLORS[state], label=state) for state in STATES if state in found]
-        if "" in found:
+        states = {state for *_, cell in cells for state in cell.runs.values()}
+        handles = [Patch(facecolor=COLORS[state], label=state) for state in STATES if state in states]
+        if "" in states:
             handles.append(Patch(facecolor=WAITING, edgecolor=EDGE, label="not processed"))
         fig.legend(
             handles=handles, loc="outside lower left", ncols=7, frameon=False, fontsize=8, labelcolor=_SOFT

@@ -65,33 +65,42 @@ class CalendarView:
         now : collection of str
             Runs that workers are at: their cells have a strong frame.
         """
-        places = {of.where(basename) for basename in now}
+        positions = {of.where(basename) for basename in now}
         same = of is self._of and year == self._year
         changed = list(of.year(year, self._version)) if same else []
         if not same or any((day, family) not in self._rows for day, family, _ in changed):
             self._of, self._year = of, year
-            self._build(list(of.year(year)), places)
+            self._build(list(of.year(year)), positions)
         else:
-            marked = {self._rows[place] for place in places & self._rows.keys() if place is not None}
+            marked = {
+                self._rows[position] for position in positions & self._rows.keys() if position is not None
+            }
             touched = {(day, family): cell for day, family, cell in changed}
             by_row = list(self._rows)
             for row in marked ^ self._marked:
-                place = by_row[row]
-                touched.setdefault(place, of.cell(*place) or Cell())
+                position = by_row[row]
+                touched.setdefault(position, of.cell(*position) or Cell())
             self._marked = marked
-            self._cells.patch({
-                self._rows[place]: self._drawn(place, cell, places) for place, cell in touched.items()
-            })  # fmt: skip
+            self._cells.patch(
+                {
+                    self._rows[position]: self._drawn(position, cell, positions)
+                    for position, cell in touched.items()
+                }
+            )
         self._version = of.version
         self._overview.update(of, year, _MARGINS + 12 * _ROW)
         self._arrange()
 
-    def _build(self, cells: list[tuple[dt.date, str, Cell]], places: set[tuple[dt.date, str] | None]) -> None:
+    def _build(
+        self, cells: list[tuple[dt.date, str, Cell]], positions: set[tuple[dt.date, str] | None]
+    ) -> None:
         cells.sort(key=lambda cell: cell[:2])
         months = [day.month for day, _, _ in cells] or [1]
         self._first_month, last = min(months), max(months)
         self._rows = {(day, family): row for row, (day, family, _) in enumerate(cells)}
-        self._marked = {self._rows[place] for place in places & self._rows.keys() if place is not None}
+        self._marked = {
+            self._rows[position] for position in positions & self._rows.keys() if position is not None
+        }
         panels: dict[str, list[int]] = {}
         for (_, family), row in self._rows.items():
             panels.setdefault(family, []).append(row)
@@ -102,7 +111,7 @@ class CalendarView:
             fig.height = _MARGINS + _ROW * (last - self._first_month + 1)
             fig.y_range.start = last - self._first_month + 0.5  # the first month is on top
             fig.yaxis.formatter.args = {"first": self._first_month}
-        self._cells.show([self._drawn((day, family), cell, places) for day, family, cell in cells], panels)
+        self._cells.show([self._drawn((day, family), cell, positions) for day, family, cell in cells], panels)
 
     def _add(self, family: str) -> None:
         fig = self._cells.add(family, family, 31, [1, 5, 10, 15, 20, 25, 30])
@@ -111,11 +120,11 @@ class CalendarView:
             args={"first": 1}, code=f"return {_MONTHS}[first - 1 + tick] ?? ''"
         )
 
-    def _drawn(self, place: tuple[dt.date, str], cell: Cell, places: Collection[object]) -> Drawn:
-        day, family = place
+    def _drawn(self, position: tuple[dt.date, str], cell: Cell, positions: Collection[object]) -> Drawn:
+        day, family = position
         title = f"{day:%a} {day.day} {day:%B %Y}, {family}"
         return Drawn(
-            day.day, day.month - self._first_month, cell.counts, title, _names(cell), place in places
+            day.day, day.month - self._first_month, cell.counts, title, _names(cell), position in positions
         )
 
     def _arrange(self) -> None:

@@ -14,8 +14,8 @@ def year_at_work(status: BatchStatus, now: Collection[str], before: int) -> int:
 
     With workers in several years the one that has been looked at `before` stays.
     """
-    places = [status.calendar.where(basename) for basename in now]
-    years = [place[0].year for place in places if place is not None]
+    positions = [status.calendar.where(basename) for basename in now]
+    years = [position[0].year for position in positions if position is not None]
     if years:
         return before if before in years else max(set(years), key=years.count)
     if status.latest is not None and not status.over:

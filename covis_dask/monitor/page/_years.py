@@ -75,15 +75,15 @@ class YearsView:
             if year != self._year:
                 turned = {year, self._year}
                 every = {(number, month): counts for number, month, counts in of.months()}
-                changed |= {place: counts for place, counts in every.items() if place[0] in turned}
+                changed |= {position: counts for position, counts in every.items() if position[0] in turned}
                 self._year = year
             self._cells.patch(
-                {self._rows[place]: self._drawn(place, counts) for place, counts in changed.items()}
+                {self._rows[position]: self._drawn(position, counts) for position, counts in changed.items()}
             )
         self._version = of.version
 
     def _build(self, months: Mapping[_Month, Counter[str]], height: int) -> None:
-        self._rows = {place: row for row, place in enumerate(sorted(months))}
+        self._rows = {position: row for row, position in enumerate(sorted(months))}
         if not self.needed:
             return
         fig, years = self.figure, len(self._years)
@@ -92,11 +92,12 @@ class YearsView:
         fig.yaxis.ticker = FixedTicker(ticks=list(range(years)))
         fig.yaxis.formatter.args = {"years": list(self._years)}
         self._cells.show(
-            [self._drawn(place, months[place]) for place in self._rows], {"years": list(self._rows.values())}
+            [self._drawn(position, months[position]) for position in self._rows],
+            {"years": list(self._rows.values())},
         )
 
-    def _drawn(self, place: _Month, counts: Counter[str]) -> Drawn:
-        year, month = place
+    def _drawn(self, position: _Month, counts: Counter[str]) -> Drawn:
+        year, month = position
         title = f"{calendar.month_name[month]} {year}"
         return Drawn(month, self._years.index(year), counts, title, "", year == self._year)
 

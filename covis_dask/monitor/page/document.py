@@ -140,8 +140,8 @@ class _Page:
         if len(running) > 1:
             self._say("batches", len(running), running)
         if status is None:
-            words = self._note or "No batch has been started on this scheduler yet."
-            self._set("headline", f"<p class='soft'>{escape(words)}</p>")
+            sentence = self._note or "No batch has been started on this scheduler yet."
+            self._set("headline", f"<p class='soft'>{escape(sentence)}</p>")
             return
         key = (status.batch, status.ending)
         for name in ("headline", "modes", "stages"):

@@ -71,10 +71,10 @@ class Shared:
         CatalogError, CovisError, ValueError
             When it cannot be read.
         """
-        found = self._past.get(batch.id)
-        if found is None or batch.end is None or (found.done() and found.exception() is not None):
-            found = asyncio.ensure_future(asyncio.to_thread(history.status, batch))
-            self._past[batch.id] = found
+        reading = self._past.get(batch.id)
+        if reading is None or batch.end is None or (reading.done() and reading.exception() is not None):
+            reading = asyncio.ensure_future(asyncio.to_thread(history.status, batch))
+            self._past[batch.id] = reading
             while len(self._past) > _MOST_BATCHES:
                 self._past.popitem(last=False)
-        return await asyncio.shield(found)
+        return await asyncio.shield(reading)
