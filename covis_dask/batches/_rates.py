@@ -74,8 +74,8 @@ class Series:
         number = int(seconds / self.width)
         while len(self._sums) <= number:
             self._sums.append([0.0] * len(values))
-        for place, value in enumerate(values):
-            self._sums[number][place] += value
+        for index, value in enumerate(values):
+            self._sums[number][index] += value
 
     def rates(self, seconds: float) -> tuple[list[float], list[list[float]]]:
         """Return per-second rates.
@@ -98,4 +98,4 @@ class Series:
         columns = len(self._sums[0])
         sums = [*self._sums, *([[0.0] * columns] * max(0, whole - len(self._sums)))][:whole]
         times = [(number + 0.5) * self.width for number in range(len(sums))]
-        return times, [[row[place] / self.width for row in sums] for place in range(columns)]
+        return times, [[row[index] / self.width for row in sums] for index in range(columns)]

@@ -128,10 +128,10 @@ class Calendar:
 
     def year(self, year: int, newer_than: int = -1) -> Iterator[tuple[dt.date, str, Cell]]:
         """Yield the cells of a year that have changed after a version."""
-        found = self._years.get(year)
-        if found is None or found.version <= newer_than:
+        entry = self._years.get(year)
+        if entry is None or entry.version <= newer_than:
             return
-        for (day, family), cell in found.cells.items():
+        for (day, family), cell in entry.cells.items():
             if cell.version > newer_than:
                 yield day, family, cell
 
@@ -139,9 +139,9 @@ class Calendar:
         """Yield year, month and runs by state, for the months that have changed after a version."""
         for number, year in self._years.items():
             if year.version > newer_than:
-                for month, found in year.months.items():
-                    if found.version > newer_than:
-                        yield number, month, +found.counts
+                for month, entry in year.months.items():
+                    if entry.version > newer_than:
+                        yield number, month, +entry.counts
 
     @property
     def years(self) -> tuple[int, ...]:
@@ -151,8 +151,8 @@ class Calendar:
     @property
     def families(self) -> tuple[str, ...]:
         """Families of modes that occur, the most frequent first."""
-        found: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
         for year in self._years.values():
             for (_, family), cell in year.cells.items():
-                found[family] += len(cell.runs)
-        return tuple(family for family, _ in found.most_common())
+                counts[family] += len(cell.runs)
+        return tuple(family for family, _ in counts.most_common())

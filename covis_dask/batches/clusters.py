@@ -107,10 +107,10 @@ def check_versions(client: Client) -> None:
     ConfigurationError
         With who has which version of what, and what to do.
     """
-    found: Any = client.get_versions(packages=["covis-dask"])
-    ours = versions_in(found["client"]["packages"])
-    others = {"the scheduler": found["scheduler"]}
-    others |= {f"worker {address}": known for address, known in found["workers"].items()}
+    reported: Any = client.get_versions(packages=["covis-dask"])
+    ours = versions_in(reported["client"]["packages"])
+    others = {"the scheduler": reported["scheduler"]}
+    others |= {f"worker {address}": known for address, known in reported["workers"].items()}
     differing: dict[tuple[str, str], list[str]] = {}
     for who, known in others.items():
         if not isinstance(known, Mapping):

@@ -39,9 +39,9 @@ def complete_from_manifests(
         and outcome.state in {RunState.DONE, RunState.FAILED, RunState.QUARANTINED}
     }
     known = {
-        basename: _known(found)
-        for basename, found in zip(notes, store.read_jsons(notes.values()), strict=True)
-        if isinstance(found, Mapping) and found.get("batch") == batch
+        basename: _known(document)
+        for basename, document in zip(notes, store.read_jsons(notes.values()), strict=True)
+        if isinstance(document, Mapping) and document.get("batch") == batch
     }
     return tuple(replace(outcome, **known.get(outcome.basename, {})) for outcome in outcomes)
 

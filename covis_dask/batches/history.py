@@ -101,11 +101,11 @@ class History:
             exact = catalog.get_batch(batch_id)
             if exact is not None:
                 return exact
-            found = [batch for batch in catalog.batches(1000) if batch.id.startswith(batch_id)]
-        if len(found) != 1:
-            many = f"{len(found)} batches begin with" if found else "the catalogue has no batch"
+            matches = [batch for batch in catalog.batches(1000) if batch.id.startswith(batch_id)]
+        if len(matches) != 1:
+            many = f"{len(matches)} batches begin with" if matches else "the catalogue has no batch"
             raise CatalogError(f"{many} {batch_id}: `covis status` lists them")
-        return found[0]
+        return matches[0]
 
     def run(self, basename: str) -> Run:
         """Return one run by its name.
@@ -136,10 +136,10 @@ class History:
 
     def manifest(self, basename: str, path: str) -> dict[str, Any]:
         """Return the manifest of a run; see `log`."""
-        found: dict[str, Any] | None = self.store().read_json(f"{path}/{MANIFEST}")
-        if found is None:
+        manifest: dict[str, Any] | None = self.store().read_json(f"{path}/{MANIFEST}")
+        if manifest is None:
             raise ProductMissing(f"{basename} is not done: it has no product")
-        return found
+        return manifest
 
     def log(self, basename: str, path: str) -> str:
         """Return the log of a run, whose folder below the store is `path`.
@@ -188,8 +188,8 @@ class History:
             except CovisError:
                 document = None  # the catalogue has to do
         if document:
-            found = tuple(RunOutcome.from_plain(run) for run in document["runs"])
-            return tuple(outcome.basename for outcome in found), found
+            outcomes = tuple(RunOutcome.from_plain(run) for run in document["runs"])
+            return tuple(outcome.basename for outcome in outcomes), outcomes
         with open_for_reading(self.settings) as catalog:
             runs = list(catalog.select(query_of(batch)))
         recorded = (_recorded(run, batch) for run in runs)

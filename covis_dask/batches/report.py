@@ -71,17 +71,17 @@ class Report:
         ValueError
             When a run of the plan has no outcome, or two: the counts would not add up.
         """
-        found = {outcome.basename: outcome for outcome in outcomes}
-        if len(outcomes) != len(plan.items) or found.keys() != {item.run.basename for item in plan.items}:
+        by_name = {outcome.basename: outcome for outcome in outcomes}
+        if len(outcomes) != len(plan.items) or by_name.keys() != {item.run.basename for item in plan.items}:
             raise ValueError(f"{len(plan.items)} runs selected, {len(outcomes)} accounted for")
-        ordered = tuple(found[item.run.basename] for item in plan.items)
+        ordered = tuple(by_name[item.run.basename] for item in plan.items)
         return cls(batch, str(batch.settings["prefix"]), ordered, end, seconds)
 
     @property
     def counts(self) -> Mapping[str, int]:
         """Runs by state, every state named; the sum is the number selected."""
-        found = Counter(outcome.state for outcome in self.outcomes)
-        return {state: found[state] for state in STATES}
+        counts = Counter(outcome.state for outcome in self.outcomes)
+        return {state: counts[state] for state in STATES}
 
     @property
     def failures(self) -> tuple[RunOutcome, ...]:
@@ -171,8 +171,8 @@ def compared(report: Report, store: ProductStore) -> Report:
     # Those that the plan found done have no path in their outcome.
     paths = ProductPaths(report.prefix)
     documents = store.read_jsons(paths.comparison(paths.run(basename)) for basename in done)
-    found = {basename: one for basename, one in zip(done, documents, strict=True) if one is not None}
-    return replace(report, comparison=summarise(found))
+    comparisons = {basename: one for basename, one in zip(done, documents, strict=True) if one is not None}
+    return replace(report, comparison=summarise(comparisons))
 
 
 def write_report(report: Report, store: ProductStore) -> str:

@@ -176,8 +176,8 @@ class BatchStatus:
         mode = self._mode(outcome.basename)
         mode.counts[outcome.state] += 1
         self.calendar.put([(outcome.basename, outcome.state)])
-        if outcome.seconds and (place := self.calendar.where(outcome.basename)) is not None:
-            self.latest = place[0].year
+        if outcome.seconds and (position := self.calendar.where(outcome.basename)) is not None:
+            self.latest = position[0].year
         self.stages.update(outcome.timings)
         if outcome.kind is not None:
             self.kinds[outcome.kind] += 1
