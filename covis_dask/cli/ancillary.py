@@ -26,12 +26,12 @@ _PROG = "python -m covis_dask.ancillary"
 
 def parser(prog: str = _PROG) -> argparse.ArgumentParser:
     """Describe the command line."""
-    it = argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog=prog,
         description="Seafloor grids for the diffuse-flow maps of 2018+, each valid from a given date.",
     )
-    it.add_argument("--version", action="version", version=f"covis-dask {__version__}")
-    verbs = it.add_subparsers(dest="verb", required=True, metavar="VERB")
+    parser.add_argument("--version", action="version", version=f"covis-dask {__version__}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     new = verbs.add_parser(
         "register",
         help="make a grid from bathymetry products",
@@ -53,7 +53,7 @@ def parser(prog: str = _PROG) -> argparse.ArgumentParser:
         verb.add_argument(
             "--ancillary", metavar="FOLDER", help="folder or URL of the grids (covis.ancillary.url)"
         )
-    return it
+    return parser
 
 
 def _date(text: str) -> dt.datetime:

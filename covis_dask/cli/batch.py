@@ -20,25 +20,27 @@ __all__ = ["main", "parser", "request_from_arguments"]
 
 def parser(prog: str = "python -m covis_dask.batch") -> argparse.ArgumentParser:
     """Describe the command line."""
-    it = argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog=prog,
         description="Process the selected COVIS runs on a Dask cluster, each exactly once. "
         "Runs that already have an up-to-date product are skipped.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add_selection_arguments(it)
-    add_product_arguments(it)
-    it.add_argument("--prefix", help="folder below the product store (ENGINE-PROFILE, such as native-matlab)")
-    which = it.add_argument_group("which of the selected runs")
+    add_selection_arguments(parser)
+    add_product_arguments(parser)
+    parser.add_argument(
+        "--prefix", help="folder below the product store (ENGINE-PROFILE, such as native-matlab)"
+    )
+    which = parser.add_argument_group("which of the selected runs")
     which.add_argument("--force", action="store_true", help="reprocess them even if their products exist")
     which.add_argument(
         "--verify", action="store_true", help="check the manifests in the store, do not trust the catalogue"
     )
     which.add_argument("--only", choices=ONLY, help="narrow the selection to runs in this state")
-    _add_cluster_arguments(it.add_argument_group("how to run"))
-    it.add_argument("--version", action="version", version=f"covis-dask {__version__}")
-    return it
+    _add_cluster_arguments(parser.add_argument_group("how to run"))
+    parser.add_argument("--version", action="version", version=f"covis-dask {__version__}")
+    return parser
 
 
 def _add_cluster_arguments(how: argparse._ArgumentGroup) -> None:

@@ -26,15 +26,15 @@ _SHELLS = ("bash", "zsh", "tcsh")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a sub-command; its exit codes are those of ``python -m`` with the same module."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    name = words[0] if words else "--help"
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    name = arguments[0] if arguments else "--help"
     if name == "completion":
-        return _complete(words[1:])
+        return _complete(arguments[1:])
     if name not in _COMMANDS:
         return _without_command(name)
     module = importlib.import_module(_COMMANDS[name][0])
     further = {"open_host": _open_host} if name == "catalog" else {}
-    code: int = module.main(words[1:], prog=f"covis {name}", **further)
+    code: int = module.main(arguments[1:], prog=f"covis {name}", **further)
     return code
 
 
@@ -92,14 +92,14 @@ def _open_host(name: str) -> tuple[Any, str]:
         raise ValueError(str(error)) from error
 
 
-def _complete(words: Sequence[str]) -> int:
+def _complete(arguments: Sequence[str]) -> int:
     """Print a completion script: ``eval "$(covis completion bash)"``."""
     parser = argparse.ArgumentParser(
         prog="covis completion",
         description='Print shell completions. In ~/.bashrc: eval "$(covis completion bash)"',
     )
     parser.add_argument("shell", choices=_SHELLS)
-    shell = parser.parse_args(words).shell
+    shell = parser.parse_args(arguments).shell
     import shtab
 
     whole = argparse.ArgumentParser(prog="covis")

@@ -33,13 +33,13 @@ class Setting:
 
 def parser(prog: str = "covis config") -> argparse.ArgumentParser:
     """Describe the command line."""
-    it = argparse.ArgumentParser(prog=prog, description="The settings of covis-dask.")
-    commands = it.add_subparsers(required=True, metavar="COMMAND", dest="command")
+    parser = argparse.ArgumentParser(prog=prog, description="The settings of covis-dask.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
     commands.add_parser("show", help="print every setting, its value (secrets masked) and where it was set")
     init = commands.add_parser("init", help="write a file of all settings, commented out, ready to edit")
     init.add_argument("file", nargs="?", type=Path, help="file to write (covis.yaml in Dask's folder)")
     init.add_argument("--force", action="store_true", help="overwrite an existing file")
-    return it
+    return parser
 
 
 def main(argv: Sequence[str] | None = None, *, prog: str = "covis config") -> int:
@@ -111,10 +111,10 @@ def masked(name: str, value: Any, environ: Mapping[str, str] = os.environ) -> st
     return f"{text} (not set)" if unset else text
 
 
-def _hide(found: re.Match[str]) -> str:
+def _hide(match: re.Match[str]) -> str:
     """Hide user and password of a URL, but not references to variables that hold them."""
-    kept = all(_REFERENCE.fullmatch(part) for part in found[2].split(":"))
-    return found[0] if kept else f"{found[1]}***@"
+    kept = all(_REFERENCE.fullmatch(part) for part in match[2].split(":"))
+    return match[0] if kept else f"{match[1]}***@"
 
 
 def _flat(value: Any, name: str) -> Iterator[tuple[str, Any]]:

@@ -13,10 +13,10 @@ __all__ = ["main"]
 _DATA = Path("covis-data")
 
 
-def _step(*words: str) -> int:
+def _step(*command: str) -> int:
     """Show a command, and run it as a user would."""
-    print(f"\n$ python -m {' '.join(words)}", flush=True)
-    return subprocess.run([sys.executable, "-m", *words], check=False).returncode  # noqa: S603 (our own words)
+    print(f"\n$ python -m {' '.join(command)}", flush=True)
+    return subprocess.run([sys.executable, "-m", *command], check=False).returncode  # noqa: S603 (our own)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

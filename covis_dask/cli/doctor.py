@@ -67,14 +67,14 @@ class Finding:
 
 def parser(prog: str = "covis doctor") -> argparse.ArgumentParser:
     """Describe the command line."""
-    it = argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog=prog,
         description="Check what a batch needs, one line each. The exit code is 1 if any line is RED.",
     )
-    it.add_argument(
+    parser.add_argument(
         "--scheduler", default="local", metavar="ADDRESS", help="tcp://host:8786, or local (local)"
     )
-    return it
+    return parser
 
 
 def main(argv: Sequence[str] | None = None, *, prog: str = "covis doctor") -> int:
@@ -293,12 +293,14 @@ def _scheduler(address: str, settings: Settings) -> list[Finding]:
             workers = client.scheduler_info(n_workers=-1)["workers"]
             if not workers:
                 return [Finding("scheduler", "RED", f"{address} has no workers", "start some: dask worker")]
-            found = Finding("scheduler", "ok", f"{address}: {len(workers)} workers, {client.dashboard_link}")
+            finding = Finding(
+                "scheduler", "ok", f"{address}: {len(workers)} workers, {client.dashboard_link}"
+            )
             before = time.time()
             states = client.run(_worker_state, on_error="return")
             middle = (before + time.time()) / 2
             names = {key: str(worker["name"]) for key, worker in workers.items()}
-            return [found, *_workers(states, names, settings, middle)]
+            return [finding, *_workers(states, names, settings, middle)]
     except (OSError, TimeoutError, ValueError) as error:
         return [
             Finding("scheduler", "RED", f"{address} does not answer ({error})", "start it: dask scheduler")

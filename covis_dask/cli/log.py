@@ -14,10 +14,12 @@ __all__ = ["main", "parser"]
 
 def parser(prog: str = "python -m covis_dask.cli.log") -> argparse.ArgumentParser:
     """Describe the command line."""
-    it = argparse.ArgumentParser(prog=prog, description="Show the log of a run's latest attempt.")
-    it.add_argument("run", help="name of the run or of its archive")
-    it.add_argument("--prefix", help="folder below the product store, for a product other than the newest")
-    return it
+    parser = argparse.ArgumentParser(prog=prog, description="Show the log of a run's latest attempt.")
+    parser.add_argument("run", help="name of the run or of its archive")
+    parser.add_argument(
+        "--prefix", help="folder below the product store, for a product other than the newest"
+    )
+    return parser
 
 
 def main(argv: Sequence[str] | None = None, *, prog: str = "python -m covis_dask.cli.log") -> int:

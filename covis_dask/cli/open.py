@@ -16,13 +16,15 @@ __all__ = ["main", "parser"]
 
 def parser(prog: str = "python -m covis_dask.cli.open") -> argparse.ArgumentParser:
     """Describe the command line."""
-    it = argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog=prog, description="Show what a run's product contains, where it is, and how to open it."
     )
-    it.add_argument("run", help="name of the run or of its archive")
-    it.add_argument("--prefix", help="folder below the product store, for a product other than the newest")
-    it.add_argument("--json", action="store_true", help="the product's manifest")
-    return it
+    parser.add_argument("run", help="name of the run or of its archive")
+    parser.add_argument(
+        "--prefix", help="folder below the product store, for a product other than the newest"
+    )
+    parser.add_argument("--json", action="store_true", help="the product's manifest")
+    return parser
 
 
 def main(argv: Sequence[str] | None = None, *, prog: str = "python -m covis_dask.cli.open") -> int:

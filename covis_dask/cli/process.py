@@ -17,20 +17,20 @@ __all__ = ["main", "parser"]
 
 def parser(prog: str = "python -m covis_dask.process") -> argparse.ArgumentParser:
     """Describe the command line."""
-    it = argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog=prog,
         description="Process raw COVIS archives (.tar.gz, .tar, .7z, unpacked folders), one after the other.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    it.add_argument("archives", nargs="+", metavar="ARCHIVE", help="path or fsspec URL of a raw archive")
-    it.add_argument(
+    parser.add_argument("archives", nargs="+", metavar="ARCHIVE", help="path or fsspec URL of a raw archive")
+    parser.add_argument(
         "--output", required=True, metavar="DIR", help="folder or URL; each run gets a folder in it"
     )
-    add_product_arguments(it)
-    it.add_argument("--force", action="store_true", help="reprocess runs even if their products exist")
-    it.add_argument("--version", action="version", version=f"covis-dask {__version__}")
-    return it
+    add_product_arguments(parser)
+    parser.add_argument("--force", action="store_true", help="reprocess runs even if their products exist")
+    parser.add_argument("--version", action="version", version=f"covis-dask {__version__}")
+    return parser
 
 
 def main(argv: Sequence[str] | None = None, *, prog: str = "python -m covis_dask.process") -> int:

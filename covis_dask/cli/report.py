@@ -16,12 +16,12 @@ __all__ = ["main", "parser"]
 
 def parser(prog: str = "python -m covis_dask.cli.report") -> argparse.ArgumentParser:
     """Describe the command line."""
-    it = argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog=prog, description="Regenerate the report of a batch (text, JSON, HTML), and store it."
     )
-    it.add_argument("batch", help="name of the batch, or its beginning; `covis status` lists them")
-    it.add_argument("--json", action="store_true", help="print the report as JSON")
-    return it
+    parser.add_argument("batch", help="name of the batch, or its beginning; `covis status` lists them")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    return parser
 
 
 def main(argv: Sequence[str] | None = None, *, prog: str = "python -m covis_dask.cli.report") -> int:
@@ -40,13 +40,13 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "python -m covis_dask
             status.seconds,
         )
         report = compared(report, store)
-        place = write_report(report, store)
-        if batch.end is not None and batch.report != place:
+        page = write_report(report, store)
+        if batch.end is not None and batch.report != page:
             with open_for_reading(history.settings) as catalog:
-                catalog.put_batch(replace(batch, report=place))
+                catalog.put_batch(replace(batch, report=page))
         put(json.dumps(report.to_document(), indent=1) if arguments.json else final_table(report))
         if not arguments.json:
-            put(f"report    {history.settings.products.url}/{place}")
+            put(f"report    {history.settings.products.url}/{page}")
         return 0
 
     return answered(work)

@@ -23,14 +23,16 @@ __all__ = ["main", "parser"]
 
 def parser(prog: str = "python -m covis_dask.cli.status") -> argparse.ArgumentParser:
     """Describe the command line."""
-    it = argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog=prog, description="List the batches in the catalogue, and what their workers are doing."
     )
-    it.add_argument("batch", nargs="?", help="show only this batch; the beginning of its name is enough")
-    it.add_argument("--limit", type=int, default=10, metavar="N", help="number of batches, newest first (10)")
-    it.add_argument("--scheduler", metavar="ADDRESS", help="ask this scheduler too: tcp://host:8786")
-    it.add_argument("--json", action="store_true", help="the same as JSON")
-    return it
+    parser.add_argument("batch", nargs="?", help="show only this batch; the beginning of its name is enough")
+    parser.add_argument(
+        "--limit", type=int, default=10, metavar="N", help="number of batches, newest first (10)"
+    )
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="ask this scheduler too: tcp://host:8786")
+    parser.add_argument("--json", action="store_true", help="the same as JSON")
+    return parser
 
 
 def main(argv: Sequence[str] | None = None, *, prog: str = "python -m covis_dask.cli.status") -> int:
