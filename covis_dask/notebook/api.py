@@ -133,7 +133,7 @@ _COLUMNS = ["run", "time", "mode", "family", "site", "size", "hosts", "state", "
 
 def _row(run: Run) -> tuple[Any, ...]:
     product = run.product
-    found: Callable[[str], Any] = lambda name: getattr(product, name) if product else None  # noqa: E731
+    of_product: Callable[[str], Any] = lambda name: getattr(product, name) if product else None  # noqa: E731
     return (
         run.basename,
         run.datetime,
@@ -142,8 +142,8 @@ def _row(run: Run) -> tuple[Any, ...]:
         run.site,
         next((raw.filesize for raw in run.raw if raw.filesize), None),
         ", ".join(raw.host for raw in run.raw),
-        found("state") or "",
-        found("kind"),
-        found("reason"),
-        found("path"),
+        of_product("state") or "",
+        of_product("kind"),
+        of_product("reason"),
+        of_product("path"),
     )
