@@ -73,5 +73,5 @@ def bursts_of(ds: xr.Dataset) -> Bursts:
 
 def notes_of(ds: xr.Dataset) -> tuple[str, ...]:
     """Repeat in the manifest what a user must not overlook."""
-    found = {"seafloor": ds.attrs.get("seafloor"), "engines differ in": ds.attrs.get("engines_differ_in")}
-    return tuple(f"{name}: {value}" for name, value in found.items() if value)
+    notes = {"seafloor": ds.attrs.get("seafloor"), "engines differ in": ds.attrs.get("engines_differ_in")}
+    return tuple(f"{name}: {value}" for name, value in notes.items() if value)

@@ -34,9 +34,9 @@ def versions_in(packages: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def differences(wanted: Mapping[str, str], found: Mapping[str, str]) -> dict[str, str]:
+def differences(wanted: Mapping[str, str], actual: Mapping[str, str]) -> dict[str, str]:
     """Return the versions found that are not those wanted."""
-    return {name: found[name] for name in wanted if found[name] != wanted[name]}
+    return {name: actual[name] for name in wanted if actual[name] != wanted[name]}
 
 
 def disagreement(sentences: Sequence[str]) -> ConfigurationError:
@@ -69,7 +69,7 @@ def require(wanted: Mapping[str, str], who: str) -> None:
     if differing:
         raise disagreement(
             [
-                f"{package} is {wanted[package]} in the batch and {found} on worker {who}"
-                for package, found in differing.items()
+                f"{package} is {wanted[package]} in the batch and {version} on worker {who}"
+                for package, version in differing.items()
             ]
         )
