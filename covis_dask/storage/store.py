@@ -140,8 +140,8 @@ class ProductStore:
                 finally:
                     part.unlink()
                 return True
-            if not self.conditional and (found := self.read_bytes(path)) is not None:
-                return found == data
+            if not self.conditional and (stored := self.read_bytes(path)) is not None:
+                return stored == data
             return self._pipe_new(path, data)
 
     def _pipe_new(self, path: str, data: bytes) -> bool:
@@ -151,10 +151,10 @@ class ProductStore:
             return False
         except OSError as error:
             # A 412 may come as EINVAL; and an answer may be lost after the object was stored.
-            found = self.read_bytes(path)
-            if found is None:
+            stored = self.read_bytes(path)
+            if stored is None:
                 raise error from error.__cause__
-            return found == data
+            return stored == data
         return True
 
     def remove(self, path: str) -> None:
