@@ -52,12 +52,12 @@ def legacy_variables(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
         "covis.catalog.collection": "MONGODB_RUNS_TABLE",
         "covis.prefix": "POSTPROC_PREFIX",
     }
-    found = {name: variable for name, variable in known.items() if environ.get(variable)}
+    variables = {name: variable for name, variable in known.items() if environ.get(variable)}
     for host, entry in _legacy_hosts(environ).items():
         if merged_hosts(environ)[host] == entry:
             stem = str(entry["key"])[2:-1].removesuffix("_ACCESS_KEY")
-            found[f"covis.hosts.{host}"] = stem if stem == "DMAS_API_KEY" else f"{stem}_URL"
-    return found
+            variables[f"covis.hosts.{host}"] = stem if stem == "DMAS_API_KEY" else f"{stem}_URL"
+    return variables
 
 
 def merged_hosts(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:

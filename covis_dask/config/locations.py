@@ -113,10 +113,10 @@ def is_secret(name: str) -> bool:
 
 def _secrets(options: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """List the options that are secrets, at any depth."""
-    found: list[tuple[str, Any]] = []
+    secrets: list[tuple[str, Any]] = []
     for name, value in options.items():
         if isinstance(value, Mapping):
-            found += _secrets(value)
+            secrets += _secrets(value)
         elif is_secret(name):
-            found.append((f"options.{name}", value))
-    return found
+            secrets.append((f"options.{name}", value))
+    return secrets
