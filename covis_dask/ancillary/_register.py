@@ -88,16 +88,16 @@ def _seafloor_grid(x: Real, y: Real, height: Real, valid_from: dt.datetime) -> x
 
 def _height_and_weight(product: xr.Dataset) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Find value and weight of a bathymetry product by their names in the original."""
-    found = {
+    arrays = {
         array.attrs.get("original_name"): array
         for array in product.data_vars.values()
         if array.dims == ("y", "x")
     }
-    if "v" not in found or "w" not in found:
+    if "v" not in arrays or "w" not in arrays:
         raise ConfigurationError(
             "only a bathymetry product can be registered as a seafloor grid: "
             f"{product.attrs.get('basename', 'this dataset')} has no variables v and w on (y, x)"
         )
-    height = found["v"].values.astype(np.float64)
-    weight = found["w"].values.astype(np.float64)
+    height = arrays["v"].values.astype(np.float64)
+    weight = arrays["w"].values.astype(np.float64)
     return height, np.where(np.isfinite(height), weight, 0.0)
