@@ -35,24 +35,24 @@ class Answer:
     Parameters
     ----------
     sense : Sense
-    words : str
-        The service's own, with code and HTTP status where it gave them.
+    text : str
+        The service's own words, with code and HTTP status where it gave them.
     service : bool
-        Whether they came over HTTP with a status.
+        Whether it came over HTTP with a status.
     """
 
     sense: Sense
-    words: str
+    text: str
     service: bool = False
 
     @property
     def sentence(self) -> str:
         """Say it with "the store" as the subject, without the subject."""
         if self.sense is Sense.REFUSED:
-            return f"refuses ({self.words})"
+            return f"refuses ({self.text})"
         if self.sense is Sense.ABSENT:
-            return f"has no such bucket, folder or file ({self.words})"
-        return f"cannot just now ({self.words})" if self.service else f"does not answer ({self.words})"
+            return f"has no such bucket, folder or file ({self.text})"
+        return f"cannot just now ({self.text})" if self.service else f"does not answer ({self.text})"
 
 
 _LIBRARIES = frozenset({"aiohttp", "aiobotocore", "botocore", "paramiko", "urllib3"})
@@ -81,8 +81,8 @@ def answer_of(error: BaseException) -> Answer | None:
     """
     chain = list(_chain(error))
     for one in chain:
-        if (found := _of_http(one)) is not None:
-            return found
+        if (http_answer := _of_http(one)) is not None:
+            return http_answer
     judged = [answer for answer in map(_of_kind, chain) if answer is not None]
     # A refusal is meant; but a library's own "no answer" beats an absence that was made of it on the way up.
     refused = (answer for answer in judged if answer.sense is Sense.REFUSED)
@@ -129,19 +129,19 @@ def _words(status: int, code: str, message: str) -> str:
 
 def _of_kind(error: BaseException) -> Answer | None:
     """Judge an error by its class, or its number."""
-    words = str(error) or type(error).__name__
+    message = str(error) or type(error).__name__
     if isinstance(error, ftplib.error_perm):
-        return Answer(Sense.ABSENT if words.startswith("550") else Sense.REFUSED, words)
+        return Answer(Sense.ABSENT if message.startswith("550") else Sense.REFUSED, message)
     if isinstance(error, (ftplib.Error, EOFError)):
-        return Answer(Sense.AWAY, words)
+        return Answer(Sense.AWAY, message)
     if type(error).__name__ in _NO_CREDENTIALS:
-        return Answer(Sense.REFUSED, words)
+        return Answer(Sense.REFUSED, message)
     # Libraries that share no base class.
     if type(error).__module__.split(".")[0] in _LIBRARIES:
-        return Answer(Sense.AWAY, words)
+        return Answer(Sense.AWAY, message)
     if isinstance(error, FileNotFoundError):
-        return Answer(Sense.ABSENT, words)
+        return Answer(Sense.ABSENT, message)
     if isinstance(error, OSError):
         refused = isinstance(error, PermissionError) or error.errno in _REFUSALS
-        return Answer(Sense.REFUSED, error.strerror or words) if refused else Answer(Sense.AWAY, words)
+        return Answer(Sense.REFUSED, error.strerror or message) if refused else Answer(Sense.AWAY, message)
     return None

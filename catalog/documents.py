@@ -60,8 +60,8 @@ def decode_json(kind: type[T], text: str | bytes, name: str, *, strict: bool = T
 
 
 def _sentence(name: str, message: str) -> str:
-    found = _PATH.fullmatch(message)
-    fault, path = (found["fault"], found["path"]) if found else (message, None)
+    match = _PATH.fullmatch(message)
+    fault, path = (match["fault"], match["path"]) if match else (message, None)
     return f"{name} cannot be read: {f'{path}: ' if path else ''}{fault[0].lower()}{fault[1:]}"
 
 

@@ -126,8 +126,8 @@ def walk_store(fs: Any, root: str, host: str) -> ImportReport:
     try:
         files = _Files(normalise(host))
         base = str(fs._strip_protocol(root)).rstrip("/") + "/"
-        found = fs.find(root, detail=True)
-        if not found:
+        entries = fs.find(root, detail=True)
+        if not entries:
             fs.ls(root)  # a search passes over what cannot be listed; this says why
     except Exception as error:  # each store has its own errors, few of them OSError
         answer = answer_of(error)
@@ -136,7 +136,7 @@ def walk_store(fs: Any, root: str, host: str) -> ImportReport:
         if answer.sense is Sense.ABSENT and not answer.service:
             raise ListingError(f"there is no {root!r} to walk") from error
         raise ListingError(f"{root!r} cannot be walked: the store {answer.sentence}") from error
-    for path, info in sorted(found.items()):
+    for path, info in sorted(entries.items()):
         files.offer(str(path).removeprefix(base), info.get("size"))
     return files.report("walk")
 

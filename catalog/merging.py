@@ -59,12 +59,12 @@ def changes(document: Mapping[str, Any], run: Run) -> dict[str, Any]:
 
 def _with(raw: Sequence[Mapping[str, Any]], file: RawFile) -> Sequence[Mapping[str, Any]]:
     """Put a file in its host's place, or return `raw` itself when it is there already."""
-    same_host = [place for place, entry in enumerate(raw) if str(entry["host"]).upper() == file.host.upper()]
-    if any(_says(raw[place], file) for place in same_host):
+    same_host = [index for index, entry in enumerate(raw) if str(entry["host"]).upper() == file.host.upper()]
+    if any(_says(raw[index], file) for index in same_host):
         return raw
-    kept = [entry for place, entry in enumerate(raw) if place not in same_host]
-    place = same_host[0] if same_host else len(kept)
-    return [*kept[:place], file.to_document(), *kept[place:]]
+    kept = [entry for index, entry in enumerate(raw) if index not in same_host]
+    index = same_host[0] if same_host else len(kept)
+    return [*kept[:index], file.to_document(), *kept[index:]]
 
 
 def _says(entry: Mapping[str, Any], file: RawFile) -> bool:

@@ -147,8 +147,9 @@ class MongoCatalog:
 
     def _matching(self, query: RunQuery) -> Iterator[Run]:
         with self._errors():
-            found = self._runs.find(_filter(query), {"contents": 0}).sort(_BY_TIME)
-            for document in found.allow_disk_use(True):  # a collection nobody has written to has no index yet
+            cursor = self._runs.find(_filter(query), {"contents": 0}).sort(_BY_TIME)
+            # A collection nobody has written to has no index yet.
+            for document in cursor.allow_disk_use(True):
                 run = Run.from_document(document)
                 if matches(query, run):
                     yield run

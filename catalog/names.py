@@ -109,20 +109,20 @@ def parse_basename(text: str) -> RunName:
     BadName
         When the text is no such name, or its date or time cannot be.
     """
-    found = _READABLE.fullmatch(text)
-    if found is None:
+    match = _READABLE.fullmatch(text)
+    if match is None:
         raise BadName(
             f"{text!r} is not the basename of a COVIS run; examples are "
             "APLUWCOVISMBSONAR001_20111001T210757.973Z-IMAGING or COVIS-20191024T003346-diffuse3"
         )
-    day, clock = found["day_e"] or found["day_a"], found["time_e"] or found["time_a"]
+    day, clock = match["day_e"] or match["day_a"], match["time_e"] or match["time_a"]
     numbers = (day[:4], day[4:6], day[6:], clock[:2], clock[2:4], clock[4:6])
     try:
         second = dt.datetime(*map(int, numbers), tzinfo=dt.UTC)  # type: ignore[misc,arg-type]  # six numbers
     except ValueError as error:
         raise BadName(f"{text!r} has an impossible date or time") from error
-    moment = second.replace(microsecond=1000 * int(found["ms"] or 0))
-    mode = found["mode_e"] or found["mode_a"]
+    moment = second.replace(microsecond=1000 * int(match["ms"] or 0))
+    mode = match["mode_e"] or match["mode_a"]
     return RunName(text, moment, mode or UNKNOWN_MODE, str(site_of(moment)), _fault(text, clock, mode))
 
 

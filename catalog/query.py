@@ -138,7 +138,7 @@ class RunQuery:
 
     def to_document(self) -> dict[str, Any]:
         """Return the words that were said, as plain JSON values."""
-        words: dict[str, Any] = {}
+        document: dict[str, Any] = {}
         for name in self.__slots__:
             value = getattr(self, name)
             if isinstance(value, frozenset):
@@ -146,8 +146,8 @@ class RunQuery:
             elif isinstance(value, dt.datetime):
                 value = value.isoformat()
             if value not in (None, []) and not (name == "seed" and self.sample is None):
-                words[name] = value
-        return words
+                document[name] = value
+        return document
 
 
 def describe(query: RunQuery) -> str:

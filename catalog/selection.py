@@ -100,12 +100,12 @@ def _split(said: Mapping[str, list[str]], word: str) -> Iterator[str]:
 def _numbers(said: Mapping[str, list[str]], word: str, low: int, high: int) -> frozenset[int]:
     numbers: set[int] = set()
     for part in _split(said, word):
-        found = re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", part, re.ASCII)
-        if found is None:
+        match = re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", part, re.ASCII)
+        if match is None:
             raise SelectionError(
                 f"--{word} {part!r} is neither a number nor a range: write {low} or {low}-{low + 3}"
             )
-        first, last = int(found[1]), int(found[2] or found[1])
+        first, last = int(match[1]), int(match[2] or match[1])
         for number in (first, last):
             if not low <= number <= high:
                 raise SelectionError(f"--{word} {number} is out of range: use {low} to {high}")

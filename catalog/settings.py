@@ -61,7 +61,7 @@ def expand_references(text: str, environ: Mapping[str, str]) -> str:
     KeyError
         With the name of a variable that is not set, or whose file cannot be read.
     """
-    return _REFERENCE.sub(lambda found: _value(found[1], environ), text)
+    return _REFERENCE.sub(lambda match: _value(match[1], environ), text)
 
 
 def _value(name: str, environ: Mapping[str, str]) -> str:

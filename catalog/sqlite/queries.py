@@ -39,8 +39,8 @@ def compiled(query: RunQuery) -> tuple[str, list[object]]:
         terms.append(sql)
         parameters.extend(values)
 
-    def listed(words: Iterable[object]) -> str:
-        return json.dumps(sorted(words, key=str))
+    def listed(values: Iterable[object]) -> str:
+        return json.dumps(sorted(values, key=str))
 
     within = spans(query)
     if within is not None:

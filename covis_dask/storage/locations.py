@@ -109,7 +109,7 @@ def storage_errors(what: str, *, missing: type[Exception] | None = None) -> Iter
                 f"{what}: the store {answer.sentence}; check its permissions, credentials and free space"
             ) from error
         if missing is not None:
-            raise missing(f"{what}: not there" + (f" ({answer.words})" if answer.service else "")) from error
+            raise missing(f"{what}: not there" + (f" ({answer.text})" if answer.service else "")) from error
         raise StorageRefused(
-            f"{what}: the store has no such bucket or folder ({answer.words}); create it, or correct the url"
+            f"{what}: the store has no such bucket or folder ({answer.text}); create it, or correct the url"
         ) from error
