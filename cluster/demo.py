@@ -25,13 +25,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the demonstration; returns the exit code of its batch."""
     parser = argparse.ArgumentParser(prog="python -m cluster.demo", description=__doc__)
     parser.add_argument("--load-only", action="store_true", help="process nothing")
-    arguments, words = parser.parse_known_args(argv)
+    arguments, batch_arguments = parser.parse_known_args(argv)
     try:
         _load()
     except CovisError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 2
-    return 0 if arguments.load_only else batch.main([*words, "--year", "2014"])
+    return 0 if arguments.load_only else batch.main([*batch_arguments, "--year", "2014"])
 
 
 def _load() -> None:

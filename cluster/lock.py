@@ -25,16 +25,16 @@ def _resolve(requirements: Sequence[str], fixed: Mapping[str, str]) -> dict[str,
     with tempfile.TemporaryDirectory() as folder:
         constraints, report = Path(folder) / "constraints", Path(folder) / "report"
         constraints.write_text("".join(f"{name}=={version}\n" for name, version in fixed.items()))
-        words = ["install", "--quiet", "--dry-run", "--ignore-installed", "--report", str(report)]
-        words += ["--python-version", _PYTHON, "--only-binary", ":all:", "--target", folder]
+        options = ["install", "--quiet", "--dry-run", "--ignore-installed", "--report", str(report)]
+        options += ["--python-version", _PYTHON, "--only-binary", ":all:", "--target", folder]
         subprocess.run(  # noqa: S603 (a fixed command)
-            [sys.executable, "-m", "pip", *words, "--constraint", str(constraints), *requirements],
+            [sys.executable, "-m", "pip", *options, "--constraint", str(constraints), *requirements],
             cwd=_ROOT,
             check=True,
         )
         chosen = json.loads(report.read_text())["install"]
-    found = {item["metadata"]["name"].lower(): item["metadata"]["version"] for item in chosen}
-    return {name: version for name, version in sorted(found.items()) if name != "covis-dask"}
+    versions = {item["metadata"]["name"].lower(): item["metadata"]["version"] for item in chosen}
+    return {name: version for name, version in sorted(versions.items()) if name != "covis-dask"}
 
 
 def _write(name: str, versions: Mapping[str, str]) -> None:

@@ -27,12 +27,12 @@ def free_ports(count: int = 1, *, with_grpc: bool = False) -> list[int]:
     with_grpc : bool
         Whether port + 10000 must be free too (SeaweedFS serves gRPC there).
     """
-    found: list[int] = []
-    while len(found) < count:
+    ports: list[int] = []
+    while len(ports) < count:
         with socket.socket() as probe, socket.socket() as grpc:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-            if port in found:
+            if port in ports:
                 continue
             if with_grpc:
                 if port > 50_000:
@@ -41,8 +41,8 @@ def free_ports(count: int = 1, *, with_grpc: bool = False) -> list[int]:
                     grpc.bind(("127.0.0.1", port + 10_000))
                 except OSError:
                     continue
-            found.append(port)
-    return found
+            ports.append(port)
+    return ports
 
 
 class Process:

@@ -90,8 +90,8 @@ def _build_minio() -> str:
 
 def _install_sshd() -> str:
     """Install OpenSSH in a Debian container, where nothing is started by that; elsewhere say what to do."""
-    if found := sshd():
-        return found
+    if existing := sshd():
+        return existing
     apt = shutil.which("apt-get")
     if apt and os.geteuid() == 0 and Path("/usr/sbin/policy-rc.d").exists():
         command = [apt, "install", "--yes", "--no-install-recommends", "openssh-server"]
