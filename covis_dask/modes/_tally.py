@@ -52,10 +52,10 @@ class PingTally:
 
     def missing(self, numbers: Iterable[int]) -> None:
         """Note pings of the table that have no file."""
-        found = [int(number) for number in numbers]
-        self.missing_ping += found
-        if found:
-            self.log(f"{len(found)} pings of index.csv have no .bin file: {_some(found)}")
+        pings = [int(number) for number in numbers]
+        self.missing_ping += pings
+        if pings:
+            self.log(f"{len(pings)} pings of index.csv have no .bin file: {_some(pings)}")
 
     def skip(self, pitch: float, pings: Iterable[int], reason: str) -> None:
         """Note a burst that is left out."""

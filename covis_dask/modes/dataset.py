@@ -136,15 +136,15 @@ class DatasetBuilder:
             When the spec has no such variable.
         """
         start = f"{prefix}_" if prefix else ""
-        found = {start + key: value for key, value in values.items()}
-        for name in found:
+        by_name = {start + key: value for key, value in values.items()}
+        for name in by_name:
             self._spec.described(name)
         named = {"y": axes.y, "x": axes.x} | ({} if axes.z is None else {"z": axes.z})
         ending = prefix or self._spec.family if suffix is None else suffix
         dims = tuple(self._axis(name, points, ending) for name, points in named.items())
         for name in self._spec.variables:
-            if name in found:
-                self._add_described(name, found[name], dims)
+            if name in by_name:
+                self._add_described(name, by_name[name], dims)
 
     def own(self, original_name: str, values: NDArray[Any]) -> None:
         """Add a small array of the mode's own, on no grid; its spec has the dimensions.
@@ -170,14 +170,14 @@ class DatasetBuilder:
                 values = np.where(_plausible(values), values, np.nan)
             self._add(Variable(name, name, long_name, units, values), ("ping",))
 
-    def dataset(self, tally: PingTally, facts: Mapping[str, Any]) -> xr.Dataset:
+    def dataset(self, tally: PingTally, further_attributes: Mapping[str, Any]) -> xr.Dataset:
         """Return the dataset.
 
         Parameters
         ----------
         tally : PingTally
             Pings and bursts used and left out.
-        facts : mapping
+        further_attributes : mapping
             Further attributes: numbers, words, lists of numbers; mappings become JSON.
         """
         parameters = self._parameters
@@ -188,7 +188,7 @@ class DatasetBuilder:
             "unvisited_is_zero": 1,
             **_end(self._sweep.table.time),
             **tally.attributes(),
-            **{key: _attribute(value) for key, value in facts.items()},
+            **{key: _attribute(value) for key, value in further_attributes.items()},
             "sweep": json.dumps(dict(self._sweep.sweep), default=str),
         }
         return xr.Dataset(self._variables, self._coords, attributes)

@@ -84,12 +84,12 @@ def fixes_of(profile: str, fixed: tuple[str, ...]) -> Fixes:
     return Fixes.of(_switches() if profile == "corrected" else fixed)
 
 
-def named_fixes(words: Iterable[str], profile: str = "matlab") -> tuple[str, ...]:
+def named_fixes(names: Iterable[str], profile: str = "matlab") -> tuple[str, ...]:
     """Read the quirks that someone asks to have mended: each once, by number.
 
     Parameters
     ----------
-    words : iterable of str
+    names : iterable of str
         Such as ``Q11``, in any case.
     profile : {"matlab", "corrected"}
 
@@ -98,7 +98,7 @@ def named_fixes(words: Iterable[str], profile: str = "matlab") -> tuple[str, ...
     ConfigurationError
         There is no such quirk, or it has no switch; or the profile mends everything anyway.
     """
-    ids = {word.strip().upper() for word in words}
+    ids = {word.strip().upper() for word in names}
     if ids and profile == "corrected":
         raise ConfigurationError(
             f"Profile corrected mends {', '.join(sorted(ids, key=_number))} with everything else: leave out "
@@ -112,14 +112,14 @@ def named_fixes(words: Iterable[str], profile: str = "matlab") -> tuple[str, ...
 
 def _why_not(word: str) -> str:
     """Say why a quirk cannot be mended by itself."""
-    found = quirks().get(word)
-    if found is None:
+    quirk = quirks().get(word)
+    if quirk is None:
         return f"--fix {word}: there is no such quirk."
-    if found.level > 1:
-        return f"--fix {word}: this quirk ({found.where}) concerns what is made from products, not a run."
-    if found.kind == "R":
-        return f"--fix {word}: nobody knows yet how to mend this quirk ({found.where})."
-    return f"--fix {word}: this quirk ({found.where}) has no switch. It is {CLASSES[found.kind]}."
+    if quirk.level > 1:
+        return f"--fix {word}: this quirk ({quirk.where}) concerns what is made from products, not a run."
+    if quirk.kind == "R":
+        return f"--fix {word}: nobody knows yet how to mend this quirk ({quirk.where})."
+    return f"--fix {word}: this quirk ({quirk.where}) has no switch. It is {CLASSES[quirk.kind]}."
 
 
 def _number(word: str) -> tuple[int, str]:

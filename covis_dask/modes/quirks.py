@@ -61,8 +61,8 @@ class Quirk:
 
     def applies_to(self, family: str, site: str, preset: str) -> bool:
         """Say whether the switch changes the numbers of such runs."""
-        for words in (text.split() for text in self.touches):
-            if words[:2] == [site, family] and (len(words) == 2 or preset in words[2:]):
+        for touched in (text.split() for text in self.touches):
+            if touched[:2] == [site, family] and (len(touched) == 2 or preset in touched[2:]):
                 return True
         return False
 
@@ -104,7 +104,7 @@ This page is written from `covis_dask/modes/quirks.toml`, by `python -m tests.qu
 
 def page() -> str:
     """Return docs/quirks.md."""
-    head = _HEAD.format(classes="\n".join(f"| {kind} | {words} |" for kind, words in CLASSES.items()))
+    head = _HEAD.format(classes="\n".join(f"| {kind} | {meaning} |" for kind, meaning in CLASSES.items()))
     first, second = ([one for one in quirks().values() if one.level == level] for level in (1, 2))
     parts = [head, "## From raw run to gridded product\n", *_sections(first)]
     parts += ["## From products onwards\n", "These belong to quantities that are not made here yet.\n"]

@@ -108,12 +108,12 @@ def spec_for(site: str, family: str) -> ModeSpec:
     ConfigurationError
         When the entry point of that family brings no usable mode.
     """
-    found = find_spec(site, family)
-    if found is None:
+    spec = find_spec(site, family)
+    if spec is None:
         raise ModeUnsupported(
             f"there is no program for {family} runs of {site}: the modes are {', '.join(map(str, specs()))}"
         )
-    return found
+    return spec
 
 
 @cache
@@ -121,7 +121,7 @@ def _brought(family: str) -> Mapping[str, ModeSpec]:
     """Load the modes of a family that other distributions bring, by site."""
     from importlib.metadata import entry_points  # slow to import, and seldom needed
 
-    found: dict[str, ModeSpec] = {}
+    by_site: dict[str, ModeSpec] = {}
     for entry in entry_points(group=MODES_GROUP, name=family):
         whose = entry.dist.name if entry.dist else "unknown"
         where = f"{entry.name} = {entry.value} of the distribution {whose} (entry points {MODES_GROUP})"
@@ -134,12 +134,12 @@ def _brought(family: str) -> Mapping[str, ModeSpec]:
         for spec in loaded if isinstance(loaded, tuple) else (loaded,):
             if not isinstance(spec, ModeSpec):
                 raise ConfigurationError(f"the mode {where} is no ModeSpec, nor a tuple of them: {spec!r}")
-            if spec.family != family or (spec.site, family) in _OWN or spec.site in found:
+            if spec.family != family or (spec.site, family) in _OWN or spec.site in by_site:
                 raise ConfigurationError(
                     f"{where} brings the mode {spec}: a family must be the entry's name, and nobody else's"
                 )
-            found[spec.site] = spec
-    return found
+            by_site[spec.site] = spec
+    return by_site
 
 
 def program(family: str, site: str, preset: str | None = None) -> "Program | None":
@@ -156,8 +156,8 @@ def program(family: str, site: str, preset: str | None = None) -> "Program | Non
     spec = find_spec(site, family)
     if spec is None or (preset is not None and preset not in spec.presets):
         return None
-    found: Program = load_object(spec.program)
-    return found
+    loaded: Program = load_object(spec.program)
+    return loaded
 
 
 def parameters_for(

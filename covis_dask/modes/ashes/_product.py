@@ -76,7 +76,7 @@ def sonar_attributes(setup: SonarSetup, ranging: RangeCalibration, *, turned: bo
         Whether the run swept in yaw (Q7).
     """
     header, beams = setup.header, setup.beams
-    facts: dict[str, Any] = {
+    attributes: dict[str, Any] = {
         "sound_speed": setup.c,
         "sound_speed_header": header.sound_speed,
         "absorption_db_per_m": setup.alpha,
@@ -97,8 +97,8 @@ def sonar_attributes(setup: SonarSetup, ranging: RangeCalibration, *, turned: bo
         "comparable": int(not turned),
     }
     if turned:
-        facts["comparable_comment"] = _TURNED
-    return facts
+        attributes["comparable_comment"] = _TURNED
+    return attributes
 
 
 def finished(
@@ -108,5 +108,5 @@ def finished(
     add_bursts(product, result.bursts, sweep.table, result.used)
     product.pings(sweep.table)
     add_beams(product, program.setup, program.range_calibration)
-    facts = sonar_attributes(program.setup, program.range_calibration, turned=sweeps_in_yaw(sweep.table))
-    return product.dataset(result.tally, facts)
+    attributes = sonar_attributes(program.setup, program.range_calibration, turned=sweeps_in_yaw(sweep.table))
+    return product.dataset(result.tally, attributes)

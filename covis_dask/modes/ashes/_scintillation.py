@@ -134,7 +134,7 @@ class ScintillationWindow:
         whole_pairs: bool,
     ) -> None:
         self._pairs = pairs
-        self._paired = {place for pair in pairs for place in pair}
+        self._paired = {index for pair in pairs for index in pair}
         self._listed = listed
         self._window = (W, O)
         self._valid_ping_count = valid_ping_count
@@ -147,11 +147,11 @@ class ScintillationWindow:
         """Pairs of which both pings were taken."""
         return sum(first in self._kept and second in self._kept for first, second in self._pairs)
 
-    def add(self, place: int, s: Complex) -> None:
-        """Take a good ping [N, B], calibrated; `place` counts from the first ping of the window."""
+    def add(self, index: int, s: Complex) -> None:
+        """Take a good ping [N, B], calibrated; `index` counts from the first ping of the window."""
         self._statistics.add(s)
-        if place in self._paired:
-            self._kept[place] = s
+        if index in self._paired:
+            self._kept[index] = s
 
     def result(self, noise: Real) -> Scintillation:
         """Reduce the window; at least one ping must have been taken.

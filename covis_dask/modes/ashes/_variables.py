@@ -115,8 +115,8 @@ DIFFUSE: Final = (
 )
 
 FULL_RANGE: Final = tuple(
-    _map(*words, suffix="_fr")
-    for words in (
+    _map(*fields, suffix="_fr")
+    for fields in (
         (
             "bathy_filt",
             "seafloor_height_windowed",

@@ -200,12 +200,12 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
     (result,) = process_bursts(sweep, [program], context)
     result.tally.require_pings()
     product = DatasetBuilder(sweep, parameters)
-    found = program.grid.finish()
-    height = found["v"]
+    gridded = program.grid.finish()
+    height = gridded["v"]
     if not parameters.fixes.separate_masks:
         # The original takes a height of exactly 0 for an empty cell (Q41, Q42).
         height = np.where(height == 0, np.nan, height)
-    product.grid(program.axes, {"v": height, "w": found["w"]})
+    product.grid(program.axes, {"v": height, "w": gridded["w"]})
     for name, points in zip("xyz", program.points, strict=True):
         product.own(f"{name}b_out", points)
     return finished(product, program, result, sweep)

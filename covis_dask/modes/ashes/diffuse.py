@@ -164,8 +164,8 @@ class DiffuseProgram(AshesProgram):
 
     def take(self, phased: PhasedPing) -> None:
         """Add the calibrated beams of a ping."""
-        place = int(np.searchsorted(self.averaging.rows, self.burst.last))
-        self.window.add(place, self.range_calibration.calibration.apply(phased.beams()))
+        index = int(np.searchsorted(self.averaging.rows, self.burst.last))
+        self.window.add(index, self.range_calibration.calibration.apply(phased.beams()))
 
     def end(self) -> str | None:
         """Say whether there is anything in the window, whatever its pitch."""
@@ -215,12 +215,12 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
     if len(rc) < 2:
         raise NoValidPings(f"pings of {len(ranging.ranges)} samples are too short for windows of {window.W}")
     level: Real = np.full((len(ranging.ranges), len(setup.beams.angles)), parameters.noise.noise_floor)
-    found = program.window.result(ranging.calibration.apply(level)).masked(
+    scintillation = program.window.result(ranging.calibration.apply(level)).masked(
         parameters.noise.snr_thresh, intensity=parameters.noise.mask_intensity
     )
     floor = _seafloor(sweep, parameters, context, 2 * float(ranging.ranges[-1]))
     attitude = setup.attitude(sweep.table, [0])
-    maps = _gridded(found, seafloor_positions(setup, ranging.ranges, rc, attitude, floor), parameters)
+    maps = _gridded(scintillation, seafloor_positions(setup, ranging.ranges, rc, attitude, floor), parameters)
     product = DatasetBuilder(sweep, parameters)
     maps.add_to(product)
     product.pings(sweep.table)
@@ -262,16 +262,18 @@ def _with_seafloor(ds: xr.Dataset, floor: Bathymetry) -> xr.Dataset:
 
 
 def _gridded(
-    found: Scintillation, positions: tuple[tuple[Real, Real], tuple[Real, Real]], parameters: Parameters
+    scintillation: Scintillation,
+    positions: tuple[tuple[Real, Real], tuple[Real, Real]],
+    parameters: Parameters,
 ) -> MapGrids:
     """Grid the seven maps (docs/method.md#diffuse-flow-2018 step 12)."""
     samples, windows = positions
     maps = MapGrids(parameters)
-    maps.add("decorrelation_intensity", *windows, found.decor)
-    maps.add("decorrelation", *windows, 1 - found.cor)
-    maps.add("intensity", *samples, found.I_av1)
-    maps.add("chi_var", *samples, found.X_var)
-    maps.add("si", *samples, found.SI)
-    maps.add("sig_phi2", *samples, found.sig_phi2)
-    maps.add("kp", *samples, found.Kp)
+    maps.add("decorrelation_intensity", *windows, scintillation.decor)
+    maps.add("decorrelation", *windows, 1 - scintillation.cor)
+    maps.add("intensity", *samples, scintillation.I_av1)
+    maps.add("chi_var", *samples, scintillation.X_var)
+    maps.add("si", *samples, scintillation.SI)
+    maps.add("sig_phi2", *samples, scintillation.sig_phi2)
+    maps.add("kp", *samples, scintillation.Kp)
     return maps

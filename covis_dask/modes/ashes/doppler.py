@@ -86,8 +86,8 @@ class _Offsets:
         table = np.full((rows, self._bursts), np.nan, dtype=np.complex128)
         if not self._separate_masks:
             table[_OFFSET_ROWS:] = 0
-        for place, covariance in self._found.items():
-            table[place] = covariance
+        for cell, covariance in self._found.items():
+            table[cell] = covariance
         return table
 
 
@@ -183,16 +183,16 @@ class DopplerProgram(AshesProgram):
         thresh = parameters.noise.snr_thresh
         floor: Real = np.full((self._rows, len(self.setup.beams.angles)), parameters.noise.noise_floor)
         noise = ranging.calibration.of_rows(self._rows).apply(floor)
-        found: DopplerBurst = self._statistics.burst(noise, complete=self._taken == len(self.burst.burst))
-        rc = window_ranges(ranging.ranges, self._bins()[: len(found.windows.Ia)])
+        reduced: DopplerBurst = self._statistics.burst(noise, complete=self._taken == len(self.burst.burst))
+        rc = window_ranges(ranging.ranges, self._bins()[: len(reduced.windows.Ia)])
         at_samples = self.setup.world(ranging.ranges[: self._rows], attitude)
         at_windows = self.setup.world(rc, attitude)
         velocities = gridded_velocities(
-            found.velocities, found.windows.snr_d, thresh, separate_masks=parameters.fixes.separate_masks
+            reduced.velocities, reduced.windows.snr_d, thresh, separate_masks=parameters.fixes.separate_masks
         )
         self._velocity.add(at_windows, velocities, np.isfinite(velocities["vr_cov"]))
-        self._add(self._samples, at_samples, found.samples)
-        self._add(self._windows, at_windows, found.windows)
+        self._add(self._samples, at_samples, reduced.samples)
+        self._add(self._windows, at_windows, reduced.windows)
         return None
 
     def _add(self, grid: Gridder, coordinates: tuple[Real, Real, Real], intensities: Intensities) -> None:
@@ -206,12 +206,14 @@ class DopplerProgram(AshesProgram):
 
     def add_to(self, product: DatasetBuilder) -> None:
         """Add the finished grids and the offsets to a product."""
-        found = dict(self._velocity.finish())
+        velocities = dict(self._velocity.finish())
         if not self.parameters.fixes.separate_masks:
             # The original sets what came out as NaN to 0 before it divides by the weight.
             for key in _VELOCITIES:
-                found[key] = np.where(np.isnan(found[key]) & (found["w"] > 0), 0, found[key])
-        product.grid(self.axes["doppler velocity"], found, "doppler_velocity")
+                velocities[key] = np.where(
+                    np.isnan(velocities[key]) & (velocities["w"] > 0), 0, velocities[key]
+                )
+        product.grid(self.axes["doppler velocity"], velocities, "doppler_velocity")
         product.grid(self.axes["intensity"], self._samples.finish(), "intensity")
         product.grid(self.axes["intensity_win"], self._windows.finish(), "intensity_win")
         offsets, scale = self.offsets.table(), self._offset_scale

@@ -56,7 +56,7 @@ class FullRangeProgram(AshesProgram):
     def reset(self) -> None:
         """Begin the window of a burst."""
         window = self._windows[self.burst.index]
-        self._places = {int(row): place for place, row in enumerate(window.rows)}
+        self._places = {int(row): index for index, row in enumerate(window.rows)}
         self._window = scintillation_window(window, self.parameters)
 
     def take(self, phased: PhasedPing) -> None:
@@ -84,16 +84,16 @@ class FullRangeProgram(AshesProgram):
         floor: Real = np.full(
             (len(ranging.ranges), len(self.setup.beams.angles)), parameters.noise.noise_floor
         )
-        found = self._window.result(ranging.calibration.apply(floor)).masked(
+        scintillation = self._window.result(ranging.calibration.apply(floor)).masked(
             parameters.noise.snr_thresh, intensity=parameters.noise.mask_intensity
         )
         self._window = None
-        self._grid(found, ranging.ranges, rc, attitude)
+        self._grid(scintillation, ranging.ranges, rc, attitude)
         return None
 
-    def _grid(self, found: Scintillation, ranges: Real, rc: Real, attitude: HeadAttitude) -> None:
-        at1, at2 = first_maximum(found.I_av1), first_maximum(found.I_av2)
-        intensity1, intensity2 = _picked(found.I_av1, at1), _picked(found.I_av2, at2)
+    def _grid(self, scintillation: Scintillation, ranges: Real, rc: Real, attitude: HeadAttitude) -> None:
+        at1, at2 = first_maximum(scintillation.I_av1), first_maximum(scintillation.I_av2)
+        intensity1, intensity2 = _picked(scintillation.I_av1, at1), _picked(scintillation.I_av2, at2)
         x1, y1, z1 = self.setup.world(ranges[at1][None, :], attitude)
         x2, y2, z2 = self.setup.world(rc[at2][None, :], attitude)
         fixes = self.parameters.fixes
@@ -103,14 +103,14 @@ class FullRangeProgram(AshesProgram):
         maps.add("bathy_filt", x2, y2, z2)
         # The original's positions are those of two different echoes (Q33).
         maps.add("intensity_filt", x2, y2 if fixes.own_northing else y1, intensity2)
-        maps.add("decorrelation_intensity", x2, y2, _picked(found.decor, at2))
-        maps.add("decorrelation", x2, y2, 1 - _picked(found.cor, at2))
+        maps.add("decorrelation_intensity", x2, y2, _picked(scintillation.decor, at2))
+        maps.add("decorrelation", x2, y2, 1 - _picked(scintillation.cor, at2))
         maps.add("bathy", x1, y1, z1)
         maps.add("intensity", x1, y1, intensity1)
-        maps.add("chi_var", x1, y1, _picked(found.X_var, at1))
-        maps.add("si", x1, y1, _picked(found.SI, at1))
-        maps.add("sig_phi2", x1, y1, _picked(found.sig_phi2, at1))
-        maps.add("kp", x1, y1, _picked(found.Kp, at1))
+        maps.add("chi_var", x1, y1, _picked(scintillation.X_var, at1))
+        maps.add("si", x1, y1, _picked(scintillation.SI, at1))
+        maps.add("sig_phi2", x1, y1, _picked(scintillation.sig_phi2, at1))
+        maps.add("kp", x1, y1, _picked(scintillation.Kp, at1))
 
 
 def _picked(values: Real, rows: Int) -> Real:
@@ -153,20 +153,20 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
     full.maps.add_to(product, "fr")
     add_bursts(product, full.plan.bursts, sweep.table, results[0].used | results[1].used)
     product.pings(sweep.table)
-    facts: dict[str, object] = {}
+    attributes: dict[str, object] = {}
     parts: tuple[tuple[str, AshesProgram, str], ...] = (("imaging", imaging, ""), ("full_range", full, "_fr"))
     for name, program, suffix in parts:
         counts = program.tally.attributes()
         for key in ("pings_used", "bursts_used", "bursts_skipped", "bursts_skipped_reasons"):
-            facts[f"{name}_{key}"] = counts[key]
+            attributes[f"{name}_{key}"] = counts[key]
         if program.tally.pings_used:
             add_beams(product, program.setup, program.range_calibration, suffix)
-            facts |= sonar_attributes(
+            attributes |= sonar_attributes(
                 program.setup, program.range_calibration, turned=sweeps_in_yaw(sweep.table)
             )
         else:
             context.log(f"the {name.replace('_', '-')} part of the run has no usable burst")
-    return product.dataset(tally, facts)
+    return product.dataset(tally, attributes)
 
 
 def _named(context: Context, part: str) -> Context:

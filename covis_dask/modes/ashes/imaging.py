@@ -81,18 +81,18 @@ def imaging_samples(
     places : ndarray of int64, [n]
         Which samples, counted in the flat array [N, B].
     """
-    found = pings.at(places)
+    samples = pings.at(places)
     least = (noise.noise_floor * 10 ** (noise.snr_thresh / 20)) ** 2 * (1 - 1e-9)
 
     def detected(at_places: Real, of_rows: Callable[[Int], Real]) -> Bool:
         return oscfar_at(places, at_places, of_rows, pings.shape[1], least, levels)
 
     return _reduced(
-        found,
+        samples,
         gain.reshape(-1)[places],
         noise.noise_floor,
-        detected(np.abs(found.mean) ** 2, lambda rows: np.abs(pings.mean[rows]) ** 2),
-        detected(found.fluctuation_power, lambda rows: pings.fluctuation_power_of(rows)),
+        detected(np.abs(samples.mean) ** 2, lambda rows: np.abs(pings.mean[rows]) ** 2),
+        detected(samples.fluctuation_power, lambda rows: pings.fluctuation_power_of(rows)),
     )
 
 

@@ -133,6 +133,6 @@ def _near(axes: GridAxes, directions: BeamDirections, ranges: Real, slack: float
     """Return what lies in a grid, or beside it by no more than a part of its range; [ranges, beams]."""
     away = slack * np.abs(ranges)[:, None]
     inside = np.ones((len(ranges), len(directions.x)), np.bool_)
-    for place, axis in zip(directions.at(ranges), axes.axes, strict=False):
-        inside &= (place >= axis[0] - away) & (place <= axis[-1] + away)
+    for coordinate, axis in zip(directions.at(ranges), axes.axes, strict=False):
+        inside &= (coordinate >= axis[0] - away) & (coordinate <= axis[-1] + away)
     return inside

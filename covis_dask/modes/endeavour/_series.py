@@ -44,7 +44,7 @@ class Differences:
 
     def __init__(self, part: Part, factor: float | None, precision: Precision) -> None:
         self.part = part
-        self.found: list[Series] = []
+        self.series: list[Series] = []
         self._factor = factor
         self._precision = precision
         self._begun = factor is None
@@ -70,7 +70,7 @@ class Differences:
             for rows, beams in blocks:
                 self._add_rows(rows, beams, sums)
         if self._begun:
-            self.found.append(Series(sums.power, sums.autocovariance))
+            self.series.append(Series(sums.power, sums.autocovariance))
         self._begun = True
 
     def _add_rows(self, rows: slice, beams: NDArray[Any], sums: WindowSums) -> None:

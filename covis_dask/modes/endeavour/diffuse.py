@@ -234,8 +234,8 @@ class DiffuseProgram:
             return self._waiting.popleft() if len(self._waiting) == self._lag else None
         while self._waiting and self._waiting[0][0] < number - self._lag:
             self._waiting.popleft()
-        found = self._waiting and self._waiting[0][0] == number - self._lag
-        return self._waiting.popleft() if found else None
+        due = self._waiting and self._waiting[0][0] == number - self._lag
+        return self._waiting.popleft() if due else None
 
     def _correlate(self, partner: tuple[int, int, Complex, PingOperators], later: Complex) -> None:
         """Add one pair to the sums; the header of the earlier ping serves both."""

@@ -76,7 +76,7 @@ class DopplerBurst:
 
 
 def doppler_burst(
-    found: Sequence[Series],
+    series: Sequence[Series],
     operators: PingOperators,
     where: Attitude,
     parameters: Parameters,
@@ -86,7 +86,7 @@ def doppler_burst(
 
     Parameters
     ----------
-    found : sequence of Series
+    series : sequence of Series
     operators : PingOperators
         Those of the last ping, for ranges, beam angles and the velocity scale.
     where : Attitude
@@ -98,9 +98,9 @@ def doppler_burst(
     fixes, lag = parameters.fixes, parameters.correlation.lag
     header = operators.header
     scale = 100 * velocity_scale(header.xmit_freq, header.sample_rate, header.sound_speed, lag)
-    covar: Complex = np.sum([one.covariance for one in found], axis=0)
-    theta = np.stack([np.angle(one.covariance) for one in found])
-    power = np.stack([one.power for one in found])
+    covar: Complex = np.sum([one.covariance for one in series], axis=0)
+    theta = np.stack([np.angle(one.covariance) for one in series])
+    power = np.stack([one.power for one in series])
     # The original prepares the deviation for an average of two sweeps that is made later, if at all (Q48).
     reduction = 1.0 if fixes.exact_differences else 1 / np.sqrt(2)
     vr, vr_filt = scale * np.angle(covar), scale * theta.mean(axis=0)
@@ -197,7 +197,7 @@ class _Program(EndeavourProgram):
         if self._series is None:
             return
         where, part = self._where(self.burst.used[-1]), self._series.part
-        made = doppler_burst(self._series.found, self.operators, where, self.parameters, part)
+        made = doppler_burst(self._series.series, self.operators, where, self.parameters, part)
         coords = (made.x, made.y, made.z)
         shared = {"vr": made.vr, "covar": made.covar}
         self._velocity.add(

@@ -84,29 +84,29 @@ def _flatten(document: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[st
 
 def _from_original(document: Mapping[str, Any]) -> dict[str, Any]:
     """Turn the original's layout into dotted keys."""
-    found: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
     for name, value in document.items():
         if name in _NOT_PARAMETERS:
             continue
         if name == "grid":
             entries = value if isinstance(value, list) else [value]
             for entry in entries:
-                found.update(_original_grid(entry, by_name=isinstance(value, list)))
+                flat.update(_original_grid(entry, by_name=isinstance(value, list)))
         elif name in {"processing", "sonar"} and isinstance(value, Mapping):
-            found.update(_flatten(value))
+            flat.update(_flatten(value))
         else:
-            found[name] = value
-    return found
+            flat[name] = value
+    return flat
 
 
 def _original_grid(entry: Mapping[str, Any], *, by_name: bool) -> dict[str, Any]:
     """Turn one grid of the original's layout into dotted keys, without its unit labels (wrong, Q52)."""
     where = grid_word(str(entry.get("type", "0"))) if by_name else "0"
-    found: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
     for part in ("bounds", "spacing"):
         for name, value in entry.get(part, {}).items():
             if "z" not in name or entry.get("dimensions") != 2:
-                found[f"grids.{where}.{name}"] = value
+                flat[f"grids.{where}.{name}"] = value
     if "dimensions" in entry:
-        found[f"grids.{where}.dimensions"] = entry["dimensions"]
-    return found
+        flat[f"grids.{where}.dimensions"] = entry["dimensions"]
+    return flat

@@ -60,14 +60,14 @@ def _grid_numbers(owner: Parameters, word: str, key: str, parameters: Parameters
         return list(range(len(owner.grids)))
     if word.isdigit() and int(word) < len(owner.grids):
         return [int(word)]
-    found = [index for index, spec in enumerate(owner.grids) if grid_word(spec.name) == grid_word(word)]
-    if not found:
+    numbers = [index for index, spec in enumerate(owner.grids) if grid_word(spec.name) == grid_word(word)]
+    if not numbers:
         raise ConfigurationError(
             f"Unknown parameter {key!r}: the grids of {parameters.family} runs ({parameters.preset}) are "
             + ", ".join(spec.name for spec in owner.grids)
             + f"; the nearest valid key is {_nearest(key, parameters)!r}."
         )
-    return found
+    return numbers
 
 
 def _rebuild(node: Any, changes: Mapping[Any, Any], parameters: Parameters) -> Any:
