@@ -107,12 +107,12 @@ def _cell(r: float, beam: int, rays: Rays, lattice: Lattice) -> int:
     """Return the flat number of the cell a sample lies in, or that it lies outside or on a grid line."""
     cell, on_line = 0, False
     for d in range(lattice.lower.shape[0]):
-        place = r * rays.directions[d, beam]
+        position = r * rays.directions[d, beam]
         if d == 2:
-            place = rays.altitude + place
-        if not lattice.lower[d] <= place <= lattice.upper[d]:
+            position = rays.altitude + position
+        if not lattice.lower[d] <= position <= lattice.upper[d]:
             return _OUTSIDE
-        steps = min((place - lattice.lower[d]) / lattice.spacing[d], lattice.top[d])
+        steps = min((position - lattice.lower[d]) / lattice.spacing[d], lattice.top[d])
         node = math.floor(steps)
         on_line |= node == steps
         cell += int(node) * lattice.strides[d]
@@ -359,20 +359,20 @@ def _reached(corner: int, n: int, records: Records, strides: Int, matched: bool)
 def _fill_weights(n: int, records: Records, lattice: Lattice, product: bool, shares: Real) -> None:
     """Fill in the weights of a record, or their squares, for the lower and upper node of each axis."""
     for d in range(lattice.lower.shape[0]):
-        place, spacing, top = records.rows[n, d], lattice.spacing[d], lattice.top[d]
-        node = _lower_node(min((place - lattice.lower[d]) / spacing, top), top, product)
+        position, spacing, top = records.rows[n, d], lattice.spacing[d], lattice.top[d]
+        node = _lower_node(min((position - lattice.lower[d]) / spacing, top), top, product)
         for k in range(2):
             at = node if (records.lines[n] >> d) & 1 else node + k
             if product:
-                shares[d, k] = 1 - abs(lattice.nodes[d, at] - place) / spacing
+                shares[d, k] = 1 - abs(lattice.nodes[d, at] - position) / spacing
             else:
-                shares[d, k] = _square_weight(lattice.nodes[d, at], place, spacing)
+                shares[d, k] = _square_weight(lattice.nodes[d, at], position, spacing)
 
 
 @kernel
-def _square_weight(node: float, place: float, spacing: float) -> float:
+def _square_weight(node: float, position: float, spacing: float) -> float:
     """Return the squared weight of a place for a node, along one axis."""
-    weight = 1 - abs(node - place) / spacing
+    weight = 1 - abs(node - position) / spacing
     return weight * weight
 
 

@@ -183,14 +183,14 @@ class Gridder(ABC):
         if select is None:
             select = np.logical_and.reduce([np.isfinite(values[name]) for name in self.names])
         inside = select.copy()
-        for place, axis in zip(coords, self.axes.axes, strict=True):
-            inside &= (place >= axis[0]) & (place <= axis[-1])
+        for coordinate, axis in zip(coords, self.axes.axes, strict=True):
+            inside &= (coordinate >= axis[0]) & (coordinate <= axis[-1])
         # Samples count in column-major order: range fastest, then beam.
         order = np.flatnonzero(inside.T)
         rows, beams = inside.shape
         chosen = order % rows * beams + order // rows
         if chosen.size:
-            places = [place.reshape(-1)[chosen] for place in coords]
+            places = [coordinate.reshape(-1)[chosen] for coordinate in coords]
             self._take(places, lambda n: {name: values[name].reshape(-1)[chosen[n]] for name in self.names})
 
     def add_beams(

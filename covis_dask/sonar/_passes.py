@@ -48,7 +48,7 @@ class PassGridder(Gridder):
         finite = {name: np.isfinite(values[name]) for name in self.names if name in self._own_samples}
         values = values | {name: np.where(known, values[name], 0) for name, known in finite.items()}
         columns = self._as_columns(values)
-        self._counted = {name: len(columns) + place for place, name in enumerate(finite)}
+        self._counted = {name: len(columns) + index for index, name in enumerate(finite)}
         rows = np.stack([*at, *columns, *finite.values()], axis=1)
         return rows.astype(np.float64, copy=False)
 

@@ -91,14 +91,14 @@ def _steps(axes: int, lattice: Lattice) -> Int:
 
 
 @kernel
-def _locate(place: Real, lattice: Lattice, shares: Real) -> int:
+def _locate(position: Real, lattice: Lattice, shares: Real) -> int:
     """Return the cell in which a place lies, and fill in its shares for the corners."""
-    axes, cell = place.shape[0], 0
+    axes, cell = position.shape[0], 0
     shares[:], shares[2**axes :] = 1.0, 0.0
     for d in range(axes):
         spacing = lattice.spacing[d]
-        node = int(min((place[d] - lattice.lower[d]) / spacing, max(lattice.top[d] - 1, 0.0)))
-        part = min(max((place[d] - lattice.nodes[d, node]) / spacing, 0.0), 1.0)
+        node = int(min((position[d] - lattice.lower[d]) / spacing, max(lattice.top[d] - 1, 0.0)))
+        part = min(max((position[d] - lattice.nodes[d, node]) / spacing, 0.0), 1.0)
         cell += node * lattice.strides[d]
         for corner in range(_CORNERS):
             shares[corner] *= part if (corner >> (axes - 1 - d)) & 1 else 1 - part

@@ -107,5 +107,5 @@ def _first_open(stop: Int, row: int) -> int:
 
 
 @kernel
-def _weight(weights: Real, place: int) -> float:
-    return float(weights[place]) if weights.size else 1.0
+def _weight(weights: Real, index: int) -> float:
+    return float(weights[index]) if weights.size else 1.0

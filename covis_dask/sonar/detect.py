@@ -48,10 +48,10 @@ def percentile_hazen(values: Real, q: float, axis: int = 1, *, overwrite_input: 
     gaps = np.isnan(rows).any(axis=-1)
     if not gaps.any():
         return _whole_percentile(rows, q, overwrite_input=overwrite_input)
-    found = np.empty(gaps.shape)
-    found[~gaps] = _whole_percentile(rows[~gaps], q, overwrite_input=True)
-    found[gaps] = [_whole_percentile(row[~np.isnan(row)], q) for row in rows[gaps]]
-    return found
+    percentiles = np.empty(gaps.shape)
+    percentiles[~gaps] = _whole_percentile(rows[~gaps], q, overwrite_input=True)
+    percentiles[gaps] = [_whole_percentile(row[~np.isnan(row)], q) for row in rows[gaps]]
+    return percentiles
 
 
 def _whole_percentile(rows: Real, q: float, *, overwrite_input: bool = False) -> Real:
