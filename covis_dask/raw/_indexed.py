@@ -120,9 +120,9 @@ def indexed_files(archive: Archive, limits: Limits, scratch: Path | None) -> Ite
                 bins[folder][int(number[1])] = member if archive.lasting else spool.keep(member)
             elif is_text(base):
                 texts[folder][base] = member if archive.lasting else keeper.read(member)
-        found = run_folder({folder for folder in texts if SWEEP in texts[folder]}, marked=archive.marked)
+        run = run_folder({folder for folder in texts if SWEEP in texts[folder]}, marked=archive.marked)
         yield IndexedFiles(
-            texts[found], bins[found], keeper, marked=archive.marked, notes=(*archive.notes, *litter.notes)
+            texts[run], bins[run], keeper, marked=archive.marked, notes=(*archive.notes, *litter.notes)
         )
 
 

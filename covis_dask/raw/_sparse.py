@@ -10,12 +10,12 @@ Extents = tuple[tuple[int, int], ...]
 """First byte in the file, and number of bytes, of each piece between the holes; ascending."""
 
 
-def check_extents(found: Iterable[tuple[int, int]], size: int, room: int, name: str) -> Extents:
+def check_extents(pieces: Iterable[tuple[int, int]], size: int, room: int, name: str) -> Extents:
     """Return the pieces that a header states.
 
     Parameters
     ----------
-    found : iterable of (int, int)
+    pieces : iterable of (int, int)
         As `tarfile` read them.
     size : int
         Bytes of the whole file.
@@ -29,7 +29,7 @@ def check_extents(found: Iterable[tuple[int, int]], size: int, room: int, name: 
     ArchiveUnreadable
         When pieces overlap, lie beyond the file, or have more bytes than the archive holds of it.
     """
-    extents = tuple((offset, count) for offset, count in found if count != 0)
+    extents = tuple((offset, count) for offset, count in pieces if count != 0)
     end = 0
     for offset, count in extents:
         if count < 0 or offset < end:

@@ -243,12 +243,12 @@ def _dataset(sweep: RawSweep, pings: Sequence[Ping], reader: _PingReader) -> xr.
 def _of_table(table: PingTable, numbers: NDArray[np.int64]) -> dict[str, Any]:
     rows = [table.row(int(number)) for number in numbers]
     micros = np.round(table.time[rows] * 1e6).astype("datetime64[us]")
-    found: dict[str, Any] = {
+    variables: dict[str, Any] = {
         "time": ("ping", micros.astype("datetime64[ns]"), {"long_name": "time of the ping, UTC"})
     }
     for name, column, text in _ATTITUDE:
-        found[name] = ("ping", getattr(table, column)[rows], {"long_name": text, "units": "degree"})
-    return found
+        variables[name] = ("ping", getattr(table, column)[rows], {"long_name": text, "units": "degree"})
+    return variables
 
 
 def _of_headers(pings: Sequence[Ping]) -> dict[str, Any]:

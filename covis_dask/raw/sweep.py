@@ -222,8 +222,8 @@ class RawSweep:
         SweepIncomplete
             When there is none.
         """
-        found = self._answer(f"the common header ({target_rate:g})", lambda: self._find_header(target_rate))
-        header = None if found is None else self._parse_header(*found)
+        located = self._answer(f"the common header ({target_rate:g})", lambda: self._find_header(target_rate))
+        header = None if located is None else self._parse_header(*located)
         if header is None:
             sentence = f"no rec_7000 header has a sample_rate within 1 of {target_rate:g}"
             if reasons := self.unused_headers:
