@@ -188,34 +188,34 @@ def echoes(
     rng : numpy.random.Generator
         For what is drawn once per burst.
     """
-    found = component.scatterers(view, rng)
-    receiver = view.to_receiver(found.position)
-    seen = view.sector(receiver) & (found.amplitude != 0)
+    scatterers = component.scatterers(view, rng)
+    receiver = view.to_receiver(scatterers.position)
+    seen = view.sector(receiver) & (scatterers.amplitude != 0)
     if not seen.any():
         return []
-    found = _only(found, seen)
+    scatterers = _only(scatterers, seen)
     receiver = receiver[seen]
     distance = np.linalg.norm(receiver, axis=1)
     sine = receiver[:, 0] / distance
-    if found.fills:
+    if scatterers.fills:
         # Laid out on a mesh of azimuths; rounding errors must not make several columns of one.
         sine = np.round(sine, 9)
     gain = instrument.target_gain(distance, sine) * instrument.vertical_gain(receiver[:, 2] / distance)
-    if found.fills:
+    if scatterers.fills:
         gain *= instrument.volume_gain(sine)
-    amplitude = found.amplitude * gain * np.exp(-2j * instrument.wavenumber * distance)
-    away = (found.position - view.head) / distance[:, None]
-    speed = np.einsum("ij,ij->i", found.velocity, away)
-    arrivals = Arrivals(distance / instrument.sample_length, sine, amplitude, speed, found.jitter)
-    alive = (found.jitter > 0) | (speed != 0)
+    amplitude = scatterers.amplitude * gain * np.exp(-2j * instrument.wavenumber * distance)
+    away = (scatterers.position - view.head) / distance[:, None]
+    speed = np.einsum("ij,ij->i", scatterers.velocity, away)
+    arrivals = Arrivals(distance / instrument.sample_length, sine, amplitude, speed, scatterers.jitter)
+    alive = (scatterers.jitter > 0) | (speed != 0)
     return [Echoes(instrument, samples, arrivals.only(part)) for part in (~alive, alive) if part.any()]
 
 
-def _only(found: Scatterers, seen: NDArray[np.bool_]) -> Scatterers:
+def _only(scatterers: Scatterers, seen: NDArray[np.bool_]) -> Scatterers:
     return Scatterers(
-        found.position[seen],
-        found.amplitude[seen],
-        found.velocity[seen],
-        found.jitter[seen],
-        found.fills,
+        scatterers.position[seen],
+        scatterers.amplitude[seen],
+        scatterers.velocity[seen],
+        scatterers.jitter[seen],
+        scatterers.fills,
     )

@@ -122,9 +122,9 @@ def point_target(
     angles, length = spec.instrument.beam_angles, spec.instrument.sample_length
     index = round(0.6 * len(angles)) if beam is None else beam
     middle = len(spec.pitches) // 2
-    place = spec.view(middle).at(round(distance / length) * length, math.degrees(angles[index]))
-    scene = Scene((PointScatterers((place,), (strength,), jitter=jitter),))
-    return Case(spec, scene, RunTruth(positions=(place,), target_strength=strength, jitter=jitter))
+    position = spec.view(middle).at(round(distance / length) * length, math.degrees(angles[index]))
+    scene = Scene((PointScatterers((position,), (strength,), jitter=jitter),))
+    return Case(spec, scene, RunTruth(positions=(position,), target_strength=strength, jitter=jitter))
 
 
 def volume_target(
