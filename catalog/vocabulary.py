@@ -12,7 +12,17 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
-__all__ = ["COMPLETE", "SITES", "Family", "Kind", "RunState", "Site", "SiteDescription", "describe_site"]
+__all__ = [
+    "COMPLETE",
+    "HEAD_HEIGHT",
+    "SITES",
+    "Family",
+    "Kind",
+    "RunState",
+    "Site",
+    "SiteDescription",
+    "describe_site",
+]
 
 
 class Site(StrEnum):
@@ -96,6 +106,9 @@ class Kind(StrEnum):
     BAD_DOCUMENT = "bad-document"
 
 
+HEAD_HEIGHT = 4.2
+"""Height of the sonar head above the base of the tower, m: the same tower stood at both sites."""
+
 _METRES_PER_DEGREE = 111_320.0  # of longitude at the equator; within 0.5 % for latitude too
 
 
@@ -125,10 +138,23 @@ class SiteDescription:
         Magnetic declination that the original programs use, degrees east.
     headings : mapping of int to float
         Magnetic heading of the centred head by year, degrees; key 0 holds for every other year.
+    limits_heading : float
+        Lower and upper limit of the heading in the original's parameter files of 2010-15, degrees. They
+        differ from the heading there by some degrees; neither is read by a program, both are recorded.
     latitude, longitude : float
-        Of the field, degrees, as rounded as the properties of sea water need them.
+        Of the field, degrees, as rounded as the properties of sea water need them; default of a run's
+        parameters.
+    water_latitude : float
+        Latitude to the degree, as the original of 2018+ states it for the sound speed; at Endeavour, whose
+        programs compute no sound speed, that of the field rounded likewise, for simulated water.
+    water_temperature : float
+        Temperature for the properties of sea water, degrees C, as the original programs state it.
+    water_salinity : float
+        Practical salinity, likewise.
+    water_ph : float
+        pH, likewise.
     water_depth : float
-        Depth for the properties of sea water, m, as the original programs state it.
+        Depth, m, likewise; not that of the base.
     comment : str
         Comment in the original's parameter files.
     """
@@ -141,16 +167,21 @@ class SiteDescription:
     easting: float = 0.0
     northing: float = 0.0
     depth: float = 0.0
-    head_height: float = 4.2
+    head_height: float = HEAD_HEIGHT
     declination: float = 0.0
     headings: Mapping[int, float] = field(default_factory=dict)
+    limits_heading: float = 0.0
     latitude: float = 0.0
     longitude: float = 0.0
+    water_latitude: float = 0.0
+    water_temperature: float = 0.0
+    water_salinity: float = 0.0
+    water_ph: float = 0.0
     water_depth: float = 0.0
     comment: str = ""
 
-    def heading(self, year: int) -> float:
-        """Return the magnetic heading of the centred head in a year, degrees."""
+    def heading(self, year: int = 0) -> float:
+        """Return the magnetic heading of the centred head, degrees: in a year, or in those not listed."""
         return self.headings.get(year, self.headings.get(0, 0.0))
 
     def bounds(
@@ -191,13 +222,19 @@ SITES: Mapping[str, SiteDescription] = MappingProxyType(
             depth=2205.0,
             declination=18.0,
             headings=MappingProxyType({0: 230.4}),
+            limits_heading=235.0,
             latitude=47.95,
             longitude=-129.1,
+            water_latitude=48.0,
+            water_temperature=2.0,
+            water_salinity=35.0,
+            water_ph=7.0,
             water_depth=2500.0,
             comment="main endeavour site",
         ),
         # github.com/COVIS-Sonar/postprocessing: parameter files and code of release 3.2. The files give no
-        # position, so none is claimed; latitude, longitude and water depth are those of the sound speed.
+        # position, so none is claimed; latitude, longitude and the properties of the water are those of the
+        # sound speed.
         # Field: Xu et al. (2021), Earth and Space Science
         Site.ASHES: SiteDescription(
             title="ASHES vent field, Axial Seamount, Juan de Fuca Ridge",
@@ -209,6 +246,10 @@ SITES: Mapping[str, SiteDescription] = MappingProxyType(
             headings=MappingProxyType({2018: 289.0, 0: 279.0}),
             latitude=46.0,
             longitude=-130.0,
+            water_latitude=46.0,
+            water_temperature=2.41,
+            water_salinity=34.53,
+            water_ph=7.0,
             water_depth=1544.0,
             comment="ASHES at Axial",
         ),

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from catalog.documents import to_plain
-from catalog.vocabulary import SiteDescription, describe_site
+from catalog.vocabulary import HEAD_HEIGHT, SiteDescription, describe_site
 from covis_dask.modes import ModeSpec
 from covis_dask.modes.fixes import profile_name
 from covis_dask.products._facts import Attribution, ProductFacts
@@ -24,7 +24,7 @@ _REFERENCES = (
 )
 _FRAME = (
     "Local Cartesian frame: x east, y north, z up, in metres; origin at the foot of the COVIS tower, "
-    "sonar head at (0, 0, 4.2)"
+    f"sonar head at (0, 0, {HEAD_HEIGHT:g})"
 )
 
 

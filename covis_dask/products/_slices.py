@@ -12,6 +12,7 @@ from matplotlib.ticker import MultipleLocator
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from catalog.vocabulary import HEAD_HEIGHT
 from covis_dask.products._canvas import INK, SONAR_COLOUR, signed
 from covis_dask.products._layout import Frame
 
@@ -32,7 +33,7 @@ __all__ = [
 
 Array = NDArray[np.float64]
 
-SONAR = {"x": 0.0, "y": 0.0, "z": 4.2}
+SONAR = {"x": 0.0, "y": 0.0, "z": HEAD_HEIGHT}
 """Where the sonar head is (docs/method.md#coordinates-and-signs), m."""
 _MARGIN, _BESIDE = 3.0, 2.0  # m around the plume, and around the sonar
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from catalog.vocabulary import SITES, Site
 from covis_dask.simulate.instrument import Instrument
 
 Row = tuple[int, dt.datetime, tuple[float, ...]]
@@ -147,7 +148,8 @@ def extras(instrument: Instrument, rows: Iterable[Row]) -> dict[str, bytes]:
     for _, moment, angles in rows:
         seconds, usecs = clock(moment)
         motors.append(f"{seconds},{usecs}," + ",".join(f"{a:.1f}" for a in angles[:3]))
+    place = SITES[Site.ENDEAVOUR]
     return {
-        "position.csv": b"easting,northing,depth\n492669.0,5310678.0,-2205.0\n",
+        "position.csv": f"easting,northing,depth\n{place.easting},{place.northing},{-place.depth}\n".encode(),
         "rotator.csv": ("\n".join(motors) + "\n").encode(),
     }

@@ -10,13 +10,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ALTITUDE", "Attitude", "Era", "Mesh", "Real", "View"]
+from catalog.vocabulary import HEAD_HEIGHT
+
+__all__ = ["Attitude", "Era", "Mesh", "Real", "View"]
 
 Era = Literal["END", "ASHES"]
 Real = NDArray[np.float64]
-
-ALTITUDE = 4.2
-"""Height of the head above the base, m."""
 
 _EDGE = math.sin(math.radians(75.0))
 """Nothing is received from further aside."""
@@ -100,7 +99,7 @@ class View:
     vertical_width: float
     range_step: float
     sine_step: float
-    altitude: float = ALTITUDE
+    altitude: float = HEAD_HEIGHT
 
     @property
     def head(self) -> Real:

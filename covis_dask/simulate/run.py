@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from catalog.vocabulary import HEAD_HEIGHT, SITES, Site
 from covis_dask.raw.record import RecordHeader, pack_record
 from covis_dask.simulate.echoes import Signal, echoes
 from covis_dask.simulate.faults import break_run
@@ -17,7 +18,7 @@ from covis_dask.simulate.scene import Scene
 
 __all__ = ["PingPlan", "RunSpec", "simulate"]
 
-_DECLINATION = {"END": 18.0, "ASHES": 16.0}
+_ENDEAVOUR, _ASHES = SITES[Site.ENDEAVOUR], SITES[Site.ASHES]
 _YAW_CENTER = 135.0
 _ROLL_GEAR = 6.0
 
@@ -87,7 +88,7 @@ class RunSpec:
     heading: float = 230.0
     interval: float = 0.5
     pause: float = 2.5
-    altitude: float = 4.2
+    altitude: float = HEAD_HEIGHT
     seed: int = 0
     faults: tuple[str, ...] = ()
 
@@ -144,19 +145,19 @@ class RunSpec:
     @property
     def _central(self) -> float:
         """True heading of the centred head, 2018+, by the year (docs/method.md#ping-table)."""
-        return (289.0 if self.start.year == 2018 else 279.0) + _DECLINATION["ASHES"]
+        return _ASHES.heading(self.start.year) + _ASHES.declination
 
     @property
     def _heading(self) -> float:
         """The heading as the reading that it is made from can tell it."""
-        zero = _DECLINATION["END"] if self.endeavour else self._central - _YAW_CENTER
+        zero = _ENDEAVOUR.declination if self.endeavour else self._central - _YAW_CENTER
         return round(self.heading - zero, 1) + zero
 
     def _angles(self, burst: int) -> tuple[float, ...]:
         """Columns 3 to 8 of index.csv: pitch, roll and yaw motor, sensor pitch, roll and heading."""
         attitude = self.attitude(burst)
         pitch, roll = attitude.pitch, attitude.roll
-        magnetic = attitude.heading - _DECLINATION[self.instrument.era]
+        magnetic = attitude.heading - (_ENDEAVOUR if self.endeavour else _ASHES).declination
         yaw = attitude.heading - self._central + _YAW_CENTER
         # The motor counts down while the head looks up.
         return (220.0 - pitch, roll * _ROLL_GEAR, yaw, pitch, roll, magnetic % 360)
@@ -165,7 +166,8 @@ class RunSpec:
         """Return the rows of index.csv: number, time, six angles."""
         rows = [(p.number, p.time, self._angles(p.burst)) for p in self.plan() if p.recorded]
         if not self.endeavour:
-            rows.insert(0, (0, self.start - dt.timedelta(seconds=20), (220.0, 0.0, 0.0, 0.1, -0.2, 279.0)))
+            before = self.start - dt.timedelta(seconds=20)
+            rows.insert(0, (0, before, (220.0, 0.0, 0.0, 0.1, -0.2, _ASHES.heading())))
         return rows
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from covis_dask.simulate.geometry import ALTITUDE, Era, Real
+from catalog.vocabulary import HEAD_HEIGHT
+from covis_dask.simulate.geometry import Era, Real
 from covis_dask.simulate.instrument import instrument
 from covis_dask.simulate.run import RunSpec
 from covis_dask.simulate.scene import INDEPENDENT, FilledVolume, PointScatterers, Scene
@@ -68,7 +69,7 @@ class RunTruth:
         """
         return math.exp(-(self.jitter**2))
 
-    def radial(self, position: Real, head: float = ALTITUDE) -> Real:
+    def radial(self, position: Real, head: float = HEAD_HEIGHT) -> Real:
         """Return the radial velocity (m/s) of the flow at world positions [J, 3] (m), seen from the head."""
         if self.radial_velocity is not None:
             return np.full(len(position), self.radial_velocity)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from catalog.vocabulary import HEAD_HEIGHT
 from covis_dask.sonar._types import Real
 
 __all__ = [
@@ -117,7 +118,7 @@ def receiver_to_world(xr: Real, yr: Real, zr: Real, attitude: HeadAttitude) -> t
     return east, north, up
 
 
-def directions_ashes(a: Real, attitude: HeadAttitude, altitude: float = 4.2) -> BeamDirections:
+def directions_ashes(a: Real, attitude: HeadAttitude, altitude: float = HEAD_HEIGHT) -> BeamDirections:
     """Return the directions of the beams, 2018+ (docs/method.md#world-coordinates).
 
     Parameters
@@ -132,7 +133,7 @@ def directions_ashes(a: Real, attitude: HeadAttitude, altitude: float = 4.2) -> 
 
 
 def directions_endeavour(
-    a: Real, compass: float, roll: float, elev: float, altitude: float = 4.2, *, unrotated_x: bool
+    a: Real, compass: float, roll: float, elev: float, altitude: float = HEAD_HEIGHT, *, unrotated_x: bool
 ) -> BeamDirections:
     """Return the directions of the beams, 2010-15 (docs/method.md#world-coordinates).
 
@@ -158,7 +159,7 @@ def directions_endeavour(
 
 
 def flat_bottom(
-    rc: Real, a: Real, compass: float, altitude: float = 4.2, *, compass_bearing: bool
+    rc: Real, a: Real, compass: float, altitude: float = HEAD_HEIGHT, *, compass_bearing: bool
 ) -> tuple[Real, Real]:
     """Return positions on a flat seafloor, 2010-15 diffuse (docs/method.md#diffuse-flow-2010-15, Q24).
 
@@ -188,7 +189,7 @@ def flat_bottom(
     return ground[:, None] * np.sin(compass + a), ground[:, None] * np.cos(compass + a)
 
 
-def elevation_sine(x: Real, y: Real, z: Real, *, altitude: float = 4.2, from_head: bool) -> Real:
+def elevation_sine(x: Real, y: Real, z: Real, *, altitude: float = HEAD_HEIGHT, from_head: bool) -> Real:
     """Return the sine of the elevation at which a point is seen, 2010-15 Doppler.
 
     See docs/method.md#doppler-2010-15, Q28.

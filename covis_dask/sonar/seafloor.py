@@ -6,6 +6,7 @@ import numpy as np
 from scipy.interpolate import RegularGridInterpolator
 from scipy.ndimage import maximum_filter
 
+from catalog.vocabulary import HEAD_HEIGHT
 from covis_dask.sonar._types import Int, Real
 from covis_dask.sonar.geometry import HeadAttitude, receiver_to_world
 
@@ -110,7 +111,7 @@ def seafloor_crossings(
     angles: Real,
     attitude: HeadAttitude,
     seafloor: Seafloor,
-    altitude: float = 4.2,
+    altitude: float = HEAD_HEIGHT,
     search: SeafloorSearch = _WHOLE_SEARCH,
 ) -> SeafloorCrossings:
     """Find the points of every beam, over ranges and vertical angles, that lie on the seafloor.

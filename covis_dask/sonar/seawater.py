@@ -6,6 +6,8 @@ from typing import Protocol
 
 import gsw
 
+from catalog.vocabulary import SITES, Site
+
 __all__ = ["ASHES", "ENDEAVOUR", "SeaWater", "Water", "absorption", "absorption_2010", "sound_speed"]
 
 
@@ -48,9 +50,21 @@ class Water:
     longitude: float
 
 
-ASHES = Water(2.41, 34.53, 7.0, 1544.0, 46.0, -130.0)
+def _water_of(site: Site) -> Water:
+    place = SITES[site]
+    return Water(
+        place.water_temperature,
+        place.water_salinity,
+        place.water_ph,
+        place.water_depth,
+        place.water_latitude,
+        place.longitude,
+    )
+
+
+ASHES = _water_of(Site.ASHES)
 # The conditions that the 2010-15 programs state beside their constants.
-ENDEAVOUR = Water(2.0, 35.0, 7.0, 2500.0, 48.0, -129.1)
+ENDEAVOUR = _water_of(Site.ENDEAVOUR)
 
 
 def sound_speed(

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from covis_dask.simulate.geometry import ALTITUDE
+from catalog.vocabulary import HEAD_HEIGHT
 from covis_dask.simulate.seafloor import Step
 from covis_dask.simulate.truth import Case, RunTruth
 from tests.truth._runs import named
@@ -194,7 +194,7 @@ def _edge(truth: RunTruth) -> float:
 def _between(variable: xr.DataArray, nearest: float, furthest: float) -> NDArray[np.bool_]:
     """Tell which cells lie between two distances from the head, m."""
     at = _grid(variable)
-    distance = np.sqrt(at["x"] ** 2 + at["y"] ** 2 + (at["z"] - ALTITUDE) ** 2)
+    distance = np.sqrt(at["x"] ** 2 + at["y"] ** 2 + (at["z"] - HEAD_HEIGHT) ** 2)
     chosen: NDArray[np.bool_] = (distance > nearest) & (distance < furthest)
     return chosen
 

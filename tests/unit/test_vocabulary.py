@@ -1,12 +1,13 @@
 """Words that stay: sites, families, states, kinds of error, and the tree of errors."""
 
 import ast
+import dataclasses
 import datetime as dt
 import inspect
 import json
 import pickle
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,37 @@ def test_facts_of_the_sites() -> None:
     assert ashes.bounds((0.0, 1.0), (0.0, 1.0)) is None
     assert describe_site("Atlantis").title == "Atlantis"
     assert describe_site("Atlantis").depth == 0.0
+
+
+_COMMON = {0.0, 2.0, 7.0, 16.0, 18.0, 35.0, 46.0, 48.0, 130.0, 1500.0, 2500.0}
+"""Numbers of a site that mean other things elsewhere."""
+
+
+def _numbers(fact: object) -> Iterator[float]:
+    """Yield the numbers that a fact of a site is made of, without their signs."""
+    if isinstance(fact, float):
+        yield abs(fact)
+    elif isinstance(fact, tuple | Mapping):
+        for each in fact.values() if isinstance(fact, Mapping) else fact:
+            yield from _numbers(each)
+
+
+@pytest.mark.parametrize("room", ["catalog", "covis_dask"])
+def test_numbers_of_a_site_stand_in_the_vocabulary_alone(room: str) -> None:
+    """No module writes a number of a site itself: it would stay behind when the table is mended."""
+    facts = [getattr(site, each.name) for site in SITES.values() for each in dataclasses.fields(site)]
+    distinctive = {number for fact in facts for number in _numbers(fact)} - _COMMON
+    assert {4.2, 47.95, 230.4, 279.0, 289.0, 1544.0, 2205.0, 492669.0, 5310678.0} <= distinctive
+    found = [
+        f"{name}:{node.lineno}: {node.value}"
+        for path in sorted((_ROOT / room).rglob("*.py"))
+        if (name := path.relative_to(_ROOT).as_posix()) != "catalog/vocabulary.py"
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, int | float)
+        and node.value in distinctive
+    ]
+    assert found == []
 
 
 def test_degrees_of_a_grid() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from catalog.names import BadName, parse_basename
+from catalog.vocabulary import SITES, Site
 from covis_dask.errors import NoValidPings, SweepIncomplete
 from covis_dask.modes._phased_ping import PhasedPing
 from covis_dask.modes.parameters import Parameters
@@ -274,4 +275,4 @@ def _central_heading(sweep: RawSweep, parameters: Parameters) -> float:
     configured = parameters.attitude.central_heading
     if configured is not None:
         return configured
-    return 289.0 if run_start(sweep).year == 2018 else 279.0
+    return SITES[Site.ASHES].heading(run_start(sweep).year)

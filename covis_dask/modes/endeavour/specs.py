@@ -6,7 +6,7 @@ See docs/method.md#default-parameters, #presets.
 from dataclasses import replace
 from typing import Final
 
-from catalog.vocabulary import Family, Site
+from catalog.vocabulary import SITES, Family, Site
 from covis_dask.modes.fixes import Fixes
 from covis_dask.modes.parameters import (
     Beamformer,
@@ -32,11 +32,16 @@ _TOLERANCE_READ: Final = ("pitch_tolerance", "bursts.tolerance")
 _WINDOWS: Final = ("correlation.window_size", "correlation.window_overlap")
 _BURSTS: Final = ("bounds.pitch", "bounds.pitch_applied", "bursts.min_pings")
 
-_POSITION: Final = Position(492669.0, 5310678.0, -2205.0, 4.2, 18.0)
+_PLACE: Final = SITES[Site.ENDEAVOUR]
+_POSITION: Final = Position(
+    _PLACE.easting, _PLACE.northing, -_PLACE.depth, _PLACE.head_height, _PLACE.declination
+)
 # The conditions the original states for its absorption constants (docs/method.md#absorption); latitude of the
 # field.
-_WATER: Final = Water(2.0, 35.0, 7.0, 2500.0, 47.95)
-_BOUNDS: Final = Bounds(heading=Span(235.0, 235.0), range=Span(5.0, 75.0))
+_WATER: Final = Water(
+    _PLACE.water_temperature, _PLACE.water_salinity, _PLACE.water_ph, _PLACE.water_depth, _PLACE.latitude
+)
+_BOUNDS: Final = Bounds(heading=Span(_PLACE.limits_heading, _PLACE.limits_heading), range=Span(5.0, 75.0))
 
 
 def _common(family: Family, preset: str) -> Parameters:
@@ -58,7 +63,7 @@ def _imaging(preset: str) -> Parameters:
     return replace(
         _common(Family.IMAGING, preset),
         grids=(volume_grid("backscatter-cross-section", -35, 5, -25, 5, 5, 50, 0.25),),
-        position=replace(_POSITION, heading=230.4),
+        position=replace(_POSITION, heading=_PLACE.heading()),
         filter=Filter(bw=2.0, decimation=4, zero_phase=False),
         bounds=replace(_BOUNDS, pitch=Span(10.0, 62.0)),
     )

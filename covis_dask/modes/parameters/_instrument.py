@@ -1,8 +1,9 @@
 """Parameters of the instrument, the place where it stands, and the water around it."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
+from catalog.vocabulary import SITES, Site
 from covis_dask.modes.parameters._checks import require
 
 __all__ = [
@@ -13,6 +14,9 @@ __all__ = [
     "Position",
     "Water",
 ]
+
+_PLACE: Final = SITES[Site.ASHES]
+"""The site that the defaults are of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +37,9 @@ class Position:
 
     easting: float = 0.0
     northing: float = 0.0
-    depth: float = -1500.0
-    altitude: float = 4.2
-    declination: float = 16.0
+    depth: float = -_PLACE.depth
+    altitude: float = _PLACE.head_height
+    declination: float = _PLACE.declination
     heading: float = 0.0
 
 
@@ -111,11 +115,11 @@ class Water:
     See docs/method.md#absorption, #sound-speed.
     """
 
-    temperature: float = 2.41
-    salinity: float = 34.53
-    ph: float = 7.0
-    depth: float = 1544.0
-    latitude: float = 46.0
+    temperature: float = _PLACE.water_temperature
+    salinity: float = _PLACE.water_salinity
+    ph: float = _PLACE.water_ph
+    depth: float = _PLACE.water_depth
+    latitude: float = _PLACE.latitude
 
     def __post_init__(self) -> None:
         for name, low, high in (
