@@ -48,23 +48,24 @@ def plain_attributes(attrs: Mapping[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def global_attributes(ds: xr.Dataset, facts: ProductFacts, spec: ModeSpec) -> dict[str, Any]:
+def global_attributes(ds: xr.Dataset, provenance: ProductFacts, spec: ModeSpec) -> dict[str, Any]:
     """Gather the global attributes, those that tell nothing left out."""
-    place = describe_site(facts.site)
-    who = facts.attribution
-    raw = facts.input
-    created = _iso(facts.created)
-    notes = _notes(ds, facts, spec)
-    fixes = facts.parameters.get("fixes", ())
-    profile = profile_name(facts.profile, fixes)
-    found = {
+    site = describe_site(provenance.site)
+    who = provenance.attribution
+    raw = provenance.input
+    created = _iso(provenance.created)
+    notes = _notes(ds, provenance, spec)
+    fixes = provenance.parameters.get("fixes", ())
+    profile = profile_name(provenance.profile, fixes)
+    attributes = {
         "Conventions": "CF-1.10, ACDD-1.3",
-        "title": f"COVIS {facts.mode}, {place.title}, {facts.start.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S} UTC",
-        "summary": _summary(spec.summary, place, facts),
+        "title": f"COVIS {provenance.mode}, {site.title}, "
+        f"{provenance.start.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S} UTC",
+        "summary": _summary(spec.summary, site, provenance),
         "keywords": ", ".join(spec.keywords),
         "keywords_vocabulary": "GCMD Science Keywords",
         "standard_name_vocabulary": "CF-StandardNameTable-93",
-        "id": facts.basename,
+        "id": provenance.basename,
         "naming_authority": who.naming_authority,
         "source": "acoustic backscatter recorded by COVIS, a modified Reson SeaBat 7125 multibeam sonar",
         "platform": "COVIS tower on the seafloor",
@@ -72,37 +73,38 @@ def global_attributes(ds: xr.Dataset, facts: ProductFacts, spec: ModeSpec) -> di
         "processing_level": "gridded, calibrated, one run",
         **_creators(who),
         "license": who.license,
-        "acknowledgment": who.acknowledgment or f"Raw data recorded over the {place.observatory}",
+        "acknowledgment": who.acknowledgment or f"Raw data recorded over the {site.observatory}",
         "references": _REFERENCES,
         "comment": ". ".join((_FRAME, *notes)),
-        "history": f"{created} covis-dask {facts.software}: {facts.engine} engine {facts.version}, preset "
-        f"{facts.preset}, profile {profile}, from {raw.filename.rsplit('/', 1)[-1]} ({raw.host})",
+        "history": f"{created} covis-dask {provenance.software}: {provenance.engine} engine "
+        f"{provenance.version}, preset {provenance.preset}, profile {profile}, "
+        f"from {raw.filename.rsplit('/', 1)[-1]} ({raw.host})",
         "date_created": created,
         "date_modified": created,
         "date_issued": created,
-        "product_version": facts.version,
+        "product_version": provenance.version,
         "cdm_data_type": "Grid",
-        "site": facts.site,
-        "site_name": place.title,
-        **_coverage(ds, facts, place),
-        "basename": facts.basename,
-        "mode": facts.mode,
+        "site": provenance.site,
+        "site_name": site.title,
+        **_coverage(ds, provenance, site),
+        "basename": provenance.basename,
+        "mode": provenance.mode,
         "mode_family": str(spec.family),
-        "engine": facts.engine,
-        "engine_version": facts.version,
-        "software_version": facts.software,
-        "preset": facts.preset,
-        "profile": facts.profile,
+        "engine": provenance.engine,
+        "engine_version": provenance.version,
+        "software_version": provenance.software,
+        "preset": provenance.preset,
+        "profile": provenance.profile,
         "fixes": " ".join(fixes),
-        "fingerprint": facts.fingerprint,
-        "parameters": json.dumps(to_plain(facts.parameters), sort_keys=True),
+        "fingerprint": provenance.fingerprint,
+        "parameters": json.dumps(to_plain(provenance.parameters), sort_keys=True),
         "input_host": raw.host,
         "input_name": raw.filename,
         "input_size": raw.size,
         "input_etag": raw.etag,
         "notes": "; ".join(notes),
     }
-    return {name: value for name, value in found.items() if value is not None and value != ""}
+    return {name: value for name, value in attributes.items() if value is not None and value != ""}
 
 
 def _creators(who: Attribution) -> dict[str, Any]:
@@ -118,57 +120,57 @@ def _creators(who: Attribution) -> dict[str, Any]:
     }
 
 
-def _notes(ds: xr.Dataset, facts: ProductFacts, spec: ModeSpec) -> tuple[str, ...]:
+def _notes(ds: xr.Dataset, provenance: ProductFacts, spec: ModeSpec) -> tuple[str, ...]:
     """Repeat what a user must not overlook: the seafloor assumed, a calibration that does not hold."""
     floor = str(ds.attrs.get("seafloor", ""))
-    found = [*spec.notes]
+    notes = [*spec.notes]
     if floor:
-        found.append(floor if "assumed" in floor else f"seafloor {floor}")
+        notes.append(floor if "assumed" in floor else f"seafloor {floor}")
     if ds.attrs.get("calibration_valid", 1) == 0:
         fault = ds.attrs.get("calibration_fault")
-        found.append(f"calibration not valid: {fault}" if fault else "calibration not valid")
-    return tuple(dict.fromkeys((*facts.notes, *found)))
+        notes.append(f"calibration not valid: {fault}" if fault else "calibration not valid")
+    return tuple(dict.fromkeys((*provenance.notes, *notes)))
 
 
-def _summary(what: str, place: SiteDescription, facts: ProductFacts) -> str:
+def _summary(what: str, site: SiteDescription, provenance: ProductFacts) -> str:
     return (
-        f"{what[0].upper()}{what[1:]}. One run of mode {facts.mode} by the Cabled Observatory Vent Imaging "
-        f"Sonar (COVIS) at {place.title}, connected to the {place.observatory}. Cells reached by no sample "
-        "are missing values; gridding weights are included."
+        f"{what[0].upper()}{what[1:]}. One run of mode {provenance.mode} by the Cabled Observatory Vent "
+        f"Imaging Sonar (COVIS) at {site.title}, connected to the {site.observatory}. Cells reached by no "
+        "sample are missing values; gridding weights are included."
     )
 
 
-def _coverage(ds: xr.Dataset, facts: ProductFacts, place: SiteDescription) -> dict[str, Any]:
+def _coverage(ds: xr.Dataset, provenance: ProductFacts, site: SiteDescription) -> dict[str, Any]:
     """Say when and where."""
-    start = facts.start.astimezone(dt.UTC)
-    found: dict[str, Any] = {"time_coverage_start": _iso(start)}
-    end = facts.end or _moment(ds.attrs.get("time_coverage_end"))
+    start = provenance.start.astimezone(dt.UTC)
+    attributes: dict[str, Any] = {"time_coverage_start": _iso(start)}
+    end = provenance.end or _moment(ds.attrs.get("time_coverage_end"))
     if end is not None and end >= start:
         duration = (end - start).total_seconds()
-        found |= {"time_coverage_end": _iso(end), "time_coverage_duration": f"PT{duration:.3f}S"}
-        found["time_coverage_resolution"] = found["time_coverage_duration"]
+        attributes |= {"time_coverage_end": _iso(end), "time_coverage_duration": f"PT{duration:.3f}S"}
+        attributes["time_coverage_resolution"] = attributes["time_coverage_duration"]
     extents = {head: _extent(ds, head) for head in "xyz"}
-    found["geospatial_frame"] = _FRAME
+    attributes["geospatial_frame"] = _FRAME
     for head, extent in extents.items():
         if extent is not None:
-            found |= {f"local_{head}_min": extent[0], f"local_{head}_max": extent[1]}
+            attributes |= {f"local_{head}_min": extent[0], f"local_{head}_max": extent[1]}
     if extents["z"] is not None:
         low, high = extents["z"]
-        found |= {
+        attributes |= {
             "geospatial_vertical_min": low,
             "geospatial_vertical_max": high,
             "geospatial_vertical_units": "m",
             "geospatial_vertical_positive": "up",
         }
-    if place.depth:
-        found["depth_of_base"] = place.depth
-    box = place.bounds(extents["x"], extents["y"]) if extents["x"] and extents["y"] else None
-    if box is None or place.position is None:
-        found["geospatial_comment"] = f"{place.title}: only local coordinates are given."
-        return found
+    if site.depth:
+        attributes["depth_of_base"] = site.depth
+    box = site.bounds(extents["x"], extents["y"]) if extents["x"] and extents["y"] else None
+    if box is None or site.position is None:
+        attributes["geospatial_comment"] = f"{site.title}: only local coordinates are given."
+        return attributes
     south, north, west, east = box
     corners = ((south, west), (south, east), (north, east), (north, west), (south, west))
-    return found | {
+    return attributes | {
         "geospatial_bounds": f"POLYGON (({', '.join(f'{lat} {lon}' for lat, lon in corners)}))",
         "geospatial_bounds_crs": "EPSG:4326",
         "geospatial_lat_min": south,
@@ -177,7 +179,7 @@ def _coverage(ds: xr.Dataset, facts: ProductFacts, place: SiteDescription) -> di
         "geospatial_lon_min": west,
         "geospatial_lon_max": east,
         "geospatial_lon_units": "degrees_east",
-        "geospatial_comment": f"COVIS stood at {place.position[0]} N, {-place.position[1]} W (WGS 84).",
+        "geospatial_comment": f"COVIS stood at {site.position[0]} N, {-site.position[1]} W (WGS 84).",
     }
 
 

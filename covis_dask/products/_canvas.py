@@ -149,9 +149,9 @@ class Sheet:
     def say(self, sentence: str, box: Box = (0.0, 0.0, 1.0, 1.0)) -> None:
         """Write a sentence where the picture would be."""
         left, bottom, width, height = box
-        place = (left + width / 2, bottom + height / 2)
+        centre = (left + width / 2, bottom + height / 2)
         self.figure.text(
-            *place, sentence, size=15 if width > 0.5 else 10, color=GREY, ha="center", va="center"
+            *centre, sentence, size=15 if width > 0.5 else 10, color=GREY, ha="center", va="center"
         )
 
     def save(self, path: Path) -> None:

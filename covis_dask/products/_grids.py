@@ -100,7 +100,7 @@ def grids(ds: xr.Dataset, spec: ModeSpec) -> list[Grid]:
     """
     described = {grid.prefix: grid for grid in spec.grids}
     prefixes = sorted(filter(None, described), key=len, reverse=True)
-    found: dict[str, dict[str, xr.DataArray]] = {}
+    by_prefix: dict[str, dict[str, xr.DataArray]] = {}
     for variable in ds.data_vars.values():
         name = variable.attrs.get("original_name")
         if name is None or not is_gridded(variable):
@@ -108,8 +108,8 @@ def grids(ds: xr.Dataset, spec: ModeSpec) -> list[Grid]:
         prefix = next((word for word in prefixes if name.startswith(word + "_")), "")
         if prefix not in described:
             raise KeyError(f"{name} is on none of the grids of {spec} products: {', '.join(prefixes)}")
-        found.setdefault(prefix, {})[name[len(prefix) + 1 :] if prefix else name] = variable
-    return [Grid(described[prefix], fields) for prefix, fields in found.items()]
+        by_prefix.setdefault(prefix, {})[name[len(prefix) + 1 :] if prefix else name] = variable
+    return [Grid(described[prefix], fields) for prefix, fields in by_prefix.items()]
 
 
 def field(ds: xr.Dataset, *names: str) -> xr.DataArray | None:

@@ -49,47 +49,47 @@ def _cut(variable: xr.DataArray, values: Array) -> Cut:
 def draw_diffuse(sheet: Sheet, ds: xr.Dataset) -> None:
     """Draw decorrelation and backscatter side by side, with contours of the seafloor where it is known."""
     maps = [
-        found for found in (_decorrelation(ds), _backscatter(ds)) if found is not None and not found.empty
+        chart for chart in (_decorrelation(ds), _backscatter(ds)) if chart is not None and not chart.empty
     ]
     if not maps:
         sheet.say(NEVER_REACHED)
         return
-    frame = joint([frame_of(found.cut) for found in maps])
-    for found, region in zip(maps, ((0.85, 1.0, 5.55, 5.95), (7.1, 1.0, 11.8, 5.95)), strict=False):
-        _draw_map(sheet, region, found, frame, seafloor(ds))
+    frame = joint([frame_of(chart.cut) for chart in maps])
+    for chart, region in zip(maps, ((0.85, 1.0, 5.55, 5.95), (7.1, 1.0, 11.8, 5.95)), strict=False):
+        _draw_map(sheet, region, chart, frame, seafloor(ds))
 
 
 def _decorrelation(ds: xr.Dataset) -> _Map | None:
-    found = field(ds, "decorrelation_v")
-    if found is None:
+    variable = field(ds, "decorrelation_v")
+    if variable is None:
         return None
-    cut = _cut(found, found.values)
+    cut = _cut(variable, variable.values)
     return _Map("Decorrelation between pings", cut, REDS, (0.1, 0.5), "Decorrelation ( 1 )")
 
 
 def _backscatter(ds: xr.Dataset) -> _Map | None:
-    found = field(ds, "intensity_v", "intensity_filt_v")
-    if found is None:
+    variable = field(ds, "intensity_v", "intensity_filt_v")
+    if variable is None:
         return None
-    cut = _cut(found, decibel(found.values))
-    if str(found.attrs.get("units")) == "1":  # 2010-15: relative to the maximum
+    cut = _cut(variable, decibel(variable.values))
+    if str(variable.attrs.get("units")) == "1":  # 2010-15: relative to the maximum
         return _Map("Backscatter", cut, cmap("viridis"), (-30.0, 0.0), "Backscatter ( dB re maximum )")
     return _Map("Backscatter", cut, cmap("viridis"), (-50.0, -15.0), "Target strength ( dB re 1 m² )")
 
 
 def _draw_map(
-    sheet: Sheet, region: Region, found: _Map, frame: Frame, floor: xr.DataArray | None = None
+    sheet: Sheet, region: Region, chart: _Map, frame: Frame, floor: xr.DataArray | None = None
 ) -> None:
     """Draw a map as large as the region allows, its colour bar on its right."""
     (box,) = arrange(region, [frame])
-    ax = sheet.panel(box, found.title, "x", "y")
-    span = found.usual if found.fixed else limits(found.cut.values, found.usual)
+    ax = sheet.panel(box, chart.title, "x", "y")
+    span = chart.usual if chart.fixed else limits(chart.cut.values, chart.usual)
     norm = Normalize(*span, clip=True)
-    draw_cut(ax, found.cut, found.colours, norm, frame)
+    draw_cut(ax, chart.cut, chart.colours, norm, frame)
     if floor is not None:
         _heights(ax, _cut(floor, floor.values))
-    mark_sonar(ax, found.cut)
-    sheet.colour_bar(box, found.colours, norm, found.label)
+    mark_sonar(ax, chart.cut)
+    sheet.colour_bar(box, chart.colours, norm, chart.label)
 
 
 def _heights(ax: Axes, floor: Cut) -> None:
@@ -182,24 +182,24 @@ def draw_fullimaging(sheet: Sheet, ds: xr.Dataset) -> None:
         for column in (0, 1)
     ]
     maps = _full_maps(ds)
-    frames = [frame_of(found.cut) for found in maps if not found.empty]
-    for region, found in zip(regions, maps, strict=False):
-        if found.empty:
+    frames = [frame_of(chart.cut) for chart in maps if not chart.empty]
+    for region, chart in zip(regions, maps, strict=False):
+        if chart.empty:
             (box,) = arrange(region, [((0.0, 1.0), (0.0, 1.0))])
-            sheet.say(f"{found.title}: no cell was reached.", box)
+            sheet.say(f"{chart.title}: no cell was reached.", box)
         else:
-            _draw_map(sheet, region, found, joint(frames))
+            _draw_map(sheet, region, chart, joint(frames))
 
 
 def _full_maps(ds: xr.Dataset) -> list[_Map]:
     """Return the maps of a full-range run that the product has (docs/method.md#quick-looks)."""
-    found = [_decorrelation(ds), _backscatter(ds)]
+    maps = [_decorrelation(ds), _backscatter(ds)]
     height, amplitude = field(ds, "bathy_v", "bathy_filt_v"), field(ds, "kp_v")
     if height is not None:
-        found.append(
+        maps.append(
             _Map("Seafloor", _cut(height, height.values), BROWNS, (-1.0, 4.0), "Height ( m )", fixed=True)
         )
     if amplitude is not None:
         cut = _cut(amplitude, amplitude.values)
-        found.append(_Map("Amplitude variance", cut, cmap("cividis"), (0.0, 0.5), "Kp ( 1 )"))
-    return [one for one in found if one is not None]
+        maps.append(_Map("Amplitude variance", cut, cmap("cividis"), (0.0, 0.5), "Kp ( 1 )"))
+    return [one for one in maps if one is not None]

@@ -41,24 +41,24 @@ class Plume:
 
     volume: Volume
     look: Look
-    words: str
+    label: str
 
 
 def _plume_field(ds: xr.Dataset) -> xr.DataArray | None:
-    found = field(ds, "Id_filt", "Id", "v")
-    return found if found is not None and found.ndim == 3 else None
+    variable = field(ds, "Id_filt", "Id", "v")
+    return variable if variable is not None and variable.ndim == 3 else None
 
 
 def plume(ds: xr.Dataset) -> Plume | None:
     """Choose what shows the plume: the filtered fluctuating part (2018+), or ping differences (2010-15)."""
-    found = _plume_field(ds)
-    if found is None:
+    variable = _plume_field(ds)
+    if variable is None:
         return None
-    if found.attrs["original_name"] == "v":
+    if variable.attrs["original_name"] == "v":
         return Plume(
-            _volume(found, decibel(found.values)), ENDEAVOUR, "Volume backscatter of ping differences"
+            _volume(variable, decibel(variable.values)), ENDEAVOUR, "Volume backscatter of ping differences"
         )
-    return Plume(_volume(found, decibel(found.values)), ASHES, "Fluctuating volume backscatter")
+    return Plume(_volume(variable, decibel(variable.values)), ASHES, "Fluctuating volume backscatter")
 
 
 def _volume(variable: xr.DataArray, values: Array) -> Volume:
@@ -73,22 +73,22 @@ def seafloor(ds: xr.Dataset) -> xr.DataArray | None:
     something else, and left out.
     """
     if "bathymetry" in ds:
-        found = ds["bathymetry"]
+        heights = ds["bathymetry"]
     else:
         height, echo = field(ds, "bathy_v"), field(ds, "intensity_v")
         if height is None or echo is None or height.shape != echo.shape or not np.isfinite(echo.values).any():
             return None
-        found = height.where(echo.values >= _WEAK * np.nanpercentile(echo.values, 90))
-    return found if bool(np.isfinite(found.values).any()) else None
+        heights = height.where(echo.values >= _WEAK * np.nanpercentile(echo.values, 90))
+    return heights if bool(np.isfinite(heights.values).any()) else None
 
 
 def floor_volume(ds: xr.Dataset) -> Volume | None:
     """Return the seafloor in the form the 3-D view takes."""
-    found = seafloor(ds)
-    if found is None:
+    heights = seafloor(ds)
+    if heights is None:
         return None
-    y, x = (found[name].values for name in found.dims)
-    return Volume(x, y, np.zeros(1), found.values[:, :, None])
+    y, x = (heights[name].values for name in heights.dims)
+    return Volume(x, y, np.zeros(1), heights.values[:, :, None])
 
 
 def draw_imaging(sheet: Sheet, ds: xr.Dataset) -> None:
@@ -100,20 +100,20 @@ def draw_imaging(sheet: Sheet, ds: xr.Dataset) -> None:
     volume = chosen.volume
     levels = levels_for(volume, chosen.look)
     draw_surfaces(sheet, (0.01, 0.07, 0.55, 0.82), volume, chosen.look, floor_volume(ds))
-    place = strongest(np.clip(volume.values - levels[0] + 5, 0, None))
+    cell = strongest(np.clip(volume.values - levels[0] + 5, 0, None))
     norm = Normalize(levels[0] - 15, _top(volume.values, levels[-1] + 5), clip=True)
     colours = cmap("magma")
-    vertical = _broad_plane(volume, place, levels[0])
+    vertical = _broad_plane(volume, cell, levels[0])
     planes = (vertical, "xy")
     frames = [volume.frame(plane, volume.values >= levels[0]) for plane in planes]
     boxes = arrange((7.5, 1.0, 11.7, 5.9), frames)
     for box, plane, frame in zip(boxes, planes, frames, strict=True):
-        cut = volume.cut(place, plane)
-        ax = sheet.panel(box, volume.where(place, plane), cut.across, cut.up)
+        cut = volume.cut(cell, plane)
+        ax = sheet.panel(box, volume.where(cell, plane), cut.across, cut.up)
         draw_cut(ax, cut, colours, norm, frame)
-        _other_slice(ax, volume, place, plane, vertical)
+        _other_slice(ax, volume, cell, plane, vertical)
         mark_sonar(ax, cut)
-    sheet.colour_bar(around(boxes), colours, norm, f"{chosen.words} ( dB re 1 m⁻¹ )")
+    sheet.colour_bar(around(boxes), colours, norm, f"{chosen.label} ( dB re 1 m⁻¹ )")
 
 
 def _top(values: Array, least: float) -> float:
@@ -122,20 +122,20 @@ def _top(values: Array, least: float) -> float:
     return max(least, 5.0 * math.ceil(float(np.percentile(known, 99.95)) / 5))
 
 
-def _other_slice(ax: Axes, volume: Volume, place: Place, plane: str, vertical: str) -> None:
+def _other_slice(ax: Axes, volume: Volume, cell: Place, plane: str, vertical: str) -> None:
     """Mark the line in which the other slice cuts this one."""
     look: dict[str, Any] = {"color": "white", "lw": 1.0, "ls": (0, (4, 3)), "alpha": 0.75}
     if plane != "xy":
-        ax.axhline(float(volume.z[place.iz]), **look)
+        ax.axhline(float(volume.z[cell.iz]), **look)
     elif vertical == "xz":
-        ax.axhline(float(volume.y[place.iy]), **look)
+        ax.axhline(float(volume.y[cell.iy]), **look)
     else:
-        ax.axvline(float(volume.x[place.ix]), **look)
+        ax.axvline(float(volume.x[cell.ix]), **look)
 
 
-def _broad_plane(volume: Volume, place: Place, lowest: float) -> str:
+def _broad_plane(volume: Volume, cell: Place, lowest: float) -> str:
     """Choose the vertical plane that shows more of the plume."""
-    east, north = volume.values[place.iy], volume.values[:, place.ix]
+    east, north = volume.values[cell.iy], volume.values[:, cell.ix]
     return "xz" if (east >= lowest).sum() >= (north >= lowest).sum() else "yz"
 
 
@@ -149,43 +149,47 @@ def draw_doppler(sheet: Sheet, ds: xr.Dataset) -> None:
 
     Velocity is faint where backscatter is weak: the phase of noise is noise.
     """
-    found = _velocity_field(ds)
-    if found is None or not np.isfinite(found.values).any():
+    variable = _velocity_field(ds)
+    if variable is None or not np.isfinite(variable.values).any():
         sheet.say(NEVER_REACHED)
         return
-    velocity = _volume(found, found.values)
-    strength = _volume(found, _strength(ds, found))
+    velocity = _volume(variable, variable.values)
+    strength = _volume(variable, _strength(ds, variable))
     clear = _clearness(strength.values)
-    place = strongest(np.where(np.isfinite(found.values), clear, 0.0))
-    unit = str(found.attrs.get("units", "m s-1"))
-    strong = found.values[clear > 0.6]
-    limit = symmetric_limit(strong if strong.size else found.values, 0.1 if unit == "m s-1" else 5.0)
+    cell = strongest(np.where(np.isfinite(variable.values), clear, 0.0))
+    unit = str(variable.attrs.get("units", "m s-1"))
+    strong = variable.values[clear > 0.6]
+    limit = symmetric_limit(strong if strong.size else variable.values, 0.1 if unit == "m s-1" else 5.0)
     norm = Normalize(-limit, limit, clip=True)
     colours = cmap("RdBu_r")
     planes = ("xz", "yz", "xy")
-    wanted = (clear > 0.5) & np.isfinite(found.values)
+    wanted = (clear > 0.5) & np.isfinite(variable.values)
     frames = [velocity.frame(plane, wanted) for plane in planes]
     boxes = arrange((0.85, 1.0, 11.75, 5.8), frames)
     levels: set[float] = set()
     for box, plane, frame in zip(boxes, planes, frames, strict=True):
-        cut = velocity.cut(place, plane)
-        ax = sheet.panel(box, velocity.where(place, plane), cut.across, cut.up)
-        opacity = _volume(found, clear).cut(place, plane).values
+        cut = velocity.cut(cell, plane)
+        ax = sheet.panel(box, velocity.where(cell, plane), cut.across, cut.up)
+        opacity = _volume(variable, clear).cut(cell, plane).values
         draw_cut(ax, cut, colours, norm, frame, opacity)
-        levels |= _contours(ax, strength.cut(place, plane))
+        levels |= _contours(ax, strength.cut(cell, plane))
         mark_sonar(ax, cut)
-    vertical = found.attrs["original_name"] == "doppler_velocity_v"
-    words = "Vertical velocity, + up" if vertical else "Line-of-sight velocity, + away"
-    sheet.colour_bar(around(boxes), colours, norm, f"{words} ( {_UNITS.get(unit, unit)} )")
+    vertical = variable.attrs["original_name"] == "doppler_velocity_v"
+    label = "Vertical velocity, + up" if vertical else "Line-of-sight velocity, + away"
+    sheet.colour_bar(around(boxes), colours, norm, f"{label} ( {_UNITS.get(unit, unit)} )")
     _explain_contours(sheet, levels)
 
 
 def _strength(ds: xr.Dataset, velocity: xr.DataArray) -> Array:
     """Return the backscatter on the velocity grid in dB; all alike where the product has none."""
-    found = field(ds, "intensity_win_Id", "intensity_win_Ia", "intensity_v", "intensity_Id")
-    if found is None or found.shape != velocity.shape or not np.isfinite(found.values).any():
+    backscatter = field(ds, "intensity_win_Id", "intensity_win_Ia", "intensity_v", "intensity_Id")
+    if (
+        backscatter is None
+        or backscatter.shape != velocity.shape
+        or not np.isfinite(backscatter.values).any()
+    ):
         return np.where(np.isfinite(velocity.values), 0.0, np.nan)
-    return decibel(found.values)
+    return decibel(backscatter.values)
 
 
 def _clearness(strength: Array) -> Array:
@@ -212,9 +216,9 @@ def _contours(ax: Axes, cut: Cut) -> set[float]:
 
 
 def _explain_contours(sheet: Sheet, levels: set[float]) -> None:
-    words = ", ".join(signed(level, 0) for level in sorted(levels))
+    numbers = ", ".join(signed(level, 0) for level in sorted(levels))
     if levels:
-        line = Line2D([], [], color=INK, lw=0.9, label=f"Backscatter {words} dB re 1 m⁻¹, inwards")
+        line = Line2D([], [], color=INK, lw=0.9, label=f"Backscatter {numbers} dB re 1 m⁻¹, inwards")
         sheet.figure.legend(
             handles=[line],
             loc="upper right",

@@ -76,34 +76,34 @@ class Volume:
         sx, sy, sz = (slice(int(i[0]), int(i[-1]) + 1) if i.size else slice(0, 0) for i in keep)
         return Volume(self.x[sx], self.y[sy], self.z[sz], self.values[sy, sx, sz])
 
-    def cut(self, place: Place, plane: str) -> Cut:
+    def cut(self, cell: Place, plane: str) -> Cut:
         """Cut in one plane: ``xz``, ``yz`` or ``xy``."""
         if plane == "xz":
-            return Cut("x", "z", self.x, self.z, self.values[place.iy, :, :].T)
+            return Cut("x", "z", self.x, self.z, self.values[cell.iy, :, :].T)
         if plane == "yz":
-            return Cut("y", "z", self.y, self.z, self.values[:, place.ix, :].T)
-        return Cut("x", "y", self.x, self.y, self.values[:, :, place.iz])
+            return Cut("y", "z", self.y, self.z, self.values[:, cell.ix, :].T)
+        return Cut("x", "y", self.x, self.y, self.values[:, :, cell.iz])
 
-    def where(self, place: Place, plane: str) -> str:
+    def where(self, cell: Place, plane: str) -> str:
         """Say where a slice lies."""
         if plane == "xz":
-            return f"Slice at northing {signed(self.y[place.iy])} m"
+            return f"Slice at northing {signed(self.y[cell.iy])} m"
         if plane == "yz":
-            return f"Slice at easting {signed(self.x[place.ix])} m"
-        return f"Slice at height {signed(self.z[place.iz])} m"
+            return f"Slice at easting {signed(self.x[cell.ix])} m"
+        return f"Slice at height {signed(self.z[cell.iz])} m"
 
     def frame(self, plane: str, wanted: NDArray[np.bool_]) -> Frame:
         """Frame the wanted cells of any depth but for stray ones, with a margin, and the sonar."""
         known = np.isfinite(self.values)
-        found = []
+        ranges = []
         for name in plane:
             axis, others = {"x": (self.x, (0, 2)), "y": (self.y, (1, 2)), "z": (self.z, (0, 1))}[name]
             counts = wanted.sum(axis=others)
             index = np.flatnonzero(known.any(axis=others))
             low, high = core(axis, counts, 0.0025)
             least, most = _ends(axis, index)
-            found.append(_with_sonar(max(low - _MARGIN, least), min(high + _MARGIN, most), SONAR[name]))
-        return found[0], found[1]
+            ranges.append(_with_sonar(max(low - _MARGIN, least), min(high + _MARGIN, most), SONAR[name]))
+        return ranges[0], ranges[1]
 
 
 def core(axis: Array, counts: NDArray[np.integer[Any]], stray: float) -> tuple[float, float]:
@@ -210,13 +210,13 @@ def ticks(length: float) -> float:
 
 def mark_sonar(ax: Axes, cut: Cut) -> None:
     """Mark where the sonar is, or where it lies before or behind a slice."""
-    place = SONAR[cut.across], SONAR[cut.up]
+    position = SONAR[cut.across], SONAR[cut.up]
     bottom, top = ax.get_ylim()
-    low = place[1] - bottom < 0.2 * (top - bottom)  # the label would stand on the tick labels
-    ax.plot(*place, marker="^", ms=9, mfc=SONAR_COLOUR, mec=INK, mew=0.9, zorder=6, clip_on=False)
+    low = position[1] - bottom < 0.2 * (top - bottom)  # the label would stand on the tick labels
+    ax.plot(*position, marker="^", ms=9, mfc=SONAR_COLOUR, mec=INK, mew=0.9, zorder=6, clip_on=False)
     ax.annotate(
         "COVIS",
-        place,
+        position,
         xytext=(0, 8 if low else -16),
         textcoords="offset points",
         ha="center",

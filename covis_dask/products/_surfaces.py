@@ -146,16 +146,16 @@ def _ranges(volume: Volume, look: Look, lowest: float) -> Ranges:
     strong = volume.values >= lowest
     if not strong.any():
         return look.ranges
-    found = []
+    ranges = []
     for name, axis, others in (("x", volume.x, (0, 2)), ("y", volume.y, (1, 2)), ("z", volume.z, (0, 1))):
         low, high = core(axis, strong.sum(axis=others), 0.001)
         foot = 0.0 if name == "z" else SONAR[name]
-        found.append((min(low, foot) - 1.0, max(high, SONAR[name]) + 1.0))
+        ranges.append((min(low, foot) - 1.0, max(high, SONAR[name]) + 1.0))
     held = volume.within(look.ranges).values >= lowest
-    longest, usual = (max(high - low for low, high in box) for box in (found, look.ranges))
+    longest, usual = (max(high - low for low, high in box) for box in (ranges, look.ranges))
     if held.sum() >= 0.5 * strong.sum() and longest >= 0.55 * usual:
         return look.ranges
-    return found[0], found[1], found[2]
+    return ranges[0], ranges[1], ranges[2]
 
 
 def _isosurface(volume: Volume, level: float, lowest: float) -> Array:

@@ -119,13 +119,13 @@ def checksum(path: Path) -> str:
 
 def software_versions() -> dict[str, str]:
     """Return the versions of what takes part in the numbers."""
-    found = {"python": platform.python_version()}
+    versions = {"python": platform.python_version()}
     for name in ("covis-dask", "numpy", "scipy", "xarray"):
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:  # run from a checkout that is not installed
-            found[name] = "unknown"
-    return found
+            versions[name] = "unknown"
+    return versions
 
 
 def _label(worker: str) -> str:
@@ -199,9 +199,9 @@ class _Document:
         ValueError
             When it is of another kind or version, or a value is missing or wrong; says which.
         """
-        found = document.get("schema") if isinstance(document, Mapping) else None
-        if found != cls.schema_name:
-            raise ValueError(f"this is not a {cls.schema_name} document: its schema is {found!r}")
+        schema = document.get("schema") if isinstance(document, Mapping) else None
+        if schema != cls.schema_name:
+            raise ValueError(f"this is not a {cls.schema_name} document: its schema is {schema!r}")
         return decode(cls, document, cls.schema_name.split("/")[1])
 
     @classmethod

@@ -66,10 +66,10 @@ def write_mat(ds: xr.Dataset, path: Path | str) -> None:
     path : Path or str
         An existing file is replaced.
     """
-    found = grids(ds, spec_of(ds))
-    parts = dict.fromkeys(grid.description.part for grid in found) or {"covis": None}
+    all_grids = grids(ds, spec_of(ds))
+    parts = dict.fromkeys(grid.description.part for grid in all_grids) or {"covis": None}
     content = {
-        part: _structure(ds, [grid for grid in found if grid.description.part == part]) for part in parts
+        part: _structure(ds, [grid for grid in all_grids if grid.description.part == part]) for part in parts
     }
     savemat(path, content, do_compression=True, long_field_names=True, oned_as="column")
     with Path(path).open("r+b") as file:
@@ -77,17 +77,17 @@ def write_mat(ds: xr.Dataset, path: Path | str) -> None:
         file.write(b"MATLAB 5.0 MAT-file, product of covis-dask".ljust(_HEADER_BYTES))
 
 
-def _structure(ds: xr.Dataset, found: list[Grid]) -> dict[str, Any]:
+def _structure(ds: xr.Dataset, part_grids: list[Grid]) -> dict[str, Any]:
     """Build the structure `covis`."""
     attrs = ds.attrs
     parameters = json.loads(attrs.get("parameters", "{}"))
     small = extras(ds)
-    built = [_grid(grid, str(attrs.get("basename", ""))) for grid in found]
+    built = [_grid(grid, str(attrs.get("basename", ""))) for grid in part_grids]
     if built:
         listed = _PING.keys() | _BURST.keys() | _BEAMS.keys()
         # As the original does: what is on no grid, such as the clock offset, goes with grid 1.
         built[0] |= {field_name(name): value for name, value in small.items() if name not in listed}
-    single = len(found) == 1 and not found[0].description.prefix
+    single = len(part_grids) == 1 and not part_grids[0].description.prefix
     return {
         "type": str(parameters.get("family", attrs.get("mode", ""))),
         "comments": describe_site(str(attrs.get("site", ""))).comment,
@@ -113,8 +113,8 @@ def _processing(
 ) -> dict[str, Any]:
     """Return the parameter groups, under the names the original gave them in a product."""
     groups = {name: group for name, group in parameters.items() if isinstance(group, Mapping)}
-    found: dict[str, Any] = plain({k: v for k, v in groups.items() if k not in ("position", "imaging")})
-    beamformer = found.setdefault("beamformer", {})
+    processing: dict[str, Any] = plain({k: v for k, v in groups.items() if k not in ("position", "imaging")})
+    beamformer = processing.setdefault("beamformer", {})
     beamformer |= {field: float(attrs[name]) for name, field in _SONAR.items() if name in attrs}
     beamformer |= _chosen(small, _BEAMS)
     renamed = {
@@ -124,10 +124,10 @@ def _processing(
     }
     for name, (group, keys) in renamed.items():
         if group in groups:
-            found[name] = {
+            processing[name] = {
                 new: float(groups[group][old]) for old, new in keys.items() if old in groups[group]
             }
-    return found
+    return processing
 
 
 def _grid(grid: Grid, basename: str) -> dict[str, Any]:
@@ -136,7 +136,7 @@ def _grid(grid: Grid, basename: str) -> dict[str, Any]:
     ends = [float(end) for axis in axes for end in (axis[0], axis[-1])]
     steps = [float(axis[1] - axis[0]) if len(axis) > 1 else 0.0 for axis in axes]
     units = grid.units
-    found: dict[str, Any] = {
+    structure: dict[str, Any] = {
         "type": grid.description.type,
         "shape": "rectangular",
         "units": {"spatial": "meters", "value": _UNITS.get(units, units)},
@@ -147,13 +147,13 @@ def _grid(grid: Grid, basename: str) -> dict[str, Any]:
         "size": np.array([grid.shape], dtype=np.float64),
         "name": basename,
     }
-    found |= dict(zip("xyz", np.meshgrid(*axes, indexing="xy"), strict=False))
+    structure |= dict(zip("xyz", np.meshgrid(*axes, indexing="xy"), strict=False))
     names = grid.names()
     weight = grid.values(WEIGHT) if WEIGHT in names else None
     for name in names:
         values = grid.values(name)
-        found[field_name(name)] = values if grid.description.keeps_gaps else _filled(values, weight)
-    return found
+        structure[field_name(name)] = values if grid.description.keeps_gaps else _filled(values, weight)
+    return structure
 
 
 def _filled(values: NDArray[Any], weight: NDArray[Any] | None) -> NDArray[Any]:

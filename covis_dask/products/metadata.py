@@ -28,7 +28,7 @@ _TIME_ENCODING = {
 }
 
 
-def finish_dataset(ds: xr.Dataset, facts: ProductFacts) -> xr.Dataset:
+def finish_dataset(ds: xr.Dataset, provenance: ProductFacts) -> xr.Dataset:
     """Return the dataset of a mode program with everything a file needs to be understood alone.
 
     Adds global attributes (CF-1.10, ACDD-1.3), axis attributes, a scalar coordinate `time`, and links from
@@ -39,15 +39,15 @@ def finish_dataset(ds: xr.Dataset, facts: ProductFacts) -> xr.Dataset:
     ds : Dataset
         Dims (y, x) or (y, x, z), with a suffix where axes differ. Its attribute `mode` names the family of
         modes whose program made it.
-    facts : ProductFacts
+    provenance : ProductFacts
 
     Raises
     ------
     ModeUnsupported
         When nothing is known of that family.
     """
-    spec = spec_for(facts.site, str(ds.attrs.get("mode", facts.parameters.get("family"))))
-    moment = np.datetime64(facts.start.astimezone(dt.UTC).replace(tzinfo=None), "ns")
+    spec = spec_for(provenance.site, str(ds.attrs.get("mode", provenance.parameters.get("family"))))
+    moment = np.datetime64(provenance.start.astimezone(dt.UTC).replace(tzinfo=None), "ns")
     out = ds.assign_coords(time=((), moment))
     out["time"].attrs = {"long_name": "Start of the run", "standard_name": "time", "axis": "T"}
     out["time"].encoding = dict(_TIME_ENCODING)
@@ -57,7 +57,7 @@ def finish_dataset(ds: xr.Dataset, facts: ProductFacts) -> xr.Dataset:
         described = spec.variables.get(variable.attrs.get("original_name", ""))
         if described is not None and described.standard_name is not None:
             variable.attrs.setdefault("standard_name", described.standard_name)
-    out.attrs = {**plain_attributes(ds.attrs), **global_attributes(out, facts, spec)}
+    out.attrs = {**plain_attributes(ds.attrs), **global_attributes(out, provenance, spec)}
     return out
 
 

@@ -40,12 +40,12 @@ def _encoding(ds: xr.Dataset) -> dict[str, dict[str, object]]:
     encoding: dict[str, dict[str, object]] = {}
     for key, variable in ds.variables.items():
         name = str(key)
-        found: dict[str, object] = {"chunks": tuple(max(size, 1) for size in variable.shape)}
+        settings: dict[str, object] = {"chunks": tuple(max(size, 1) for size in variable.shape)}
         if name in ds.data_vars and variable.dtype.kind == "f":
-            found["_FillValue"] = np.nan
-            found["fill_value"] = np.nan
+            settings["_FillValue"] = np.nan
+            settings["fill_value"] = np.nan
         if name in ds.data_vars and variable.size >= SMALL:
             codec = BloscCodec(typesize=variable.dtype.itemsize, cname="zstd", clevel=3, shuffle="shuffle")
-            found |= {"chunks": chunk_shape(variable.shape), "compressors": (codec,)}
-        encoding[name] = found
+            settings |= {"chunks": chunk_shape(variable.shape), "compressors": (codec,)}
+        encoding[name] = settings
     return encoding
