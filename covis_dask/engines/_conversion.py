@@ -79,7 +79,7 @@ class RunFacts:
 
 def convert(
     content: Mapping[str, Structure],
-    facts: RunFacts,
+    recording: RunFacts,
     parameters: Parameters,
     site: str,
     log: Callable[[str], None],
@@ -90,7 +90,7 @@ def convert(
     ----------
     content : mapping
         Structures by variable: `covis`, or `imaging` and `diffuse` of a full-range run.
-    facts : RunFacts
+    recording : RunFacts
     parameters : Parameters
         Of the mode; for its bounds and as labels. The values are the Matlab code's own.
     site : {"Endeavour", "Ashes"}
@@ -109,19 +109,19 @@ def convert(
     """
     parts = _parts(content)
     spec = spec_for(site, parameters.family)
-    product = DatasetBuilder(facts, parameters)
+    product = DatasetBuilder(recording, parameters)
     for covis, suffix in parts:
         for grid in structures(covis.get("grid")):
             _add_grid(product, grid, spec, suffix, log)
     first = parts[0][0]
-    tally = _tally(first, facts, parameters, log)
+    tally = _tally(first, recording, parameters, log)
     bursts = structures(first.get("burst"))
     _add_bursts(product, bursts, parameters, site)
     _add_own(product, structures(first.get("grid")), spec, len(bursts))
-    product.pings(facts.table)
+    product.pings(recording.table)
     for covis, suffix in parts:
         _add_beams(product, _beamformer(covis), f"_{suffix}" if suffix else "")
-    return product.dataset(tally, _attributes(first, facts, site))
+    return product.dataset(tally, _attributes(first, recording, site))
 
 
 def _parts(content: Mapping[str, Structure]) -> list[tuple[Structure, str]]:
@@ -142,7 +142,7 @@ def _add_grid(
     kind = str(grid.get("type", "")).lower().replace(" ", "_")
     prefix = kind if any(kind == described.prefix for described in spec.grids) else ""
     weight = _array(grid, "w", axes)
-    found, unknown = {}, []
+    fields, unknown = {}, []
     for key in grid:
         values = _array(grid, key, axes)
         if key in _COORDINATES or values is None:
@@ -150,10 +150,10 @@ def _add_grid(
         if (f"{prefix}_{key}" if prefix else key) not in spec.variables:
             unknown.append(key)
             continue
-        found[key] = values if key == "w" or weight is None else np.where(weight == 0, np.nan, values)
+        fields[key] = values if key == "w" or weight is None else np.where(weight == 0, np.nan, values)
     if unknown:
         log(f"fields of the .mat file that are unknown here stay there: {kind}: {', '.join(unknown)}")
-    product.grid(axes, found, prefix, suffix or kind)
+    product.grid(axes, fields, prefix, suffix or kind)
 
 
 def _axes(grid: Structure) -> GridAxes:
@@ -179,29 +179,29 @@ def _used(bursts: list[Structure], parameters: Parameters) -> NDArray[np.bool_]:
     """Say which bursts entered the result, by the original's rules; it does not store that."""
     pitch, bounds = numbers(bursts, "pitch"), parameters.bounds
     within = (pitch >= bounds.pitch.start) & (pitch <= bounds.pitch.stop) | (not bounds.pitch_applied)
-    found: NDArray[np.bool_] = within & ~(numbers(bursts, "npings") < 2)
-    return found
+    used: NDArray[np.bool_] = within & ~(numbers(bursts, "npings") < 2)
+    return used
 
 
 def _tally(
-    covis: Structure, facts: RunFacts, parameters: Parameters, log: Callable[[str], None]
+    covis: Structure, recording: RunFacts, parameters: Parameters, log: Callable[[str], None]
 ) -> PingTally:
     """Tell which pings and bursts were used."""
-    tally = PingTally(log, len(facts.table))
+    tally = PingTally(log, len(recording.table))
     for number in np.ravel(np.asarray(covis.get("bad_ping", []), dtype=np.float64)):
         tally.bad(int(number), "the Matlab code calls it bad")
-    tally.missing(number for number in facts.table.ping.tolist() if number not in facts.files)
+    tally.missing(number for number in recording.table.ping.tolist() if number not in recording.files)
     lost = {*tally.bad_ping, *tally.missing_ping}
     bursts = structures(covis.get("burst"))
     if not bursts:
         # Diffuse runs: since 2018 only the averaging window counts (docs/method.md#diffuse-flow-2018 step 5).
-        times = facts.table.time
+        times = recording.table.time
         window = parameters.averaging.avg_win if parameters.era != "END" else np.inf
-        chosen = facts.table.ping[times <= times[0] + window].tolist()
+        chosen = recording.table.ping[times <= times[0] + window].tolist()
         tally.use(sum(number not in lost for number in chosen))
     listed: set[int] = set()
     for burst, used in zip(bursts, _used(bursts, parameters), strict=True):
-        pings = _pings_of(burst, facts.table)
+        pings = _pings_of(burst, recording.table)
         listed.update(pings)
         good = [number for number in pings if number not in lost]
         if used and good:
@@ -210,9 +210,9 @@ def _tally(
             tally.skip(
                 scalar(burst.get("pitch"), np.nan), pings, "no ping of it is valid" if used else _LEFT_OUT
             )
-    rest = [number for number in facts.table.ping.tolist() if number not in listed]
+    rest = [number for number in recording.table.ping.tolist() if number not in listed]
     if bursts and rest:
-        pitch = float(facts.table.sensor_pitch[facts.table.row(rest[0])])
+        pitch = float(recording.table.sensor_pitch[recording.table.row(rest[0])])
         tally.skip(pitch, rest, "the Matlab code has these pings in no burst")
     return tally
 
@@ -291,9 +291,9 @@ def _beamformer(covis: Structure) -> Structure:
     See docs/method.md#diffuse-flow-2010-15.
     """
     processing = covis.get("processing")
-    found = processing.get("beamformer") if isinstance(processing, Mapping) else None
-    found = found if isinstance(found, Mapping) else covis.get("beamformer")
-    return found if isinstance(found, Mapping) else {}
+    beamformer = processing.get("beamformer") if isinstance(processing, Mapping) else None
+    beamformer = beamformer if isinstance(beamformer, Mapping) else covis.get("beamformer")
+    return beamformer if isinstance(beamformer, Mapping) else {}
 
 
 def _add_beams(product: DatasetBuilder, beamformer: Structure, suffix: str) -> None:
@@ -306,25 +306,25 @@ def _add_beams(product: DatasetBuilder, beamformer: Structure, suffix: str) -> N
             product.array(Variable(name + suffix, name + suffix, long_name, units, values), (dim + suffix,))
 
 
-def _attributes(covis: Structure, facts: RunFacts, site: str) -> dict[str, Any]:
+def _attributes(covis: Structure, recording: RunFacts, site: str) -> dict[str, Any]:
     """Return what the attributes say of the sonar, as far as the structure or the run's header has it."""
-    found: dict[str, Any] = {}
+    attributes: dict[str, Any] = {}
     pings = structures(covis.get("ping"))
     header = pings[0].get("hdr") if pings else None
-    fields = header if isinstance(header, Mapping) else facts.header.fields if facts.header else {}
+    fields = header if isinstance(header, Mapping) else recording.header.fields if recording.header else {}
     for key, name in _HEADER.items():
         if key in fields:
-            found[name] = scalar(fields[key], np.nan)
+            attributes[name] = scalar(fields[key], np.nan)
     if "sound_speed" in fields:
-        found["sound_speed_header" if site == Site.ASHES else "sound_speed"] = scalar(
+        attributes["sound_speed_header" if site == Site.ASHES else "sound_speed"] = scalar(
             fields["sound_speed"], np.nan
         )
     if site == Site.ENDEAVOUR:
-        return found
+        return attributes
     beamformer = _beamformer(covis)
-    found |= {name: scalar(beamformer[key], np.nan) for key, name in _SONAR.items() if key in beamformer}
-    found |= {name: int(found[name]) for name in ("beams",) if name in found}
+    attributes |= {name: scalar(beamformer[key], np.nan) for key, name in _SONAR.items() if key in beamformer}
+    attributes |= {name: int(attributes[name]) for name in ("beams",) if name in attributes}
     position = covis.get("sonar", {}).get("position") if isinstance(covis.get("sonar"), Mapping) else None
     if isinstance(position, Mapping) and "declination" in position:
-        found["declination"] = scalar(position["declination"], np.nan)
-    return found
+        attributes["declination"] = scalar(position["declination"], np.nan)
+    return attributes

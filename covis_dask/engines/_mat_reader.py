@@ -37,10 +37,10 @@ def read_structures(path: Path) -> dict[str, Structure]:
         raise EngineError(
             f"the {path.name} that the Matlab code made cannot be read: {type(error).__name__}: {error}"
         ) from error
-    found = {name: value for name, value in content.items() if isinstance(value, Mapping)}
-    if not found:
+    by_variable = {name: value for name, value in content.items() if isinstance(value, Mapping)}
+    if not by_variable:
         raise EngineError(f"the {path.name} that the Matlab code made holds no structure")
-    return found
+    return by_variable
 
 
 def structures(value: Any) -> list[Structure]:

@@ -101,10 +101,10 @@ def main() -> int:
     """Serve until the requests end."""
     told, said = requests(), answers()
 
-    def answer(**words: Any) -> None:
+    def answer(**fields: Any) -> None:
         sys.stderr.flush()
         os.write(2, END_OF_LOG)
-        said.write(json.dumps(words) + "\n")
+        said.write(json.dumps(fields) + "\n")
         said.flush()
 
     watcher = threading.Thread(target=watch, args=(os.getppid(),))

@@ -48,7 +48,7 @@ def unpack_run(
                 folder, base = split(member.name)
                 if base == SWEEP:
                     sweeps.add(folder)
-            found = root / run_folder(sweeps, marked=archive.marked)
+            unpacked = root / run_folder(sweeps, marked=archive.marked)
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
         raise ArchiveUnsafe(f"the archive has a file and a folder of one name: {error.filename}") from error
     except OSError as error:
@@ -58,4 +58,4 @@ def unpack_run(
         raise fault from error
     home = scratch / "run" / basename
     home.parent.mkdir()
-    return found.rename(home)
+    return unpacked.rename(home)

@@ -54,17 +54,17 @@ class BothEngines:
         theirs = self._matlab.process(source, run, parameters, context)
         context.log("the native engine:")
         ours = self._native.process(source, run, parameters, context)
-        found = compare(ours, theirs)
-        for line in table(found):
+        differences = compare(ours, theirs)
+        for line in table(differences):
             context.log(line)
-        differing = [item.variable for item in found if not item.note and not item.agrees]
+        differing = [item.variable for item in differences if not item.note and not item.agrees]
         context.log(
             f"the engines differ in {', '.join(differing)}"
             if differing
             else "the engines agree on everything they share"
         )
         if context.extra is not None:
-            (context.extra / COMPARISON).write_text(to_json(found), encoding="utf-8")
+            (context.extra / COMPARISON).write_text(to_json(differences), encoding="utf-8")
         summary: dict[str, Any] = {
             "engines_agree": int(not differing),
             "engines_differ_in": ", ".join(differing),

@@ -64,18 +64,18 @@ def compare(native: xr.Dataset, matlab: xr.Dataset) -> list[Difference]:
     native, matlab : Dataset
         Of the same run; see `Engine.process`.
     """
-    found = []
+    differences = []
     for name, variable in native.data_vars.items():
         if name not in matlab.data_vars:
-            found.append(Difference(str(name), note="the Matlab product does not store it"))
+            differences.append(Difference(str(name), note="the Matlab product does not store it"))
             continue
-        found.append(_compare(str(name), variable, matlab[name]))
-    found += [
+        differences.append(_compare(str(name), variable, matlab[name]))
+    differences += [
         Difference(str(name), note="the native product has no such variable")
         for name in matlab.data_vars
         if name not in native.data_vars
     ]
-    return found
+    return differences
 
 
 def _compare(name: str, ours: xr.DataArray, theirs: xr.DataArray) -> Difference:
@@ -105,18 +105,21 @@ def _compare(name: str, ours: xr.DataArray, theirs: xr.DataArray) -> Difference:
 def table(differences: Sequence[Difference]) -> list[str]:
     """Return the differences as lines of text, one per variable."""
     lines = [f"{'variable':<36}{'cells':>10}{'different':>11}  largest difference"]
-    for found in differences:
-        if found.note:
-            lines.append(f"{found.variable:<36}{'':>21}  not compared: {found.note}")
+    for difference in differences:
+        if difference.note:
+            lines.append(f"{difference.variable:<36}{'':>21}  not compared: {difference.note}")
             continue
         lines.append(
-            f"{found.variable:<36}{found.cells:>10}{found.different:>11}  {found.largest:.3g} {found.units}"
-            f" ({found.largest_relative:.1e} of the largest value)"
+            f"{difference.variable:<36}{difference.cells:>10}{difference.different:>11}  "
+            f"{difference.largest:.3g} {difference.units}"
+            f" ({difference.largest_relative:.1e} of the largest value)"
         )
     return lines
 
 
 def to_json(differences: Sequence[Difference]) -> str:
     """Return the differences as a JSON document."""
-    rows: list[dict[str, Any]] = [{**asdict(found), "agrees": found.agrees} for found in differences]
+    rows: list[dict[str, Any]] = [
+        {**asdict(difference), "agrees": difference.agrees} for difference in differences
+    ]
     return json.dumps({"schema": "covis-dask/comparison/1", "variables": rows}, indent=1)

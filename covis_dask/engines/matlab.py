@@ -126,7 +126,7 @@ class MatlabEngine:
                 context.progress(0, 0)
 
             home = unpack_run(source, run.basename, scratch, context.limits, tick)
-            facts = with_sweep(
+            recording = with_sweep(
                 ArchiveSource(LocalFileSystem(), os.fspath(home)),
                 run.basename,
                 lambda sweep: RunFacts.of(sweep, home),
@@ -135,7 +135,7 @@ class MatlabEngine:
                 log=context.log,
             )
             made = self._compute(run, parameters, home, scratch, context)
-            dataset = convert(made, facts, parameters, run.site, context.log)
+            dataset = convert(made, recording, parameters, run.site, context.log)
             if self._runner is not None:
                 dataset.attrs["matlab_code"] = dict(self._runner.metadata)
             return dataset
@@ -160,17 +160,17 @@ class MatlabEngine:
                 lambda: context.progress(0, 0),
             )
         except EngineError as error:
-            if any(words in str(error).lower() for words in _UNRECOGNISED):
+            if any(message in str(error).lower() for message in _UNRECOGNISED):
                 raise ModeUnsupported(f"the Matlab code does not know such runs: {error}") from error
             raise
         paths = [mat, out / f"{stem.replace('imaging1', 'diffuse_fr1')}.mat"] if full else [mat]
-        found: dict[str, Structure] = {}
+        content: dict[str, Structure] = {}
         for path in paths:
-            found |= read_structures(path)
+            content |= read_structures(path)
             context.log(f"{path.name}: {dask.utils.format_bytes(path.stat().st_size)}")
             if context.extra is not None:
                 shutil.copyfile(path, context.extra / path.name)
-        return found
+        return content
 
     def _ready(self, context: Context) -> MatlabRunner:
         """Return a runner that can take a run: the one there is, or a new one."""

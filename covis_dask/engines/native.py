@@ -119,8 +119,8 @@ class NativeEngine:
         self, source: ArchiveSource, run: Run, parameters: Parameters, context: Context
     ) -> xr.Dataset:
         """Run one program over the archive."""
-        found = program(parameters.family, run.site, parameters.preset)
-        if found is None:
+        mode_program = program(parameters.family, run.site, parameters.preset)
+        if mode_program is None:
             raise ModeUnsupported(
                 f"The native engine has no program for {run.site} runs of mode {run.mode} "
                 f"with preset {parameters.preset}."
@@ -128,7 +128,7 @@ class NativeEngine:
         return with_sweep(
             source,
             run.basename,
-            _consumer(found, run.site, parameters, context),
+            _consumer(mode_program, run.site, parameters, context),
             limits=context.limits,
             scratch=context.scratch,
             log=context.log,
@@ -136,13 +136,13 @@ class NativeEngine:
 
 
 def _consumer(
-    found: Program, site: str, parameters: Parameters, context: Context
+    mode_program: Program, site: str, parameters: Parameters, context: Context
 ) -> Callable[[RawSweep], xr.Dataset]:
     """Return what is done with a sweep: the program, and a look at the mode in sweep.json."""
 
     def consume(sweep: RawSweep) -> xr.Dataset:
         try:
-            product = found(sweep, parameters, context)
+            product = mode_program(sweep, parameters, context)
         except InputError:
             # The wrong program may well find the data at fault; sweep.json is known at the end only.
             sweep.finish()

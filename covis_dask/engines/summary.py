@@ -56,7 +56,7 @@ def summarise(documents: Mapping[str, Any]) -> tuple[Summary, ...]:
     for basename, document in documents.items():
         for row in document["variables"]:
             rows.setdefault(str(row["variable"]), []).append((basename, row))
-    return tuple(_summary(variable, found) for variable, found in rows.items())
+    return tuple(_summary(variable, of_variable) for variable, of_variable in rows.items())
 
 
 def _summary(variable: str, rows: Sequence[tuple[str, Any]]) -> Summary:
@@ -78,14 +78,18 @@ def _summary(variable: str, rows: Sequence[tuple[str, Any]]) -> Summary:
     )
 
 
-def summary_table(found: Sequence[Summary]) -> list[str]:
+def summary_table(summaries: Sequence[Summary]) -> list[str]:
     """Return the summary as lines of text, one per variable."""
     lines = [f"{'variable':<36}{'runs':>6}{'agree':>7}{'cells':>12}{'different':>11}  largest difference"]
-    for item in found:
-        if not item.runs:
-            lines.append(f"{item.variable:<36}{'':>36}  not compared: {item.note}")
+    for summary in summaries:
+        if not summary.runs:
+            lines.append(f"{summary.variable:<36}{'':>36}  not compared: {summary.note}")
             continue
-        counts = f"{item.runs:>6}{item.agreeing:>7}{item.cells:>12}{item.different:>11}"
-        where = f"{item.largest_relative:.1e} of the largest value, in {item.worst}" if item.worst else "none"
-        lines.append(f"{item.variable:<36}{counts}  {where}")
+        counts = f"{summary.runs:>6}{summary.agreeing:>7}{summary.cells:>12}{summary.different:>11}"
+        where = (
+            f"{summary.largest_relative:.1e} of the largest value, in {summary.worst}"
+            if summary.worst
+            else "none"
+        )
+        lines.append(f"{summary.variable:<36}{counts}  {where}")
     return lines
