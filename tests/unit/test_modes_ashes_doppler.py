@@ -199,6 +199,15 @@ def test_velocities_of_zero_are_left_out_in_matlab() -> None:
     np.testing.assert_array_equal(corrected["std"], [[0, np.nan, 0]])
 
 
+def test_velocities_exactly_at_the_snr_threshold() -> None:
+    """A window whose SNR is exactly the threshold has its velocity; one a little below has none."""
+    one = np.ones((1, 2))
+    found = Velocities(vr_cov=one, vr_vel=one, vr_std=one, covar=np.full((1, 2), 1j))
+    values = gridded_velocities(found, np.array([[50.0, 49.999]]), 50, separate_masks=False)
+    for value in values.values():
+        assert np.isfinite(value).tolist() == [[True, False]]
+
+
 @pytest.mark.parametrize("profile", PROFILES)
 def test_q25_q42_masks_of_the_intensity_grids(profile: str) -> None:
     """Q25, Q42: filtered intensities are gridded as 1e-9 where nothing is detected; corrected grids none."""
@@ -269,9 +278,10 @@ def test_streaming_equals_the_two_passes_of_the_original() -> None:
 
 
 @pytest.mark.parametrize("preset", ["PP3", "PPX"])
-def test_the_first_rows_do_for_the_first_windows(preset: str) -> None:
+@pytest.mark.parametrize("rows", [150, 153, 160, 161])
+def test_the_first_rows_do_for_the_first_windows(preset: str, rows: int) -> None:
     """Pings of which only the first rows are added, in blocks, give the first windows of whole pings."""
-    settings, rows = _settings(about_mean=preset == "PP3"), 150
+    settings = _settings(about_mean=preset == "PP3")
     whole, part = VelocityStatistics(settings), VelocityStatistics(settings, N)
     for seed in range(3):
         ping = _speckle(seed)

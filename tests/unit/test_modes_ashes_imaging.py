@@ -183,6 +183,30 @@ def test_q42_masked_samples_are_data_in_matlab_only() -> None:
     np.testing.assert_array_equal(corrected["Id"], [[1e-5, np.nan, np.nan]])
 
 
+@pytest.mark.parametrize("preset", ["PP2", "PP3"])
+def test_samples_exactly_at_the_snr_threshold_are_kept(preset: str) -> None:
+    """A sample whose SNR is exactly the threshold is data; one a little below is masked."""
+    burst = _burst([1e-4, 1e-4], [1e-5, 1e-5], [50.0, 49.999], [50.0, 49.999])
+    values = gridded_values(burst, 50, preset, Fixes())
+    assert {name: float(value[0, 0]) for name, value in values.items()} == {
+        "Ia": 1e-4,
+        "Id": 1e-5,
+        "Ia_filt": 1e-4,
+        "Id_filt": 1e-5,
+        "Kp": 0.2,
+    }
+    for name, value in values.items():
+        assert value[0, 1] != values[name][0, 0]
+
+
+def test_pp3_grids_no_sample_of_which_either_part_is_low() -> None:
+    """A scene that never changes has no fluctuating part: PP3 grids nothing of it, PP2 all of it."""
+    data = _uniform(1e-5, [1, 1], monitor=True)
+    for preset, gridded in (("PP2", True), ("PP3", False)):
+        ds = _process(data, parameters("imaging", "matlab", preset, CUBE))
+        assert (named(ds, "w").values[_distance(ds) > 3] > 0).any() == gridded
+
+
 def test_q42_a_cell_half_masked_keeps_its_level_in_corrected() -> None:
     """Q42: corrected averages the samples of a cell that passed, and tells their part."""
     data = _uniform(1e-5, [1, 1], monitor=False)
