@@ -126,7 +126,7 @@ def test_a_mode_from_outside_is_a_mode_like_any_other(place: Place) -> None:
     assert json.loads(page.stdout) == ["toy"]
     without = place.run("covis_dask.batch", "--mode", "toy")
     assert without.returncode == 2
-    assert "'toy' is no mode" in without.stderr
+    assert "'toy' is not a mode" in without.stderr
 
 
 @pytest.mark.parametrize(
