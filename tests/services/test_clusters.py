@@ -177,7 +177,7 @@ def test_a_late_worker_of_another_version_stops_the_batch(place: Place, tmp_path
         tmp_path / "logs",
         environ,
         "--preload",
-        "import covis_dask; covis_dask.__version__ = '0.0.9'",
+        "import covis_dask._version as own; own.__version__ = '0.0.9'",
     )
     try:
         scheduler.start()
