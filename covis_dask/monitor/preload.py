@@ -9,4 +9,5 @@ __all__ = ["dask_setup"]
 
 async def dask_setup(scheduler: Scheduler) -> None:
     """Add the page to a scheduler that is about to start."""
-    await scheduler.register_scheduler_plugin(StatusPlugin(), idempotent=True)
+    # Not registered: that would start it, and the scheduler starts all its plugins itself a moment later.
+    scheduler.add_plugin(StatusPlugin(), idempotent=True)

@@ -22,7 +22,6 @@ from covis_dask.batches.announce import BatchAnnouncer
 from covis_dask.batches.history import History
 from covis_dask.batches.status import BatchStatus
 from covis_dask.monitor.page.document import covis_page
-from covis_dask.monitor.preload import dask_setup
 from covis_dask.monitor.scheduler.client import SchedulerClient
 from covis_dask.monitor.scheduler.plugin import StatusPlugin
 from covis_dask.runs.events import Reporter
@@ -30,6 +29,7 @@ from covis_dask.runs.outcome import RunOutcome
 from covis_dask.runs.task import RunTask
 
 _RUN = "APLUWCOVISMBSONAR001_20140101T030000.000Z-IMAGING"
+_PRELOAD = ["covis_dask.monitor.preload"]
 _BATCH = Batch(
     id="20260101T000000-abcdef",
     selection={"years": [2014]},
@@ -148,8 +148,7 @@ def test_page_says_so_when_history_and_store_cannot_be_read(tmp_path: Path) -> N
     }
 
     async def look() -> str:
-        async with Scheduler(dashboard_address=":0", port=0) as scheduler:
-            await dask_setup(scheduler)
+        async with Scheduler(dashboard_address=":0", port=0, preload=_PRELOAD) as scheduler:
             plugin = scheduler.plugins[StatusPlugin.name]
             while plugin._tasks:
                 await asyncio.sleep(0.05)
@@ -170,3 +169,24 @@ def test_page_says_so_when_history_and_store_cannot_be_read(tmp_path: Path) -> N
     assert "cannot read the product store" in text
     assert "EXPECTED" in text
     assert not list(tmp_path.iterdir())
+
+
+def test_preloaded_page_hears_what_the_scheduler_hears(place: Path) -> None:  # noqa: ARG001
+    """A scheduler with the page from its start serves one state, the one that workers and drivers fill."""
+    options = {"preload": _PRELOAD}
+    with (
+        LocalCluster(
+            n_workers=1,
+            threads_per_worker=1,
+            processes=False,
+            dashboard_address=":0",
+            scheduler_kwargs=options,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        status = BatchStatus("P", 1)
+        status.expect([_RUN])
+        BatchAnnouncer(client, status).tell([], now=True)
+        document = json.loads(_get(client, "covis/status.json"))
+    assert len(document["workers"]) == 1
+    assert [batch["batch"] for batch in document["batches"]] == ["P"]

@@ -33,12 +33,9 @@ class StatusPlugin(SchedulerPlugin):
     name = "covis-status"
     idempotent = True
 
-    def __init__(self) -> None:
-        # Made here, not in `start`: a preload may be started twice, and the routes keep what they were given.
-        self.source = PageSource()
-
     async def start(self, scheduler: Scheduler) -> None:
         """Begin to listen, and add our routes to the dashboard."""
+        self.source = PageSource()
         self._tasks: set[asyncio.Task[None]] = set()
         for address, worker in scheduler.workers.items():
             self.source.state.add_worker(address, str(worker.name), worker.host)
