@@ -18,6 +18,7 @@ from covis_dask.ancillary import open_ancillary
 from covis_dask.batches.job import Decision, Finished, JobContext
 from covis_dask.config import Location
 from covis_dask.engines import Engine, engine_named
+from covis_dask.errors import DocumentError
 from covis_dask.modes import parameters_for, spec_for
 from covis_dask.modes.fixes import profile_name
 from covis_dask.modes.parameters import Parameters
@@ -248,7 +249,10 @@ class PostProcessing:
             return Decision(run, "run", "no product yet" if record is None else lost, task=task)
         if not is_ours(document):
             return Decision(run, "run", "there is a product of another program", task=task)
-        manifest = Manifest.from_document(document)
+        try:
+            manifest = Manifest.at(task.path, document)
+        except DocumentError as error:
+            return Decision(run, RunState.FAILED, str(error), error.kind)
         if manifest.fingerprint != task.fingerprint:
             return Decision(run, "run", f"stale: {self._changes(task, manifest)}", task=task)
         held = formats_in(run.basename, [entry.name for entry in manifest.files])

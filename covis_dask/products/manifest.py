@@ -18,6 +18,7 @@ from typing import Annotated, Any, ClassVar, Self
 import msgspec
 
 from catalog.documents import decode, to_plain
+from catalog.errors import DocumentError
 
 __all__ = [
     "Bursts",
@@ -196,21 +197,21 @@ class _Document:
 
         Raises
         ------
-        ValueError
+        DocumentError
             When it is of another kind or version, or a value is missing or wrong; says which.
         """
         schema = document.get("schema") if isinstance(document, Mapping) else None
         if schema != cls.schema_name:
-            raise ValueError(f"this is not a {cls.schema_name} document: its schema is {schema!r}")
+            raise DocumentError(f"this is not a {cls.schema_name} document: its schema is {schema!r}")
         return decode(cls, document, cls.schema_name.split("/")[1])
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
-        """Read JSON text; ValueError as `from_document`."""
+        """Read JSON text; DocumentError as `from_document`."""
         try:
             document = json.loads(text)
         except ValueError as error:
-            raise ValueError(f"this is not a JSON document: {error}") from None
+            raise DocumentError(f"this is not a JSON document: {error}") from None
         return cls.from_document(document)
 
 
@@ -233,6 +234,22 @@ class Manifest(_Document):
     files: tuple[FileEntry, ...]
     pings: Pings
     bursts: Bursts = Bursts(0)
+
+    @classmethod
+    def at(cls, path: str, document: Any) -> Self:
+        """Read the manifest that lies in a product folder.
+
+        Raises
+        ------
+        DocumentError
+            When it cannot be used: damaged, or of a later version; says where it lies and what to do.
+        """
+        try:
+            return cls.from_document(document)
+        except DocumentError as error:
+            raise DocumentError(
+                f"the manifest at {path} cannot be used ({error}); --force replaces the product"
+            ) from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

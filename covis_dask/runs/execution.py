@@ -16,7 +16,7 @@ from covis_dask._version import __version__
 from covis_dask.ancillary import open_ancillary
 from covis_dask.config import Location, Settings
 from covis_dask.engines import Engine, engine_named
-from covis_dask.errors import LegacyProduct, RunTimeout
+from covis_dask.errors import DocumentError, LegacyProduct, RunTimeout
 from covis_dask.modes import spec_for
 from covis_dask.modes.context import Ancillary, Context
 from covis_dask.modes.fixes import profile_name
@@ -123,6 +123,8 @@ class RunExecution:
         ------
         LegacyProduct
             When another program's product lies there.
+        DocumentError
+            When the manifest cannot be used.
         """
         if manifest is None or self.task.force:
             return False
@@ -131,8 +133,9 @@ class RunExecution:
                 f"a product that this program did not make lies at {self.task.path}: --force replaces it, "
                 "--prefix writes elsewhere"
             )
-        formats = formats_in(self.task.basename, _names(manifest))
-        return manifest.get("fingerprint") == self.task.fingerprint and formats >= set(self.task.formats)
+        committed = Manifest.at(self.task.path, manifest)
+        formats = formats_in(self.task.basename, [entry.name for entry in committed.files])
+        return committed.fingerprint == self.task.fingerprint and formats >= set(self.task.formats)
 
     def compute(self) -> _Computed:
         """Process the first copy of the archive that can be processed."""
@@ -263,5 +266,8 @@ class RunExecution:
 
 
 def _names(manifest: Any) -> list[str]:
-    """List the files of an earlier product; what is no manifest of ours lists none."""
-    return [entry["name"] for entry in manifest["files"]] if is_ours(manifest) else []
+    """List the files of an earlier product, all within its folder; what is no sound manifest lists none."""
+    try:
+        return [entry.name for entry in Manifest.from_document(manifest).files]
+    except DocumentError:
+        return []

@@ -284,3 +284,12 @@ def test_changed_parameter_without_effect_is_noted() -> None:
     unused = next(key for key in valid_keys(_task(_run()).parameters) if key.startswith("averaging."))
     plan = _plan(_run(), replace(_SPEC, overrides={unused: 3.0, "filter.bw": 4}))
     assert plan.notes == (f"{unused} has no effect on imaging runs of Endeavour (preset END)",)
+
+
+@pytest.mark.parametrize("version", [1, 7])
+def test_manifest_that_cannot_be_used_is_one_runs_failure(version: int) -> None:
+    """With --verify, a manifest of a later version or without its values fails its run, and no other."""
+    manifest = {"schema": f"covis-dask/manifest/{version}"}
+    (item,) = _plan(_recorded(_run(), "done"), manifest=lambda _: manifest).items
+    assert (item.action, item.kind, item.task) == ("failed", "bad-document", None)
+    assert "--force" in item.reason

@@ -124,6 +124,28 @@ def test_a_failure_leaves_a_committed_product(folder: Path) -> None:
     assert _files(folder, task) == before
 
 
+_OUTSIDE = {"name": f"{'../' * 6}kept", "size": 1, "sha256": "0" * 64}
+
+
+@pytest.mark.parametrize(
+    "change", [{"schema": "covis-dask/manifest/7"}, {"files": None}, {"files": [_OUTSIDE]}]
+)
+def test_a_manifest_that_cannot_be_used_is_left_alone(folder: Path, change: dict[str, Any]) -> None:
+    """A later version's, a damaged one, one that names files elsewhere: it stays, and --force is safe."""
+    task = _task()
+    process_run(task)
+    manifest, kept = folder / task.path / "metadata.json", folder.parent / "kept"
+    kept.write_text("not ours")
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), **change}))
+    before = _files(folder, task)
+    outcome = process_run(_task(overrides={"filter.bw": 5}))
+    assert (outcome.state, outcome.kind) == ("failed", "bad-document")
+    assert "--force" in str(outcome.reason)
+    assert _files(folder, task) == before
+    assert process_run(replace(task, force=True)).state == "done"
+    assert kept.read_text() == "not ours"
+
+
 def test_another_programs_product_is_not_overwritten(folder: Path) -> None:
     """A metadata.json that is not ours stays, and the run says what to do; --force replaces it."""
     task = _task()
