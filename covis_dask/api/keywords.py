@@ -6,7 +6,7 @@ from typing import Any, TypedDict
 from catalog.errors import SelectionError
 from catalog.query import RunQuery
 from catalog.selection import SELECTION_WORDS
-from covis_dask.batches.request import LOCAL, BatchRequest, ClusterSpec
+from covis_dask.batches.request import BatchRequest, ClusterSpec
 from covis_dask.errors import ConfigurationError
 from covis_dask.modes.parameters import load_overrides, parse_set
 
@@ -57,7 +57,9 @@ _SELECTION = frozenset(SELECTION_WORDS)
 _PLAIN = frozenset(
     {"job", "engine", "profile", "preset", "prefix", "ancillary", "force", "verify", "only", "retries"}
 )
-_OTHER = frozenset({"fixes", "parameters", "set", "format", "scheduler", "cluster", "workers", "adapt"})
+_CLUSTER = frozenset({"scheduler", "cluster", "workers", "adapt"})
+_OTHER = frozenset({"fixes", "parameters", "set", "format"})
+_NUMBERS = frozenset({"workers", "retries"})
 
 
 def query_of(keywords: Mapping[str, Any]) -> RunQuery:
@@ -82,10 +84,13 @@ def request_of(keywords: Mapping[str, Any]) -> BatchRequest:
     ConfigurationError
         For keywords that there are not, that make no sense, or that contradict each other.
     """
-    unknown = keywords.keys() - _SELECTION - _PLAIN - _OTHER
+    unknown = keywords.keys() - _SELECTION - _PLAIN - _CLUSTER - _OTHER
     if unknown:
         raise ConfigurationError(f"unknown keyword {min(unknown)}")
     given = {name: value for name, value in keywords.items() if value is not None}
+    for name in _NUMBERS & given.keys():
+        if not isinstance(given[name], int):
+            raise ConfigurationError(f"{name} must be a whole number, not {given[name]!r}")
     plain: dict[str, Any] = {name: value for name, value in given.items() if name in _PLAIN}
     if "fixes" in given:
         plain["fixes"] = tuple(_several(given["fixes"]))
@@ -94,7 +99,9 @@ def request_of(keywords: Mapping[str, Any]) -> BatchRequest:
     return BatchRequest(
         query=query_of({name: value for name, value in given.items() if name in _SELECTION}),
         overrides=_overrides(given),
-        cluster=_cluster(given),
+        cluster=ClusterSpec.from_options(
+            **{name: value for name, value in given.items() if name in _CLUSTER}
+        ),
         **plain,
     )
 
@@ -109,16 +116,3 @@ def _overrides(given: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(changed, Mapping):
         return overrides | dict(changed)
     return overrides | dict(parse_set(text) for text in _several(changed))
-
-
-def _cluster(given: Mapping[str, Any]) -> ClusterSpec:
-    if "cluster" in given and given.get("scheduler", LOCAL) != LOCAL:
-        raise ConfigurationError("cluster starts its own scheduler: leave out scheduler")
-    adapt = given.get("adapt")
-    if isinstance(adapt, str):
-        fewest, _, most = adapt.partition(":")
-        if not (fewest.isdecimal() and most.isdecimal()):
-            raise ConfigurationError(f"adapt {adapt}: write fewest and most workers, such as 0:40")
-        adapt = int(fewest), int(most)
-    where = given.get("cluster") or given.get("scheduler") or LOCAL
-    return ClusterSpec(str(where), given.get("workers"), adapt)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from catalog.query import RunQuery
 from catalog.vocabulary import RunState
@@ -71,6 +71,40 @@ class ClusterSpec:
             raise ConfigurationError("--adapt requires --cluster, and excludes --workers")
         if not 0 <= fewest <= most or most < 1:
             raise ConfigurationError(f"--adapt {fewest}:{most}: write fewest and most workers, such as 0:40")
+
+    @classmethod
+    def from_options(
+        cls,
+        scheduler: str | None = None,
+        cluster: str | None = None,
+        workers: int | None = None,
+        adapt: str | tuple[int, int] | None = None,
+    ) -> Self:
+        """Make it of what ``covis batch`` is told, or the same in keywords.
+
+        Parameters
+        ----------
+        scheduler : str, optional
+            An address, or ``local``.
+        cluster : str, optional
+            One of `CLUSTER_KINDS`.
+        workers : int, optional
+        adapt : str or tuple of int, optional
+            ``MIN:MAX``.
+
+        Raises
+        ------
+        ConfigurationError
+            When these make no sense, alone or together.
+        """
+        if cluster is not None and scheduler not in (None, LOCAL):
+            raise ConfigurationError("--cluster starts its own scheduler: leave out --scheduler")
+        if scheduler in CLUSTER_KINDS:
+            raise ConfigurationError(
+                f"--scheduler {scheduler}: to start such a cluster, say --cluster {scheduler}"
+            )
+        _check_choice("cluster", cluster, CLUSTER_KINDS)
+        return cls(cluster or scheduler or LOCAL, workers, _range(adapt) if isinstance(adapt, str) else adapt)
 
     @property
     def is_there(self) -> bool:
@@ -156,6 +190,14 @@ class BatchRequest:
             raise ConfigurationError(
                 "select some runs: year 2014, mode diffuse, a basename ... (--regex . selects them all)"
             )
+
+
+def _range(text: str) -> tuple[int, int]:
+    """Read ``MIN:MAX``."""
+    fewest, _, most = text.partition(":")
+    if not (fewest.isdecimal() and most.isdecimal()):
+        raise ConfigurationError(f"--adapt {text}: write fewest and most workers, such as 0:40")
+    return int(fewest), int(most)
 
 
 def _check_choice(option: str, value: str | None, choices: Iterable[str]) -> None:

@@ -13,7 +13,7 @@ from covis_dask._version import __version__
 from covis_dask.batches.request import CLUSTER_KINDS, LOCAL, ONLY, BatchRequest, ClusterSpec
 from covis_dask.cli.exits import EPILOG, Exit
 from covis_dask.cli.options import add_product_arguments, chosen_formats, chosen_overrides
-from covis_dask.errors import ConfigurationError, CovisError
+from covis_dask.errors import CovisError
 
 __all__ = ["main", "parser", "request_from_arguments"]
 
@@ -95,11 +95,6 @@ def request_from_arguments(arguments: argparse.Namespace) -> BatchRequest:
     ConfigurationError, SelectionError
         For words that make no sense, alone or together.
     """
-    if arguments.cluster is not None and arguments.scheduler != LOCAL:
-        raise ConfigurationError("--cluster starts its own scheduler: leave out --scheduler")
-    where = arguments.cluster or arguments.scheduler
-    if arguments.cluster is None and where in CLUSTER_KINDS:
-        raise ConfigurationError(f"--scheduler {where}: to start such a cluster, say --cluster {where}")
     return BatchRequest(
         query=RunQuery.from_text(selection_texts(arguments), sys.stdin),
         engine=arguments.engine,
@@ -114,18 +109,10 @@ def request_from_arguments(arguments: argparse.Namespace) -> BatchRequest:
         verify=arguments.verify,
         only=arguments.only,
         retries=arguments.retries,
-        cluster=ClusterSpec(where, arguments.workers, _range(arguments.adapt)),
+        cluster=ClusterSpec.from_options(
+            arguments.scheduler, arguments.cluster, arguments.workers, arguments.adapt
+        ),
     )
-
-
-def _range(text: str | None) -> tuple[int, int] | None:
-    """Read ``MIN:MAX``."""
-    if text is None:
-        return None
-    fewest, _, most = text.partition(":")
-    if not (fewest.isdecimal() and most.isdecimal()):
-        raise ConfigurationError(f"--adapt {text}: write fewest and most workers, such as 0:40")
-    return int(fewest), int(most)
 
 
 if __name__ == "__main__":
