@@ -25,7 +25,8 @@ class CopyReport:
     new, changed : int
         Runs that the target did not have, and those that gained something.
     products : int
-        Outcomes written; an outcome that the target has as new or newer is left alone.
+        Outcomes written; an outcome that the target has as new or newer, or under a higher token, is left
+        alone.
     batches : int
         Batch documents written.
     """
@@ -58,8 +59,7 @@ def copy_catalog(source: Catalog, target: Catalog) -> CopyReport:
             for run in chunk
             if run.product is not None and _is_newer(run.product, have.get(run.basename))
         }
-        target.record(outcomes)
-        products += len(outcomes)
+        products += len(outcomes) - len(target.record(outcomes))
     batches = source.batches(_ALL)
     for batch in batches:
         target.put_batch(batch)

@@ -109,6 +109,8 @@ class ProductRecord:
         Identity of the raw file (name, size) at the time; a quarantined run is released when it changes.
     formats : tuple of str
         Formats the product holds, such as ``nc``.
+    token : int
+        Fencing token of the claim under which it was made; 0 where there was none.
     """
 
     state: str
@@ -123,6 +125,7 @@ class ProductRecord:
     reason: str | None = None
     inputs: str | None = None
     formats: tuple[str, ...] = ()
+    token: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "at", utc(self.at))
@@ -132,6 +135,8 @@ class ProductRecord:
         document = _document(self)
         if not self.formats:
             del document["formats"]
+        if not self.token:
+            del document["token"]
         first = {name: document[name] for name in ("state", "kind", "reason") if name in document}
         return first | document
 
@@ -200,11 +205,14 @@ class Batch:
     selection, settings, versions : mapping
         JSON-like documents; `settings` never holds a secret.
     counts : mapping of str to int
-        Runs by state; their sum is the number selected.
+        Runs by state; their sum is the number selected, unless the batch was abandoned.
     start, end : datetime
         UTC; `end` is missing while the batch runs.
     report : str, optional
         Path of the report below the product store.
+    ending : str, optional
+        ``finished``, ``stopped``, or ``abandoned`` when another batch found its driver dead; missing while
+        the batch runs, and in documents of earlier releases.
     """
 
     id: str
@@ -215,6 +223,7 @@ class Batch:
     start: dt.datetime
     end: dt.datetime | None = None
     report: str | None = None
+    ending: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "start", utc(self.start))

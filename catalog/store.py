@@ -3,7 +3,6 @@
 The stores themselves (`catalog.sqlite`, `catalog.mongo`) are imported only when one is opened.
 """
 
-import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, Self
 
@@ -53,26 +52,74 @@ class Catalog(Protocol):
     def remove_raw(self, basename: str, host: str) -> bool:
         """Forget one host's copy; the run stays. Says whether there was one."""
 
-    def record(self, outcomes: Mapping[str, ProductRecord]) -> None:
-        """Store what became of runs, by basename, and end the claims on them of the batch that says so.
+    def open_lease(self, batch: str) -> None:
+        """Begin a batch's lease: a counter that its driver raises; one that is open stays as it is.
 
-        Outcomes of runs that the catalogue does not hold are dropped.
+        While it is open nobody else gets the runs that the batch has claimed.
         """
 
-    def claim(self, basenames: Sequence[str], batch: str, until: dt.datetime) -> frozenset[str]:
+    def beat(self, batch: str) -> bool:
+        """Raise the counter of a lease, which says that its driver lives.
+
+        Returns
+        -------
+        bool
+            False when the lease is not open any more: another batch has taken it over.
+        """
+
+    def leases(self) -> Mapping[str, int]:
+        """Return the counters of all open leases by batch."""
+
+    def take_over(self, batch: str, beat: int) -> bool:
+        """End the lease of a batch whose driver is dead, if its counter is still `beat`.
+
+        Its claims are free from then on. Says whether it was this call that ended it.
+        """
+
+    def close_lease(self, batch: str) -> None:
+        """End a batch's own lease, and let go of whatever it still holds."""
+
+    def claim(
+        self, basenames: Sequence[str], batch: str, floors: Mapping[str, int] | None = None
+    ) -> Mapping[str, int]:
         """Take runs for a batch, so that two batches never compute the same run.
 
-        A claim of another batch that has run out (by this machine's clock) may be taken over; one's own
-        may be extended. Runs that the catalogue does not hold cannot be claimed.
+        A run is free when nobody holds it, or the batch that does has no open lease. Each new holder gets a
+        fencing token that is higher than all before it; one's own claim keeps its token. Runs that the
+        catalogue does not hold cannot be claimed. See `catalog.claims`.
+
+        Parameters
+        ----------
+        basenames : sequence of str
+        batch : str
+            Who claims; its lease is open.
+        floors : mapping of str to int, optional
+            Tokens, by basename, that the new one must exceed, also for one's own: such as were found in the
+            product store, which may have seen another catalogue.
+
+        Returns
+        -------
+        mapping of str to int
+            The tokens of those that are ours now.
+        """
+
+    def holders(self, basenames: Sequence[str]) -> Mapping[str, str]:
+        """Return which batch holds each of the runs that one holds, whether it lives or not."""
+
+    def record(self, outcomes: Mapping[str, ProductRecord]) -> frozenset[str]:
+        """Store what became of runs, by basename, and end the claims on them.
+
+        Outcomes of runs that the catalogue does not hold are dropped. A run takes on the token of its record.
 
         Returns
         -------
         frozenset of str
-            Those that are ours now.
+            Those that are refused, because another batch has claimed the run since: the run's token is higher
+            than the record's.
         """
 
     def release(self, batch: str) -> int:
-        """End every claim of a batch; says how many there were."""
+        """End every claim of a batch; says how many there were. The tokens stay."""
 
     def put_batch(self, batch: Batch) -> None:
         """Store or replace a batch document."""

@@ -6,7 +6,6 @@ file is in write-ahead mode: readers never wait, writers wait for each other. Ke
 file systems do not carry write-ahead files.
 """
 
-import datetime as dt
 import json
 import sqlite3
 from collections import Counter
@@ -20,6 +19,7 @@ from catalog.errors import CatalogError, DocumentError
 from catalog.merging import changes, chunks, new_document
 from catalog.model import Batch, Content, ProductRecord, Run, iso, to_json, utc
 from catalog.query import RunQuery, choose
+from catalog.sqlite import leases
 from catalog.sqlite.connection import Connection
 from catalog.sqlite.queries import NAMED, add_functions, compiled
 from catalog.sqlite.schema import prepare
@@ -27,12 +27,6 @@ from catalog.sqlite.schema import prepare
 __all__ = ["SqliteCatalog"]
 
 _CHUNK = 5000
-_CLAIM = f"""
-INSERT INTO claims (basename, batch, until) SELECT basename, ?, ? FROM runs WHERE {NAMED}
-ON CONFLICT (basename) DO UPDATE SET batch = excluded.batch, until = excluded.until
-WHERE claims.batch = excluded.batch OR claims.until <= ?
-"""  # noqa: S608
-_CLAIMED = f"SELECT basename FROM claims WHERE batch = ? AND {NAMED}"  # noqa: S608
 
 
 class SqliteCatalog:
@@ -120,29 +114,51 @@ class SqliteCatalog:
                     return True
         return False
 
-    def record(self, outcomes: Mapping[str, ProductRecord]) -> None:
-        """Store what became of runs, and end their claims."""
+    def open_lease(self, batch: str) -> None:
+        """Begin a batch's lease; one that is open stays as it is."""
         with self._transaction() as db:
-            db.executemany(
-                "UPDATE runs SET document = json_set(document, '$.product', json(?)) WHERE basename = ?",
-                [(to_json(product.to_document()), basename) for basename, product in outcomes.items()],
-            )
-            db.executemany(
-                "DELETE FROM claims WHERE basename = ? AND batch = ?",
-                [(basename, product.batch) for basename, product in outcomes.items()],
-            )
+            leases.open_lease(db, batch)
 
-    def claim(self, basenames: Sequence[str], batch: str, until: dt.datetime) -> frozenset[str]:
-        """Take runs for a batch; return those that are ours now."""
-        now, end, names = iso(dt.datetime.now(dt.UTC)), iso(until), json.dumps(list(basenames))
+    def beat(self, batch: str) -> bool:
+        """Raise the counter of a lease; False when it is not open any more."""
         with self._transaction() as db:
-            db.execute(_CLAIM, (batch, end, names, now))
-            return frozenset(basename for (basename,) in db.execute(_CLAIMED, (batch, names)))
+            return leases.beat(db, batch)
+
+    def leases(self) -> Mapping[str, int]:
+        """Return the counters of all open leases by batch."""
+        return dict(self._rows("SELECT batch, beat FROM leases ORDER BY batch"))
+
+    def take_over(self, batch: str, beat: int) -> bool:
+        """End a lease if its counter is still `beat`."""
+        with self._transaction() as db:
+            return leases.take_over(db, batch, beat)
+
+    def close_lease(self, batch: str) -> None:
+        """End a batch's own lease."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM leases WHERE batch = ?", (batch,))
+
+    def claim(
+        self, basenames: Sequence[str], batch: str, floors: Mapping[str, int] | None = None
+    ) -> Mapping[str, int]:
+        """Take runs for a batch; return the tokens of those that are ours now."""
+        with self._transaction() as db:
+            return leases.claim(db, basenames, batch, floors or {})
+
+    def holders(self, basenames: Sequence[str]) -> Mapping[str, str]:
+        """Return which batch holds each of the runs that one holds."""
+        sql = f"SELECT basename, batch FROM claims WHERE batch IS NOT NULL AND {NAMED}"  # noqa: S608
+        return dict(self._rows(sql, (json.dumps(list(basenames)),)))
+
+    def record(self, outcomes: Mapping[str, ProductRecord]) -> frozenset[str]:
+        """Store what became of runs, and end their claims; return those that are refused."""
+        with self._transaction() as db:
+            return leases.record(db, outcomes)
 
     def release(self, batch: str) -> int:
         """End every claim of a batch; say how many there were."""
         with self._transaction() as db:
-            return db.execute("DELETE FROM claims WHERE batch = ?", (batch,)).rowcount
+            return leases.release(db, batch)
 
     def put_batch(self, batch: Batch) -> None:
         """Store or replace a batch document."""

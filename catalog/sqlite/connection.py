@@ -55,8 +55,19 @@ class Connection:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Do all of what follows, or nothing of it; others who write wait meanwhile."""
+        with self._begun("BEGIN IMMEDIATE") as db:
+            yield db
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Read the file as it is at one moment, whoever writes meanwhile."""
+        with self._begun("BEGIN") as db:
+            yield db
+
+    @contextmanager
+    def _begun(self, begin: str) -> Iterator[sqlite3.Connection]:
         with self._lock, self.errors():
-            self.db.execute("BEGIN IMMEDIATE")
+            self.db.execute(begin)
             try:
                 yield self.db
             except BaseException:

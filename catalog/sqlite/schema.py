@@ -43,7 +43,11 @@ _COLUMNS = {
 
 
 def _make_tables(db: sqlite3.Connection) -> None:
-    for statement in filter(str.strip, _TABLES.split(";")):
+    _execute(db, _TABLES)
+
+
+def _execute(db: sqlite3.Connection, statements: str) -> None:
+    for statement in filter(str.strip, statements.split(";")):
         db.execute(statement)
 
 
@@ -58,7 +62,27 @@ def _sign(db: sqlite3.Connection) -> None:
     db.execute(f"PRAGMA application_id = {_APPLICATION}")
 
 
-STEPS: Steps[sqlite3.Connection] = ((1, _make_tables), (2, _sign))
+_LEASES = """
+CREATE TABLE leases (
+    batch TEXT PRIMARY KEY,
+    beat  INTEGER NOT NULL
+) WITHOUT ROWID;
+DROP TABLE claims;
+CREATE TABLE claims (
+    basename TEXT PRIMARY KEY REFERENCES runs (basename),
+    batch    TEXT,
+    token    INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX claims_by_batch ON claims (batch);
+"""
+
+
+def _lease_claims(db: sqlite3.Connection) -> None:
+    """Let claims go by leases: those that ran out by the clock have none behind them, so they end."""
+    _execute(db, _LEASES)
+
+
+STEPS: Steps[sqlite3.Connection] = ((1, _make_tables), (2, _sign), (3, _lease_claims))
 
 
 def prepare(connection: Connection, steps: Steps[sqlite3.Connection] = STEPS) -> None:
@@ -70,7 +94,7 @@ def prepare(connection: Connection, steps: Steps[sqlite3.Connection] = STEPS) ->
         When the file is another program's or a newer release's, or holds what cannot be read; it is left as
         it was.
     """
-    with connection.errors():
+    with connection.snapshot():
         version = _version(connection)
     if pending(steps, version, str(connection.path)):
         if not version:

@@ -10,7 +10,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
@@ -86,7 +86,7 @@ class Driver:
     _ended: "queue.SimpleQueue[Future[RunOutcome]]" = field(default_factory=queue.SimpleQueue)
     _unrecorded: list[Finished] = field(default_factory=list)
     _recorded_at: float = 0.0
-    _claimed_at: float = 0.0
+    _beaten_at: float = 0.0
     _fault: ConfigurationError | None = None
     _outages: Outages = field(default_factory=Outages)
     _ask_after: float = 0.0
@@ -113,6 +113,7 @@ class Driver:
         self._waiting.extend(plan.tasks)
         announcer = BatchAnnouncer(client, self.status, self.bring_page)
         try:
+            self.patiently(lambda: self.catalog.open_lease(self.status.batch))
             while self._waiting or self._later or self._flying:
                 if self.stop.is_set() or self._fault:
                     with suppress(OSError):  # a scheduler that is away has nothing to cancel
@@ -121,7 +122,7 @@ class Driver:
                 self._wake()
                 self._submit(client)
                 self._collect(client)
-                self._keep_claims()
+                self._keep_lease()
                 self._record()
                 self.status.running, self.status.retrying = len(self._flying), len(self._later)
                 self.display.update(self.status)
@@ -131,6 +132,7 @@ class Driver:
             announcer.over(self.outcomes, "stopped" if self.stop.is_set() or self._fault else "finished")
             self.patiently(self._record_now)
             self.patiently(lambda: self.catalog.release(self.status.batch))
+            self.patiently(lambda: self.catalog.close_lease(self.status.batch))
         if self._fault:
             raise self._fault
 
@@ -178,7 +180,8 @@ class Driver:
         if ours is None:
             self._waiting.extendleft(reversed(chosen))
             return
-        for task in chosen:
+        for unclaimed in chosen:
+            task = unclaimed.under(ours.get(unclaimed.basename, 0))
             if task.basename not in ours:
                 taken = Cancelled("another batch is processing it; its outcome will be in the catalogue")
                 self._end(RunOutcome.of_error(task, taken), None)
@@ -246,17 +249,15 @@ class Driver:
                 )
         self.status.running = self.status.retrying = 0
 
-    def _claim(self, basenames: list[str]) -> frozenset[str] | None:
+    def _claim(self, basenames: list[str]) -> Mapping[str, int] | None:
         """Claim runs; None while the catalogue is away."""
-        until = _utc_now() + dt.timedelta(seconds=self.settings.claim)
-        return self._ask(lambda: self.catalog.claim(basenames, self.status.batch, until))
+        return self._ask(lambda: self.catalog.claim(basenames, self.status.batch))
 
-    def _keep_claims(self) -> None:
-        """Extend our claims well before they run out."""
-        if self._flying and time.monotonic() - self._claimed_at > self.settings.claim / 3:
-            claimed = self._claim([task.basename for task in self._flying.values()])
-            if claimed is not None:
-                self._claimed_at = time.monotonic()
+    def _keep_lease(self) -> None:
+        """Say that we live."""
+        if time.monotonic() - self._beaten_at > self.settings.heartbeat:
+            self._beaten_at = time.monotonic()
+            self._ask(lambda: self.catalog.beat(self.status.batch))
 
     def _record(self) -> None:
         """Write outcomes to the catalogue, many at once; while it is away they wait here."""

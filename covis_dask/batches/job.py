@@ -45,8 +45,15 @@ class Task(Protocol):
     def bytes_in(self) -> int:
         """Bytes to be read, 0 where nobody knows."""
 
+    @property
+    def token(self) -> int:
+        """Fencing token of the batch's claim on the run; 0 before it is claimed."""
+
     def again(self) -> Self:
         """Return the task of the next attempt."""
+
+    def under(self, token: int) -> Self:
+        """Return the task as it is under a claim with this fencing token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +92,8 @@ class Finished:
 class Job(Protocol):
     """Something that can be done to every run of a selection.
 
-    A job is made for one batch; `decide` is pure, `work` runs on a worker, `record` in the driver.
+    A job is made for one batch; `decide` is pure, `work` runs on a worker, `complete` and `record` in the
+    driver.
     """
 
     @property
@@ -116,8 +124,26 @@ class Job(Protocol):
     def versions(self) -> Mapping[str, str]:
         """Return the versions that the result depends on, besides those of the libraries."""
 
-    def record(self, catalog: Catalog, finished: Iterable[Finished]) -> None:
-        """Store what became of runs; may be repeated without harm."""
+    def complete(self, task: Any, outcome: RunOutcome) -> RunOutcome:
+        """Do what a worker has left to the driver, in the driver, while it holds the run.
+
+        Called for an outcome with `RunOutcome.uncommitted`, before it counts; may take as long as a store
+        does.
+
+        Returns
+        -------
+        RunOutcome
+            Of the run, complete: what could not be done is said in it, no error is let out.
+        """
+
+    def record(self, catalog: Catalog, finished: Iterable[Finished]) -> frozenset[str]:
+        """Store what became of runs; may be repeated without harm.
+
+        Returns
+        -------
+        frozenset of str
+            Runs that another batch has claimed since, so nothing of them was stored; see `Catalog.record`.
+        """
 
 
 @dataclass(frozen=True, slots=True)

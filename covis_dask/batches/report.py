@@ -127,7 +127,7 @@ class Report:
             "bytes_in": self.bytes_in,
             "bytes_out": self.bytes_out,
             "comparison": [asdict(summary) for summary in self.comparison],
-            "runs": [asdict(outcome) for outcome in self.outcomes],
+            "runs": [outcome.to_document() for outcome in self.outcomes],
         }
 
 

@@ -77,7 +77,10 @@ class BatchSection(Section, frozen=True):
     """How runs are submitted."""
 
     window: Annotated[int, Meta(ge=1, description="runs submitted ahead, per worker thread")]
-    claim: Annotated[Seconds, Meta(description="a batch that dies holds its runs no longer than this")]
+    heartbeat: Annotated[
+        Seconds, Meta(description="how often a batch says that it lives; after two without, others take over")
+    ]
+    claim: Annotated[Seconds | None, Meta(description="of earlier releases; has no effect")] = None
 
 
 class MatlabSection(Section, frozen=True):

@@ -32,7 +32,7 @@ class Settings:
     max_outage: float
     limits: Limits
     window: int
-    claim: float
+    heartbeat: float
 
 
 def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -72,7 +72,7 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
             max_spool_bytes=int(limits.spool_bytes),
         ),
         window=section.batch.window,
-        claim=float(section.batch.claim),
+        heartbeat=float(section.batch.heartbeat),
     )
 
 

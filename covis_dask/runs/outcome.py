@@ -1,7 +1,7 @@
 """How a run ended: what a worker answers, and every report, page and catalogue is told."""
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any, Protocol, Self
 
 from catalog.documents import decode
@@ -45,6 +45,12 @@ class RunOutcome:
         Whether the fault may pass.
     place : str, optional
         The store that did not answer: a raw host's name, or ``products``.
+    behind : int, optional
+        A fencing token in the store that is higher than the task's: the catalogue that gave the task its
+        token has not seen that claim. The driver claims anew above it.
+    uncommitted : mapping, optional
+        The manifest of a product that lies in the store and waits for the driver to commit it; see
+        `covis_dask.batches.job.Job.complete`.
     """
 
     basename: str
@@ -60,6 +66,8 @@ class RunOutcome:
     worker: str = ""
     retry: bool = False
     place: str | None = None
+    behind: int | None = None
+    uncommitted: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         # Messages between machines take plain words, no enums.
@@ -90,10 +98,19 @@ class RunOutcome:
         )
 
     def to_plain(self) -> dict[str, Any]:
-        """Return the outcome as plain values; what is as usual is left out."""
-        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        """Return the outcome as plain values, without what is as usual or for the driver alone."""
+        values = {
+            one.name: getattr(self, one.name) for one in fields(self) if one.name not in _FOR_THE_DRIVER
+        }
         values["timings"] = dict(self.timings)
         return {name: value for name, value in values.items() if value and value != _DEFAULTS.get(name)}
+
+    def to_document(self) -> dict[str, Any]:
+        """Return every field as reports have it, whether it is known or not."""
+        document = asdict(self)
+        for name in _FOR_THE_DRIVER:
+            del document[name]
+        return document
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
@@ -107,4 +124,5 @@ class RunOutcome:
         return decode(cls, {"path": "", **plain}, f"the outcome of run {plain.get('basename')}")
 
 
+_FOR_THE_DRIVER = ("behind", "uncommitted")
 _DEFAULTS = {one.name: one.default for one in fields(RunOutcome) if one.default is not MISSING}

@@ -49,6 +49,8 @@ class RunTask:
         Longest time, s; the configured one when not given.
     attempt : int
         1 for the first try.
+    token : int
+        Fencing token of the batch's claim on the run; 0 where there is no catalogue.
     versions : mapping
         Of Python, Dask and this package where the batch was started; a worker with others refuses.
     """
@@ -68,6 +70,7 @@ class RunTask:
     ancillary: str | None = None
     timeout: float | None = None
     attempt: int = 1
+    token: int = 0
     versions: Mapping[str, str] = field(default_factory=versions_here)
 
     @property
@@ -90,6 +93,10 @@ class RunTask:
         """Return the task of the next attempt."""
         return replace(self, attempt=self.attempt + 1)
 
+    def under(self, token: int) -> "RunTask":
+        """Return the task as it is under a claim."""
+        return replace(self, token=token)
+
     def record(self, outcome: RunOutcome, at: dt.datetime) -> ProductRecord:
         """Return what the catalogue keeps of an outcome of this task."""
         return ProductRecord(
@@ -105,4 +112,5 @@ class RunTask:
             reason=outcome.reason,
             inputs=json.dumps(dict(self.inputs), sort_keys=True),
             formats=self.formats if outcome.state in COMPLETE else (),
+            token=self.token,
         )

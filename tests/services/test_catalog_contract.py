@@ -92,8 +92,9 @@ ONE = named("APLUWCOVISMBSONAR001_20140101T000043.076Z-IMAGING", RawFile("DMAS",
 NAS = RawFile("OLD-COVIS-NAS5", "2014/01/01/x.tar.gz", 526996026)
 
 
-def product(batch: str = "b", state: str = "done") -> ProductRecord:
-    return ProductRecord(state, "native", "1", "f" * 64, "p/2014", 1, batch, NOW, formats=("nc",))
+def product(batch: str = "b", state: str = "done", token: int = 0) -> ProductRecord:
+    record = ProductRecord(state, "native", "1", "f" * 64, "p/2014", 1, batch, NOW, formats=("nc",))
+    return replace(record, token=token)
 
 
 def test_an_empty_catalogue(catalog: Catalog) -> None:
@@ -103,9 +104,11 @@ def test_an_empty_catalogue(catalog: Catalog) -> None:
     assert catalog.get(ONE.basename) is None
     assert list(catalog.batches()) == []
     assert catalog.get_batch("b") is None
-    assert catalog.claim([], "b", NOW) == frozenset()
+    assert dict(catalog.claim([], "b")) == dict(catalog.claim(["x"], "b")) == {}
+    assert not catalog.holders([])
+    assert not catalog.leases()
     assert catalog.release("b") == 0
-    catalog.record({})
+    assert catalog.record({}) == frozenset()
     assert catalog.add_raw([]) == (0, 0)
 
 
@@ -206,39 +209,141 @@ def test_times_are_kept_to_the_millisecond(catalog: Catalog) -> None:
     assert found.datetime.tzinfo is dt.UTC
 
 
-def test_two_batches_never_have_the_same_run(catalog: Catalog) -> None:
-    """What one batch has claimed another cannot, until it is released; one's own claim may be extended."""
-    runs = series(4)
-    names = [run.basename for run in runs]
+def _filled(catalog: Catalog, count: int) -> list[str]:
+    runs = series(count)
     catalog.add_raw(runs)
-    later = dt.datetime.now(dt.UTC) + HOUR
-    assert catalog.claim(names[:2], "a", later) == set(names[:2])
-    assert catalog.claim(names[:2], "a", later + HOUR) == set(names[:2])
-    assert catalog.claim([*names, "unknown"], "b", later) == set(names[2:])
+    return [run.basename for run in runs]
+
+
+def test_two_batches_never_have_the_same_run(catalog: Catalog) -> None:
+    """What one batch has claimed another cannot while that one's lease is open, unless it is released."""
+    names = _filled(catalog, 4)
+    for batch in "ab":
+        catalog.open_lease(batch)
+    assert catalog.claim(names[:2], "a") == dict.fromkeys(names[:2], 1)
+    assert catalog.claim([*names, "unknown"], "b") == dict.fromkeys(names[2:], 1)
+    assert catalog.holders([*names, "unknown"]) == dict(zip(names, "aabb", strict=True))
     assert catalog.release("b") == 2
-    assert catalog.claim(names, "a", later) == set(names)
-    assert list(catalog.select(RunQuery())) == runs
+    assert catalog.claim(names, "a") == dict.fromkeys(names[:2], 1) | dict.fromkeys(names[2:], 2)
+    assert list(catalog.select(RunQuery())) == series(4)
 
 
-def test_a_claim_runs_out(catalog: Catalog) -> None:
-    """A claim whose time is over may be taken by another batch, and is then lost to the first."""
-    catalog.add_raw([ONE])
-    now = dt.datetime.now(dt.UTC)
-    assert catalog.claim([ONE.basename], "a", now - HOUR) == {ONE.basename}
-    assert catalog.claim([ONE.basename], "b", now + HOUR) == {ONE.basename}
-    assert catalog.claim([ONE.basename], "a", now + HOUR) == frozenset()
-    assert catalog.release("a") == 0
+def test_ones_own_claim_keeps_its_token(catalog: Catalog) -> None:
+    """A claim that is repeated, as after a reply that was lost, is the same claim."""
+    (name,) = _filled(catalog, 1)
+    catalog.open_lease("a")
+    assert [catalog.claim([name], "a")[name] for _ in range(3)] == [1, 1, 1]
 
 
-def test_a_record_ends_the_batchs_own_claim(catalog: Catalog) -> None:
-    """Recording ends the claim of the batch that records, not one that another batch has taken over."""
-    catalog.add_raw([ONE])
-    later = dt.datetime.now(dt.UTC) + HOUR
-    catalog.claim([ONE.basename], "a", later)
-    catalog.record({ONE.basename: product("z")})
-    assert catalog.claim([ONE.basename], "b", later) == frozenset()
-    catalog.record({ONE.basename: product("a")})
-    assert catalog.claim([ONE.basename], "b", later) == {ONE.basename}
+def test_a_token_never_goes_down(catalog: Catalog) -> None:
+    """Each new holder has a higher token, whatever ended the claim before: release, record, or a lease."""
+    (name,) = _filled(catalog, 1)
+    for batch in "abcd":
+        catalog.open_lease(batch)
+    assert catalog.claim([name], "a") == {name: 1}
+    catalog.release("a")
+    assert catalog.claim([name], "b") == {name: 2}
+    catalog.record({name: product("b", token=2)})
+    assert catalog.claim([name], "c") == {name: 3}
+    catalog.close_lease("c")
+    assert catalog.claim([name], "d") == {name: 4}
+    catalog.release("d")
+    assert catalog.claim([name], "a") == {name: 5}
+
+
+@pytest.mark.parametrize("holds", [True, False])
+def test_a_floor_lifts_the_token(catalog: Catalog, holds: bool) -> None:
+    """A token found in the store is exceeded, by one's own claim too; a lower one changes nothing."""
+    (name,) = _filled(catalog, 1)
+    catalog.open_lease("a")
+    if holds:
+        catalog.claim([name], "a")
+    assert catalog.claim([name], "a", floors={name: 7}) == {name: 8}
+    assert catalog.claim([name], "a", floors={name: 7, "unknown": 9}) == {name: 8}
+    catalog.release("a")
+    assert catalog.claim([name], "a", floors={name: 2}) == {name: 9}
+
+
+def test_a_lease_counts(catalog: Catalog) -> None:
+    """Each beat raises the counter of its own lease alone; one that is not open has none to raise."""
+    for batch in "aab":
+        catalog.open_lease(batch)
+    before = dict(catalog.leases())
+    assert catalog.beat("a")
+    after = dict(catalog.leases())
+    assert (after["a"] > before["a"], after["b"] == before["b"]) == (True, True)
+    assert not catalog.beat("c")
+    catalog.open_lease("a")  # as after a reply that was lost
+    assert dict(catalog.leases()) == after
+    catalog.close_lease("a")
+    catalog.close_lease("a")
+    assert dict(catalog.leases()) == {"b": before["b"]}
+
+
+def test_a_lease_that_stands_still_is_taken_over(catalog: Catalog) -> None:
+    """Who has seen the last beat of a lease ends it; then its holder learns so, and its runs are free."""
+    (name,) = _filled(catalog, 1)
+    catalog.open_lease("dead")
+    catalog.claim([name], "dead")
+    seen = catalog.leases()["dead"]
+    assert catalog.take_over("dead", seen)
+    assert not catalog.take_over("dead", seen)
+    assert not catalog.beat("dead")
+    catalog.open_lease("b")
+    assert catalog.claim([name], "b") == {name: 2}
+    assert catalog.claim([name], "dead") == {}
+
+
+def test_a_lease_that_has_moved_is_not_taken_over(catalog: Catalog) -> None:
+    """A beat between the look and the taking over saves a lease; so does one after long silence."""
+    (name,) = _filled(catalog, 1)
+    catalog.open_lease("a")
+    catalog.claim([name], "a")
+    seen = catalog.leases()["a"]
+    assert catalog.beat("a")
+    assert not catalog.take_over("a", seen)
+    assert catalog.beat("a")
+    catalog.open_lease("b")
+    assert catalog.claim([name], "b") == {}
+
+
+def test_a_record_ends_the_claim(catalog: Catalog) -> None:
+    """Recording under the claim's token ends it; repeating the record does no harm."""
+    (name,) = _filled(catalog, 1)
+    catalog.open_lease("a")
+    catalog.claim([name], "a")
+    for _ in range(2):
+        assert catalog.record({name: product("a", token=1)}) == frozenset()
+        assert catalog.holders([name]) == {}
+    found = catalog.get(name)
+    assert found is not None
+    assert found.product == product("a", token=1)
+
+
+def test_a_record_under_a_lower_token_is_refused(catalog: Catalog) -> None:
+    """A batch that has lost a run writes nothing about it; its other runs are recorded all the same."""
+    lost, kept = _filled(catalog, 2)
+    catalog.open_lease("zombie")
+    catalog.claim([lost, kept], "zombie")
+    catalog.take_over("zombie", catalog.leases()["zombie"])
+    catalog.open_lease("b")
+    catalog.claim([lost], "b")
+    records = {lost: product("zombie", token=1), kept: product("zombie", token=1), "unknown": product()}
+    assert catalog.record(records) == {lost}
+    assert catalog.record({lost: product("b", token=2)}) == frozenset()
+    assert catalog.record(records) == {lost}
+    assert {run.basename: run.product and run.product.batch for run in catalog.select(RunQuery())} == {
+        lost: "b",
+        kept: "zombie",
+    }
+
+
+def test_a_record_brings_its_token(catalog: Catalog) -> None:
+    """A run takes on the token of a record from elsewhere, so the next holder's is higher."""
+    (name,) = _filled(catalog, 1)
+    assert catalog.record({name: product(token=5)}) == frozenset()
+    catalog.open_lease("a")
+    assert catalog.claim([name], "a") == {name: 6}
 
 
 def test_batches(catalog: Catalog) -> None:
@@ -249,7 +354,7 @@ def test_batches(catalog: Catalog) -> None:
     catalog.put_batch(first)
     assert list(catalog.batches()) == [second, first]
     assert list(catalog.batches(1)) == [second]
-    ended = replace(first, counts={"done": 3}, end=NOW + HOUR, report="p/report.html")
+    ended = replace(first, counts={"done": 3}, end=NOW + HOUR, report="p/report.html", ending="finished")
     catalog.put_batch(ended)
     assert catalog.get_batch("1") == ended
     assert len(catalog.batches()) == 2
@@ -345,10 +450,8 @@ def _add(place: Place, host: str, count: int) -> tuple[int, int]:
 
 def _claim(place: Place, batch: str, names: Sequence[str]) -> frozenset[str]:
     with place.open() as catalog:
-        until = dt.datetime.now(dt.UTC) + HOUR
-        return frozenset().union(
-            *(catalog.claim(names[i : i + 5], batch, until) for i in range(0, len(names), 5))
-        )
+        catalog.open_lease(batch)
+        return frozenset().union(*(catalog.claim(names[i : i + 5], batch) for i in range(0, len(names), 5)))
 
 
 def _processes(count: int) -> ProcessPoolExecutor:

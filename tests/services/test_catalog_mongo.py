@@ -18,7 +18,7 @@ from catalog.mongo import STEPS, MongoCatalog
 from catalog.query import RunQuery
 from cluster.servers import mongo_server
 from tests.services._mongo import drop
-from tests.unit._catalog_v1 import BATCHES, CLAIMED, MONGODB, RUNS
+from tests.unit._old_catalogs import BATCHES, CLAIMED, MONGODB, RUNS
 
 pytestmark = pytest.mark.service
 
@@ -42,17 +42,21 @@ def database(mongo_client: "pymongo.MongoClient[dict[str, Any]]") -> Iterator[An
 
 
 def test_the_document_on_the_server(mongo_url: str, database: Any) -> None:
-    """A run on the server has the documented fields and `product`; a claim leaves no trace.
+    """A run on the server has the documented fields and `product`; of a claim that has ended, the token.
 
     See docs/method.md#catalogue.
     """
     with MongoCatalog(mongo_url, database.name) as catalog:
         catalog.add_raw([RUN])
-        catalog.claim([RUN.basename], "b", dt.datetime.now(dt.UTC) + dt.timedelta(hours=1))
         catalog.record({RUN.basename: PRODUCT})
-    document = database.runs.find_one()
-    del document["_id"]
-    assert document == {**RUN.to_document(), "product": PRODUCT.to_document()}
+        bare = database.runs.find_one({}, {"_id": 0})
+        catalog.open_lease("b")
+        assert catalog.claim([RUN.basename], "b") == {RUN.basename: 1}
+        catalog.record({RUN.basename: replace(PRODUCT, token=1)})
+    assert bare == {**RUN.to_document(), "product": PRODUCT.to_document()}
+    document = database.runs.find_one({}, {"_id": 0})
+    product = {**PRODUCT.to_document(), "token": 1}
+    assert document == {**RUN.to_document(), "product": product, "claim": {"token": 1}}
 
 
 def test_the_users_own_collection(mongo_url: str, database: Any) -> None:
@@ -85,10 +89,10 @@ def test_reading_makes_nothing(mongo_url: str, database: Any) -> None:
     assert database.list_collection_names() == []
 
 
-@pytest.fixture
-def old(database: Any) -> Any:
-    """Give a database that release 0.1 has written."""
-    for name, documents in json_util.loads(MONGODB.read_text()).items():
+@pytest.fixture(params=MONGODB)
+def old(request: pytest.FixtureRequest, database: Any) -> Any:
+    """Give a database that an earlier release has written."""
+    for name, documents in json_util.loads(MONGODB[request.param].read_text()).items():
         database[name].insert_many(documents)
     return database
 
@@ -102,19 +106,33 @@ def _mark(database: Any) -> int | None:
     return None if mark is None else int(mark["version"])
 
 
-def test_documents_of_version_1(mongo_url: str, old: Any) -> None:
-    """Documents of version 1 are read as they are; the first write carries them forward, and changes none."""
-    before = _everything(old)
+def test_documents_of_an_older_release(mongo_url: str, old: Any) -> None:
+    """Older documents are read as they are; the first write carries them forward, and only claims end."""
+    before, mark = _everything(old), _mark(old)
     for _ in range(2):
         with MongoCatalog(mongo_url, old.name) as catalog:
             assert [catalog.get(run.basename) for run in catalog.select(RunQuery())] == list(RUNS)
             assert tuple(catalog.batches()) == BATCHES
-    assert _mark(old) is None
+    assert (_everything(old), _mark(old)) == (before, mark)
     with MongoCatalog(mongo_url, old.name) as catalog:
-        assert catalog.claim([CLAIMED[0]], "another", dt.datetime.now(dt.UTC)) == frozenset()
         assert catalog.add_raw(RUNS) == (0, 0)
-    assert _mark(old) == newest(STEPS)
-    assert _everything(old) == before
+        assert _mark(old) == newest(STEPS)
+        for document in before["runs"]:
+            document.pop("claim", None)
+        assert _everything(old) == before
+        catalog.open_lease("another")
+        assert catalog.claim([CLAIMED[0]], "another") == {CLAIMED[0]: 1}
+
+
+@pytest.mark.parametrize("old", [2], indirect=True)
+def test_two_programs_carry_forward_at_once(mongo_url: str, old: Any) -> None:
+    """A program that is late with the step to version 3 ends no claim that another has made since."""
+    with MongoCatalog(mongo_url, old.name) as first, MongoCatalog(mongo_url, old.name) as late:
+        first.open_lease("b")
+        assert first.claim([CLAIMED[0]], "b") == {CLAIMED[0]: 1}
+        for _, step in STEPS:
+            step(late)
+        assert first.holders([CLAIMED[0]]) == {CLAIMED[0]: "b"}
 
 
 def test_documents_of_the_old_worker(mongo_url: str, database: Any) -> None:
@@ -134,7 +152,7 @@ def test_documents_of_the_old_worker(mongo_url: str, database: Any) -> None:
 
 def test_a_catalogue_of_a_newer_release(mongo_url: str, old: Any) -> None:
     """A catalogue that a newer release has marked is refused, and left as it is."""
-    old.catalog.insert_one({"_id": "runs", "version": 99})
+    old.catalog.replace_one({"_id": "runs"}, {"version": 99}, upsert=True)
     before = _everything(old)
     with pytest.raises(CatalogError, match=r"has schema 99, .* made by a newer release"):
         MongoCatalog(mongo_url, old.name)
@@ -143,6 +161,7 @@ def test_a_catalogue_of_a_newer_release(mongo_url: str, old: Any) -> None:
     assert (_everything(old), _mark(old)) == (before, 99)
 
 
+@pytest.mark.parametrize("old", [1], indirect=True)
 def test_a_document_that_cannot_be_read_is_never_marked(mongo_url: str, old: Any) -> None:
     """A document that cannot be read is named with the path of the fault; nothing is written before that."""
     old.runs.update_one({"basename": RUNS[1].basename}, {"$set": {"raw.1.filename": 5}})
@@ -156,6 +175,7 @@ def test_a_document_that_cannot_be_read_is_never_marked(mongo_url: str, old: Any
     assert old.runs.count_documents({}) == len(RUNS)
 
 
+@pytest.mark.parametrize("old", [1], indirect=True)
 def test_a_step_that_is_broken_off(mongo_url: str, old: Any) -> None:
     """A step that fails half way leaves no mark; the next program takes it again, to its end."""
     names: list[str] = []

@@ -78,9 +78,11 @@ def test_impossible_settings_are_sentences(change: dict[str, Any], sentence: str
 
 
 def test_former_names_and_spellings_are_read() -> None:
-    """``covis.patience`` of old files counts, and so do keys as the environment has to spell them."""
+    """``covis.patience`` of old files counts, ``covis.batch.claim`` does no harm, underscores will do."""
     with dask.config.set({"covis.patience": "90s"}):
         assert load_settings({}).max_outage == 90
+    with dask.config.set({"covis.batch.claim": "10 minutes"}):
+        assert load_settings({}).heartbeat == 10
     limits = {"members": 5, "member_bytes": "1 MiB", "total_bytes": 10, "spool_bytes": 10}
     with dask.config.set({"covis.limits": limits}):
         assert load_settings({}).limits.max_member_bytes == 2**20

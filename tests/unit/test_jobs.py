@@ -37,9 +37,13 @@ class SizeTask:
     attempt: int = 1
     label: str = "size"
     bytes_in: int = 0
+    token: int = 0
 
     def again(self) -> "SizeTask":
         return replace(self, attempt=self.attempt + 1)
+
+    def under(self, token: int) -> "SizeTask":
+        return replace(self, token=token)
 
 
 def measure(task: SizeTask) -> RunOutcome:
@@ -72,9 +76,13 @@ class Sizes:
     def versions(self) -> dict[str, str]:
         return {"sizes": "1"}
 
-    def record(self, catalog: Catalog, finished: Iterable[Finished]) -> None:
+    def complete(self, task: SizeTask, outcome: RunOutcome) -> RunOutcome:
+        return outcome
+
+    def record(self, catalog: Catalog, finished: Iterable[Finished]) -> frozenset[str]:
         for one in finished:
             (self.folder / f"{one.outcome.basename}.size").write_text(str(one.outcome.bytes_in))
+        return frozenset()
 
 
 def job(context: JobContext) -> Sizes:

@@ -1,4 +1,4 @@
-"""What the catalogues of version 1 in data/catalog hold; they were written by release 0.1."""
+"""What the catalogues of versions 1 and 2 in data/catalog hold, each as the program of its day wrote it."""
 
 import datetime as dt
 import json
@@ -11,8 +11,8 @@ from catalog.names import parse_basename
 __all__ = ["BATCHES", "CLAIMED", "MONGODB", "RUNS", "SQLITE"]
 
 _FOLDER = Path(__file__).with_name("data") / "catalog"
-SQLITE = _FOLDER / "version-1.sqlite"
-MONGODB = _FOLDER / "version-1.mongodb.json"
+SQLITE = {version: _FOLDER / f"version-{version}.sqlite" for version in (1, 2)}
+MONGODB = {version: _FOLDER / f"version-{version}.mongodb.json" for version in (1, 2)}
 
 _AT = dt.datetime(2026, 1, 2, 3, 4, 5, 678000, dt.UTC)
 _INPUTS = json.dumps({"filename": "x.tar.gz", "size": 526996026}, sort_keys=True)
@@ -81,4 +81,4 @@ BATCHES = (
 """All batches, newest first."""
 
 CLAIMED = (RUNS[3].basename, BATCHES[0].id)
-"""A run that a batch holds, for a century."""
+"""A run that a batch holds, for a century by the clock; there is no lease behind it."""

@@ -1,13 +1,12 @@
 """The catalogue on MongoDB, or a server that speaks its protocol.
 
 Collection `runs` is the users' own (docs/method.md#catalogue); beside the documented fields, a run that a
-batch is working on has ``claim: {batch, until}``. What a query language cannot say the same everywhere
-(families, Python regular expressions) is checked here, on what the server finds by the rest;
+batch has worked on has ``claim`` (`catalog.mongo.leases`). What a query language cannot say the same
+everywhere is checked here, on what the server finds by the rest (`catalog.mongo.queries`);
 docs/architecture.md#catalogue lists what to keep away from.
 """
 
 import datetime as dt
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -20,10 +19,10 @@ from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError,
 from catalog.errors import CatalogError, CatalogUnavailable, DocumentError
 from catalog.merging import changes, chunks, new_document
 from catalog.migrations import Steps, newest, pending
-from catalog.model import Batch, ProductRecord, Run, utc
-from catalog.names import leading_letters
-from catalog.query import RunQuery, choose, matches, matches_mode, spans
-from catalog.vocabulary import Family
+from catalog.model import Batch, ProductRecord, Run
+from catalog.mongo.leases import Leases
+from catalog.mongo.queries import compiled
+from catalog.query import RunQuery, choose, matches, matches_mode
 
 __all__ = ["MongoCatalog"]
 
@@ -80,6 +79,7 @@ class MongoCatalog:
                 self._runs = self._client[database][collection]
                 self._batches = self._client[database]["batches"]
                 self._marks = self._client[database]["catalog"]
+                self._leases = Leases(self._runs, self._client[database]["leases"])
                 pending(self._steps, self._version(), self._place)
         except BaseException:
             self._client.close()
@@ -133,6 +133,9 @@ class MongoCatalog:
         for document in self._batches.find():
             Batch.from_document(document)
 
+    def _lease_claims(self) -> None:
+        self._leases.forget_claims_of_version_2()
+
     def _make_indexes(self) -> None:
         """Make the indexes, unless the users' collection has such of its own."""
         indexes = list(self._runs.index_information().values())
@@ -147,7 +150,7 @@ class MongoCatalog:
 
     def _matching(self, query: RunQuery) -> Iterator[Run]:
         with self._errors():
-            cursor = self._runs.find(_filter(query), {"contents": 0}).sort(_BY_TIME)
+            cursor = self._runs.find(compiled(query), {"contents": 0}).sort(_BY_TIME)
             # A collection nobody has written to has no index yet.
             for document in cursor.allow_disk_use(True):
                 run = Run.from_document(document)
@@ -162,7 +165,7 @@ class MongoCatalog:
             return dict(sorted(counts.items()))
         by_mode = {"$group": {"_id": {"mode": "$mode", "site": "$site"}, "runs": {"$sum": 1}}}
         with self._errors():
-            for group in self._runs.aggregate([{"$match": _filter(query)}, by_mode]):
+            for group in self._runs.aggregate([{"$match": compiled(query)}, by_mode]):
                 if matches_mode(query, group["_id"]["mode"], group["_id"]["site"]):
                     counts[group["_id"]["mode"]] += group["runs"]
         return dict(sorted(counts.items()))
@@ -246,48 +249,59 @@ class MongoCatalog:
                     return True
         raise CatalogUnavailable(f"catalogue {self._place}: others keep changing {basename}")
 
-    def record(self, outcomes: Mapping[str, ProductRecord]) -> None:
-        """Store what became of runs, and end their claims."""
-        usual, others = [], []
-        for basename, product in outcomes.items():
-            set_product = {"$set": {"product": product.to_document()}}
-            free = [{"claim": {"$exists": False}}, {"claim.batch": product.batch}]
-            end_claim = {"$unset": {"claim": ""}}
-            usual.append(UpdateOne({"basename": basename, "$or": free}, {**set_product, **end_claim}))
-            others.append(UpdateOne({"basename": basename}, set_product))
-        if not usual:
-            return
+    def open_lease(self, batch: str) -> None:
+        """Begin a batch's lease; one that is open stays as it is."""
         with self._errors():
             self._ready_to_write()
-            if self._runs.bulk_write(usual, ordered=False).matched_count < len(usual):
-                # Some run has been claimed by another batch since (or is not here): leave that claim be.
-                self._runs.bulk_write(others, ordered=False)
+            self._leases.open(batch)
 
-    def claim(self, basenames: Sequence[str], batch: str, until: dt.datetime) -> frozenset[str]:
-        """Take runs for a batch; return those that are ours now."""
+    def beat(self, batch: str) -> bool:
+        """Raise the counter of a lease; False when it is not open any more."""
+        with self._errors():
+            return self._leases.beat(batch)
+
+    def leases(self) -> Mapping[str, int]:
+        """Return the counters of all open leases by batch."""
+        with self._errors():
+            return self._leases.counters()
+
+    def take_over(self, batch: str, beat: int) -> bool:
+        """End a lease if its counter is still `beat`."""
+        with self._errors():
+            return self._leases.take_over(batch, beat)
+
+    def close_lease(self, batch: str) -> None:
+        """End a batch's own lease."""
+        with self._errors():
+            self._leases.close(batch)
+
+    def claim(
+        self, basenames: Sequence[str], batch: str, floors: Mapping[str, int] | None = None
+    ) -> Mapping[str, int]:
+        """Take runs for a batch; return the tokens of those that are ours now."""
         if not basenames:
-            return frozenset()
-        free = [
-            {"claim": {"$exists": False}},
-            {"claim.batch": batch},
-            {"claim.until": {"$lte": dt.datetime.now(dt.UTC)}},
-        ]
-        claim = {"$set": {"claim": {"batch": batch, "until": utc(until)}}}
+            return {}
         with self._errors():
             self._ready_to_write()
-            self._runs.bulk_write(
-                [UpdateOne({"basename": basename, "$or": free}, claim) for basename in basenames],
-                ordered=False,
-            )
-            ours = self._runs.find(
-                {"basename": {"$in": list(basenames)}, "claim.batch": batch}, {"basename": 1}
-            )
-            return frozenset(document["basename"] for document in ours)
+            return self._leases.claim(basenames, batch, floors or {})
+
+    def holders(self, basenames: Sequence[str]) -> Mapping[str, str]:
+        """Return which batch holds each of the runs that one holds."""
+        with self._errors():
+            return self._leases.holders(basenames)
+
+    def record(self, outcomes: Mapping[str, ProductRecord]) -> frozenset[str]:
+        """Store what became of runs, and end their claims; return those that are refused."""
+        if not outcomes:
+            return frozenset()
+        with self._errors():
+            self._ready_to_write()
+            return self._leases.record(outcomes)
 
     def release(self, batch: str) -> int:
         """End every claim of a batch; say how many there were."""
         with self._errors():
-            return self._runs.update_many({"claim.batch": batch}, {"$unset": {"claim": ""}}).modified_count
+            return self._leases.release(batch)
 
     def put_batch(self, batch: Batch) -> None:
         """Store or replace a batch document."""
@@ -323,31 +337,4 @@ class MongoCatalog:
         self.close()
 
 
-STEPS: Steps[MongoCatalog] = ((2, MongoCatalog._read_everything),)
-
-
-def _filter(query: RunQuery) -> Document:
-    """Compile what the server can check; `matches` checks the rest of a query on what it finds."""
-    terms: list[Document] = []
-    within = spans(query)
-    if within is not None:
-        ranges = [{"datetime": {"$gte": start, "$lt": stop}} for start, stop in within]
-        terms.append({"$or": ranges} if ranges else {"_id": {"$in": []}})
-    if query.months:
-        terms.append({"$expr": {"$in": [{"$month": "$datetime"}, sorted(query.months)]}})
-    if query.sites:
-        terms.append({"site": {"$in": sorted(query.sites)}})
-    if query.basenames:
-        terms.append({"basename": {"$in": sorted(query.basenames)}})
-    if (query.families or query.modes) and Family.UNKNOWN not in query.families:
-        terms.append({"mode": {"$regex": f"^({'|'.join(_mode_patterns(query))})", "$options": "i"}})
-    return {"$and": terms} if terms else {}
-
-
-def _mode_patterns(query: RunQuery) -> Iterator[str]:
-    for family in sorted(query.families):
-        yield f"(dock)?{leading_letters(family)}"
-    if Family.DIFFUSE in query.families:
-        yield "sonartest"
-    for mode in sorted(query.modes):
-        yield f"{re.escape(mode)}$"
+STEPS: Steps[MongoCatalog] = ((2, MongoCatalog._read_everything), (3, MongoCatalog._lease_claims))
