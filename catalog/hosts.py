@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from catalog.model import RawFile
-from catalog.names import archive_kind
+from catalog.names import ARCHIVE_KINDS, archive_kind
 
 __all__ = ["DEFAULT_ORDER", "best_file", "host_kind", "normalise", "one_per_host", "preferred"]
 
@@ -18,7 +18,6 @@ DEFAULT_ORDER = ("COVIS-NAS", *(f"OLD-COVIS-NAS{n}" for n in range(1, 7)), "WASA
 
 _NAME = re.compile(r"[A-Z0-9][A-Z0-9_.-]*", re.ASCII)
 _OLD_NAS = re.compile(r"OLD-COVIS-NAS[1-6]", re.ASCII)
-_FILE_ORDER = {"tar.gz": 0, "tar": 1, "7z": 2, None: 3}
 
 
 def normalise(name: str) -> str:
@@ -70,8 +69,8 @@ def preferred(raw: Iterable[RawFile], order: Sequence[str] | None = None) -> tup
 def best_file(files: Iterable[RawFile]) -> tuple[RawFile, tuple[RawFile, ...]]:
     """Choose which of several files of a run on one host becomes its entry.
 
-    ``.tar.gz`` comes before ``.tar`` before ``.7z`` (docs/method.md#catalogue); among equals the shorter
-    path, then the first by name.
+    ``.tar.gz`` comes before ``.tar`` before ``.7z`` before the others (docs/method.md#catalogue); among
+    equals the shorter path, then the first by name.
 
     Returns
     -------
@@ -90,4 +89,6 @@ def one_per_host(raw: Iterable[RawFile]) -> tuple[RawFile, ...]:
 
 
 def _rank(file: RawFile) -> tuple[int, int, str]:
-    return _FILE_ORDER[archive_kind(file.filename)], len(file.filename), file.filename
+    kind = archive_kind(file.filename)
+    order = len(ARCHIVE_KINDS) if kind is None else ARCHIVE_KINDS.index(kind)
+    return order, len(file.filename), file.filename

@@ -22,6 +22,7 @@ from catalog.errors import BadName, CatalogError
 from catalog.vocabulary import SITES, Family, Site
 
 __all__ = [
+    "ARCHIVE_KINDS",
     "MODES_GROUP",
     "UNKNOWN_MODE",
     "BadName",
@@ -68,7 +69,22 @@ _READABLE = re.compile(
     re.ASCII | re.VERBOSE,
 )
 _EXTENSION = re.compile(r"\.[\w.]{2,6}\Z", re.ASCII)
-_KINDS = {".tar.gz": "tar.gz", ".tgz": "tar.gz", ".tar": "tar", ".7z": "7z"}
+_KINDS = {
+    ".tar.gz": "tar.gz",
+    ".tgz": "tar.gz",
+    ".tar": "tar",
+    ".7z": "7z",
+    ".zip": "zip",
+    ".tar.zst": "tar.zst",
+    ".tzst": "tar.zst",
+    ".tar.xz": "tar.xz",
+    ".txz": "tar.xz",
+    ".tar.bz2": "tar.bz2",
+    ".tbz2": "tar.bz2",
+    ".tbz": "tar.bz2",
+}
+ARCHIVE_KINDS = tuple(dict.fromkeys(_KINDS.values()))
+"""Kinds of raw archive: of several copies of a run on one host, the first of these is taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,16 +159,24 @@ def site_of(moment: dt.datetime) -> Site:
 def basename_of(filename: str) -> str:
     r"""Return the basename of an archive's file name or path.
 
-    The directory is dropped, then one match of ``\.[\w.]{2,6}`` at the end. `Path.stem` would take
-    ``.973Z-IMAGING`` for an extension.
+    The directory is dropped, then the extension of a raw archive, any case, or else one match of
+    ``\.[\w.]{2,6}`` at the end. `Path.stem` would take ``.973Z-IMAGING`` for an extension.
     """
-    return _EXTENSION.sub("", filename.rpartition("/")[2], count=1)
+    name = filename.rpartition("/")[2]
+    if extension := _archive_extension(name):
+        return name[: -len(extension)]
+    return _EXTENSION.sub("", name, count=1)
 
 
 def archive_kind(filename: str) -> str | None:
-    """Tell the kind of a raw archive by its name: ``tar.gz`` (also .tgz), ``tar``, ``7z``, or None."""
+    """Tell the kind of a raw archive by its name, in any case: one of `ARCHIVE_KINDS`, or None."""
+    extension = _archive_extension(filename)
+    return None if extension is None else _KINDS[extension]
+
+
+def _archive_extension(filename: str) -> str | None:
     lower = filename.lower()
-    return next((kind for extension, kind in _KINDS.items() if lower.endswith(extension)), None)
+    return next((extension for extension in _KINDS if lower.endswith(extension)), None)
 
 
 def archive_path(basename: str, ext: str) -> str:

@@ -49,8 +49,8 @@ def process_archive(
     Parameters
     ----------
     archive : str or Path
-        Path or fsspec URL of a ``.tar.gz``, ``.tar`` or ``.7z`` file, or of an unpacked folder, that bears
-        the name of its run: it says site, mode and time.
+        Path or fsspec URL of a ``.tar.gz``, ``.tar``, ``.7z`` or ``.zip`` file (docs/method.md#archives has
+        all kinds), or of an unpacked folder, that bears the name of its run: it says site, mode and time.
     profile : str
         ``matlab`` for the numbers of the original programs, ``corrected`` to have their documented faults
         mended.
@@ -174,10 +174,10 @@ def open_raw(
     Notes
     -----
     Of folders and plain ``.tar`` files the headers are read at once, and of the samples only what is asked
-    for. A ``.tar.gz`` or ``.7z`` can only be read from its start: it is decompressed once, here, into a
-    scratch folder as large as the unpacked run (11 GB at most), which goes with the last reference to the
-    dataset. Afterwards any ping costs one read of a local file, in any order. Workers on other machines do
-    not see that folder.
+    for. A packed archive can only be read from its start: it is decompressed once, here, into a scratch
+    folder as large as the unpacked run (11 GB at most), which goes with the last reference to the dataset.
+    Afterwards any ping costs one read of a local file, in any order. Workers on other machines do not see
+    that folder.
 
     Examples
     --------

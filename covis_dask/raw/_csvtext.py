@@ -1,7 +1,8 @@
 """The text of index.csv, as the instrument wrote it or a spreadsheet saved it again.
 
 A spreadsheet may put semicolons or tabs between the cells, quotes around them, commas for decimal points, a
-line ``sep=;`` on top, and save it all as UTF-16. None of this can be mistaken for anything else.
+line ``sep=;`` on top, and save it all as UTF-16. None of this can be mistaken for anything else. Decimal
+commas among commas can: such a line is left whole, so that nobody takes its halves for numbers.
 """
 
 import codecs
@@ -32,7 +33,7 @@ def read_rows(text: bytes) -> Iterator[tuple[int, Sequence[str]]]:
     """
     lines = _decoded(text).splitlines()
     separator = _separator(lines)
-    first = True
+    first, columns = True, 0
     for number, line in enumerate(lines, 1):
         if first and line.startswith("sep="):
             continue
@@ -43,9 +44,16 @@ def read_rows(text: bytes) -> Iterator[tuple[int, Sequence[str]]]:
             cells = _unquoted(line, separator)
         if separator != "," or '"' in line:
             cells = [cell.replace(",", ".") if cell.count(",") == 1 else cell for cell in cells]
-        if not (first and cells[0].lower() == "ping"):
-            yield number, cells
+        if first and cells[0].lower() == "ping":
+            columns = sum(map(bool, cells))
+        else:
+            yield number, [line] if _halved(cells, columns) else cells
         first = False
+
+
+def _halved(cells: Sequence[str], columns: int) -> bool:
+    """Say whether numbers were cut at their decimal commas: more cells than titles, and no decimal point."""
+    return 0 < columns < sum(map(bool, cells)) and not any("." in cell for cell in cells)
 
 
 def quote_line(text: bytes, number: int) -> str:

@@ -14,10 +14,12 @@ from types import TracebackType
 from typing import IO, Self, cast
 
 import py7zr
+from py7zr import archiveinfo
 from py7zr.exceptions import PasswordRequired, UnsupportedCompressionMethodError
 from py7zr.io import Py7zIO, WriterFactory
 
-from covis_dask.errors import ArchiveTruncated, ArchiveUnreadable, CovisError
+from covis_dask.errors import ArchiveTruncated, ArchiveUnreadable, ArchiveUnsafe, CovisError
+from covis_dask.raw._codecs import MOST_MEMORY
 from covis_dask.raw._member import Gate
 
 __all__ = ["SevenZipArchive"]
@@ -25,6 +27,11 @@ __all__ = ["SevenZipArchive"]
 _AHEAD = 2
 _SIP = 1 << 15
 _SIGNATURE = struct.Struct("<12xQQ4x")  # where the header lies, counted from here, and its length
+_LZMA, _LZMA2, _PPMD = b"\3\1\1", b"\x21", b"\3\4\1"
+
+# By itself py7zr stands for tables of 8 million members, which take gigabytes; a raw run has thousands.
+archiveinfo.MAX_NUMFILES = archiveinfo.MAX_SUBSTREAMS = 1 << 20
+archiveinfo.MAX_HEADER_SIZE = 1 << 26
 
 
 class SevenZipArchive:
@@ -67,7 +74,8 @@ class SevenZipArchive:
         return self._gate.notes
 
     def __iter__(self) -> Iterator["_Whole"]:
-        _check_whole(self._file)
+        if _check_whole(self._file):
+            self._gate.note("left out: bytes behind the end of the 7-zip archive, which are no part of it")
         sips = _Sips(self._file)
         try:
             archive = py7zr.SevenZipFile(cast(IO[bytes], sips))
@@ -96,6 +104,11 @@ class SevenZipArchive:
             return names
         if archive.password_protected:
             raise PasswordRequired
+        if (memory := _memory(archive)) > MOST_MEMORY:
+            raise ArchiveUnsafe(
+                f"the 7-zip archive takes {memory >> 20} MiB of memory to unpack, {MOST_MEMORY >> 20} are "
+                "allowed: pack it again with a smaller dictionary"
+            )
         for entry in archive.list():
             if entry.is_directory:
                 self._gate.admit(entry.filename, 0)
@@ -129,6 +142,23 @@ class SevenZipArchive:
         """Stop unpacking when nobody wants more."""
         if self._stopped:
             raise _StoppedError
+
+
+def _memory(archive: py7zr.SevenZipFile) -> int:
+    """Return how many bytes unpacking takes, as the packer asks for."""
+    streams = archive.header.main_streams
+    folders = [] if streams is None or streams.unpackinfo is None else streams.unpackinfo.folders
+    coders = (coder for folder in folders for coder in folder.coders)
+    return max((_dictionary(coder["method"], coder["properties"] or b"") for coder in coders), default=0)
+
+
+def _dictionary(method: bytes, properties: bytes) -> int:
+    if method == _LZMA2 and properties:
+        size = properties[0] & 0x3F
+        return (2 | size & 1) << (size // 2 + 11)
+    if method in (_LZMA, _PPMD):
+        return int.from_bytes(properties[1:5], "little")
+    return 0
 
 
 def _unreadable(error: BaseException) -> ArchiveUnreadable:
@@ -179,8 +209,14 @@ class _Sips(io.RawIOBase):
         return self._file.tell()
 
 
-def _check_whole(file: io.BufferedReader) -> None:
-    """See whether the file is as long as its first bytes say: its table of contents is at the end."""
+def _check_whole(file: io.BufferedReader) -> bool:
+    """See whether the file is as long as its first bytes say: its table of contents is at the end.
+
+    Returns
+    -------
+    bool
+        Whether something stands behind that end.
+    """
     start = file.read(_SIGNATURE.size)
     size = file.seek(0, 2)
     file.seek(0)
@@ -190,6 +226,10 @@ def _check_whole(file: io.BufferedReader) -> None:
         raise ArchiveTruncated(
             f"the 7-zip archive has {size} bytes, and lacks its table of contents: download it again"
         )
+    file.seek(expected)
+    behind = file.read(_SIP).strip(b"\0")
+    file.seek(0)
+    return bool(behind)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Tar archives, plain or gzipped, read from front to back; plain ones also at any place.
+"""Tar archives, plain or packed, read from front to back; plain ones also at any place.
 
 `tarfile` reads the headers. It takes a damaged or cut-off header for the end of the archive, and believes any
 length a header states, so the stream below it keeps watch: it remembers how each read went, and gives out
@@ -17,8 +17,10 @@ from typing import Any, BinaryIO, Self
 from isal import isal_zlib
 
 from covis_dask.errors import ArchiveTruncated, ArchiveUnreadable, ArchiveUnsafe, CovisError
+from covis_dask.raw._codecs import DamagedData, Unpack
 from covis_dask.raw._gunzip import Gunzip
 from covis_dask.raw._member import Gate
+from covis_dask.raw._signatures import foreign
 from covis_dask.raw._sparse import Extents, check_extents, fill_holes, first_bytes
 
 __all__ = ["TarArchive"]
@@ -26,14 +28,16 @@ __all__ = ["TarArchive"]
 _PIECE = 1 << 20
 _HEADER_ROOM = 1 << 17  # a name or a set of attributes longer than this has no business in a raw run
 
-_DAMAGE: Any = (gzip.BadGzipFile, isal_zlib.error, zlib.error)
-_FILES = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.GNUTYPE_SPARSE)
+_DAMAGE: Any = (DamagedData, gzip.BadGzipFile, isal_zlib.error, zlib.error)
+_FOLDERS = (tarfile.DIRTYPE, b"D")  # the latter, of GNU tar's incremental archives, with a list of its files
+_LABEL = b"V"
 _KINDS = {
     tarfile.LNKTYPE: "a hard link",
     tarfile.SYMTYPE: "a symbolic link",
     tarfile.CHRTYPE: "a device",
     tarfile.BLKTYPE: "a device",
     tarfile.FIFOTYPE: "a pipe",
+    b"M": "the rest of a file that begins in another volume",
 }
 
 
@@ -46,19 +50,21 @@ class TarArchive:
         Where it is read from; closed with the archive.
     gate : Gate
         Judges the members.
-    gzipped : bool
-        Decompress it.
+    packed : Gunzip or Unpack, optional
+        What unpacks `file`.
     lasting : bool
         Members can be read at any time; needs a plain tar in a file that can seek.
     """
 
-    def __init__(self, file: BinaryIO, gate: Gate, *, gzipped: bool, lasting: bool) -> None:
+    def __init__(
+        self, file: BinaryIO, gate: Gate, *, packed: Gunzip | Unpack | None = None, lasting: bool = False
+    ) -> None:
         self.lasting = lasting
         self.marked = False
         self._file = file
         self._gate = gate
-        self._gunzip = Gunzip(file) if gzipped else None
-        unpacked: Any = file if self._gunzip is None else io.BufferedReader(self._gunzip)
+        self._packed = packed
+        unpacked: Any = file if packed is None else io.BufferedReader(packed)
         self._stream = _Stream(unpacked, seekable=lasting)
 
     def __enter__(self) -> Self:
@@ -76,10 +82,11 @@ class TarArchive:
     def __iter__(self) -> Iterator["_TarMember | _SparseMember"]:
         stream = self._stream
         for info, end in self._headers():
-            if info.isdir():
+            if info.type in _FOLDERS or info.type == _LABEL:
                 self._gate.admit(info.name, 0)
+                stream.skip_to(end)
                 continue
-            if info.type not in _FILES:
+            if not info.isreg():
                 raise self._gate.refuse(info.name, _KINDS.get(info.type, "not a regular file"))
             name = self._gate.admit(info.name, info.size)
             begin = stream.tell()
@@ -124,6 +131,10 @@ class TarArchive:
             except Exception as error:  # headers made to hurt raise all sorts of things
                 if stream.ended:
                     raise self._truncated("a header") from error
+                if tar is None and (what := foreign(stream.last)):
+                    raise ArchiveUnreadable(
+                        f"what is packed here is no tar archive but {what}: unpack it once"
+                    ) from error
                 raise ArchiveUnreadable(f"the file is not a tar archive, or is damaged: {error}") from error
             if info is None:
                 break
@@ -140,16 +151,16 @@ class TarArchive:
             raise ArchiveUnreadable("a header in the middle of the archive is damaged")
         stream.room = None
         self.marked = len(stream.last) == tarfile.BLOCKSIZE
-        if self._gunzip is not None:
+        if self._packed is not None:
             # The checksum of the compressed stream is at its end, and what is cut off there is cut off.
             room = self._gate.room
             while padding := stream.read(_PIECE):
                 room -= len(padding)
                 if room < 0:
                     raise ArchiveUnsafe("the archive continues endlessly after its end mark")
-            if self._gunzip.trailing:
+            if self._packed.trailing:
                 self._gate.note(
-                    "left out: bytes behind the end of the gzip data, which are no part of the archive"
+                    "left out: bytes behind the end of the packed data, which are no part of the archive"
                 )
 
     def _truncated(self, where: str) -> ArchiveTruncated:

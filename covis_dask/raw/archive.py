@@ -1,23 +1,21 @@
 """Raw archives of every kind, read member by member and never unpacked to disk (docs/method.md#archives)."""
 
-import tarfile
 from collections.abc import Iterator
 from io import BufferedReader
 
+from catalog.names import archive_kind
 from covis_dask.errors import ArchiveTruncated, ArchiveUnreadable
+from covis_dask.raw import _signatures as signatures
+from covis_dask.raw._codecs import Unpack
 from covis_dask.raw._folder import FolderArchive
+from covis_dask.raw._gunzip import Gunzip
 from covis_dask.raw._member import Archive, Gate, Limits, Member
 from covis_dask.raw._store import open_random, open_sequential, store_errors
 from covis_dask.raw._tar import TarArchive
+from covis_dask.raw._zip import ZipArchive
 from covis_dask.raw.source import ArchiveSource
 
 __all__ = ["Archive", "Limits", "Member", "iter_members", "open_archive"]
-
-_GZIP = b"\x1f\x8b"
-_SEVEN_ZIP = b"7z\xbc\xaf\x27\x1c"
-_TAR = b"ustar"
-_TAR_AT = 257
-_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".7z")
 
 
 def iter_members(source: ArchiveSource, limits: Limits = Limits()) -> Iterator[Member]:  # noqa: B008 (frozen)
@@ -26,7 +24,8 @@ def iter_members(source: ArchiveSource, limits: Limits = Limits()) -> Iterator[M
     Parameters
     ----------
     source : ArchiveSource
-        A ``.tar``, ``.tar.gz``, ``.tgz`` or ``.7z`` file, or a folder. The contents decide, not the name.
+        A tar file, plain or packed (``.tar.gz``, ``.tar.bz2``, ``.tar.xz``, ``.tar.zst``), a ``.7z`` or a
+        ``.zip``, or a folder. The contents decide, not the name.
     limits : Limits
         What it may hold.
 
@@ -62,8 +61,8 @@ def open_archive(source: ArchiveSource, limits: Limits, *, lasting: bool = False
     limits : Limits
         What it may hold.
     lasting : bool
-        Ask for members that can be read later, in any order. Only folders and plain tar files have such; the
-        `lasting` of the result tells.
+        Ask for members that can be read later, in any order. Only folders, ZIP archives and plain tar files
+        have such; the `lasting` of the result tells.
     """
     gate = Gate(limits)
     if _is_folder(source):
@@ -78,23 +77,34 @@ def open_archive(source: ArchiveSource, limits: Limits, *, lasting: bool = False
 
 def _is_folder(source: ArchiveSource) -> bool:
     # Far away each question costs a round trip, and a name like this answers it.
-    if getattr(source.fs, "async_impl", False) and source.name.lower().endswith(_SUFFIXES):
+    if getattr(source.fs, "async_impl", False) and archive_kind(source.name) is not None:
         return False
     with store_errors(source.path):
         return bool(source.fs.isdir(source.path))
 
 
 def _open_file(file: BufferedReader, name: str, gate: Gate, *, lasting: bool) -> Archive:
-    start = file.peek(tarfile.BLOCKSIZE)
-    if start.startswith(_GZIP):
-        return TarArchive(file, gate, gzipped=True, lasting=False)
-    if start.startswith(_SEVEN_ZIP):
+    start = file.peek(signatures.BLOCK)
+    if start.startswith(signatures.GZIP):
+        return TarArchive(file, gate, packed=Gunzip(file))
+    if (codec := signatures.codec_of(start)) is not None:
+        return TarArchive(file, gate, packed=Unpack(file, codec))
+    if start.startswith(signatures.ZIP):
+        return ZipArchive(file, gate)
+    if start.startswith(signatures.SEVEN_ZIP):
         from covis_dask.raw._sevenzip import SevenZipArchive  # py7zr takes its time, and few archives need it
 
         return SevenZipArchive(file, gate)
-    # The oldest tar programs wrote no mark; then the name must do, and the first checksum tells.
-    if start.startswith(_TAR, _TAR_AT) or (start and name.lower().endswith(".tar")):
-        return TarArchive(file, gate, gzipped=False, lasting=lasting)
-    if _GZIP.startswith(start) or _SEVEN_ZIP.startswith(start):
+    if signatures.is_tar(start):
+        return TarArchive(file, gate, lasting=lasting)
+    if signatures.is_cut_off(start):
         raise ArchiveTruncated(f"the file has only {len(start)} bytes: download it again")
-    raise ArchiveUnreadable(f"{name} is not a .tar, .tar.gz or .7z archive, judging by its contents")
+    what = signatures.foreign(start)
+    if archive_kind(name) == "tar" and what in (None, signatures.ZEROS):
+        return TarArchive(file, gate, lasting=lasting)  # its first header is damaged, or it has none
+    if what is not None:
+        raise ArchiveUnreadable(f"{name} is {what}; a raw archive is {_KINDS}")
+    raise ArchiveUnreadable(f"{name} is not {_KINDS}, judging by its contents")
+
+
+_KINDS = "a .tar, .tar.gz, .tar.bz2, .tar.xz, .tar.zst, .zip or .7z archive"

@@ -1,17 +1,22 @@
 """Pack a raw run as one of the archives that runs come in (docs/method.md#archives)."""
 
+import bz2
 import datetime as dt
 import gzip
 import io
+import lzma
 import shutil
 import tarfile
 import uuid
+import zipfile
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Literal
+from typing import IO, Any, Literal
 
 import numpy as np
 import py7zr
+from backports import zstd
 from py7zr.helpers import ArchiveTimestamp
 
 from catalog.names import archive_kind, basename_of
@@ -64,7 +69,7 @@ def write_archive(
     members : mapping of str to bytes
         Files of the run.
     path : Path
-        Its extension tells the kind: .tar, .tar.gz or .tgz, .7z; anything else becomes a directory.
+        Its extension tells the kind (`catalog.names.ARCHIVE_KINDS`); any other becomes a directory.
     folder : str, optional
         Directory inside the archive; the basename when not given.
     order : str
@@ -94,8 +99,10 @@ def write_archive(
             _directory(unfinished, members)
         elif kind == "7z":
             _seven_zip(unfinished, files)
+        elif kind == "zip":
+            _zip(unfinished, files)
         else:
-            _tar(unfinished, files, inside, compressed=kind == "tar.gz")
+            _tar(unfinished, files, inside, kind)
         unfinished.replace(path)
     finally:
         if unfinished.is_dir():
@@ -111,16 +118,30 @@ def _directory(path: Path, members: Mapping[str, bytes]) -> None:
         (path / name).write_bytes(data)
 
 
-def _tar(path: Path, files: list[tuple[str, bytes]], folder: str, *, compressed: bool) -> None:
-    with path.open("wb") as plain:
-        # Neither name nor time in the gzip header, so that the bytes depend on the contents alone.
-        packed = gzip.GzipFile("", "wb", _GZIP_LEVEL, plain, mtime=0) if compressed else None
-        with tarfile.open(fileobj=packed or plain, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-            tar.addfile(_entry(folder, 0, tarfile.DIRTYPE))
-            for name, data in files:
-                tar.addfile(_entry(name, len(data), tarfile.REGTYPE), io.BytesIO(data))
-        if packed is not None:
-            packed.close()
+def _tar(path: Path, files: list[tuple[str, bytes]], folder: str, kind: str) -> None:
+    with (
+        path.open("wb") as plain,
+        _packer(plain, kind) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as tar,
+    ):
+        tar.addfile(_entry(folder, 0, tarfile.DIRTYPE))
+        for name, data in files:
+            tar.addfile(_entry(name, len(data), tarfile.REGTYPE), io.BytesIO(data))
+
+
+def _packer(file: IO[bytes], kind: str) -> AbstractContextManager[Any]:
+    """Return what packs into a file, so that the bytes depend on the contents alone."""
+    match kind:
+        case "tar.gz":
+            return gzip.GzipFile("", "wb", _GZIP_LEVEL, file, mtime=0)  # neither name nor time
+        case "tar.bz2":
+            return bz2.BZ2File(file, "wb", compresslevel=1)
+        case "tar.xz":
+            return lzma.LZMAFile(file, "wb", preset=1)
+        case "tar.zst":
+            return zstd.ZstdFile(file, "wb")
+        case _:
+            return nullcontext(file)
 
 
 def _entry(name: str, size: int, kind: bytes) -> tarfile.TarInfo:
@@ -138,3 +159,11 @@ def _seven_zip(path: Path, files: list[tuple[str, bytes]]) -> None:
             archive.writestr(data, name)
         for entry in archive.header.files_info.files:
             entry["lastwritetime"] = ArchiveTimestamp.from_datetime(_WHEN)
+
+
+def _zip(path: Path, files: list[tuple[str, bytes]]) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, data in files:
+            entry = zipfile.ZipInfo(name, (2014, 1, 1, 0, 0, 0))
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, data)

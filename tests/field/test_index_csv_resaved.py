@@ -68,9 +68,13 @@ def test_run_is_read(kind: str) -> None:
         ("ping,seconds\n0,1\n1,2\n", "none of its 2 rows is 9 numbers; line 2 is '0,1'"),
         ("<html>\n<body>", "none of its 2 rows is 9 numbers; line 1 is '<html>'"),
         (PLAIN.replace(",", " "), "none of its 7 rows is 9 numbers; line 1 is 'ping seconds"),
+        (
+            PLAIN.replace(".", ","),
+            "none of its 6 rows is 9 numbers; line 2 is '0,1566302401,250000,275,0,8,4,",
+        ),
         (PLAIN.replace("1566", "24-10-"), "none of its 6 rows is 9 numbers; line 2 is '0,24-10-302401"),
     ],
-    ids=["too short", "a web page", "blanks", "dates"],
+    ids=["too short", "a web page", "blanks", "decimal commas among commas", "dates"],
 )
 def test_first_bad_line_is_quoted(text: str, line: str) -> None:
     """If no row can be read, the reason quotes the first, with its number; so does the log."""
@@ -87,6 +91,15 @@ def test_one_bad_line_is_quoted_in_a_note() -> None:
     (note,) = found.notes
     assert "line 8 is '9,soon,xxx" in note
     assert len(note) < 250
+
+
+@pytest.mark.parametrize("behind", ["", ",more"])
+@pytest.mark.parametrize("cell", ["17.5", "3"])
+def test_further_columns(behind: str, cell: str) -> None:
+    """Columns behind the ninth are passed over, with a title or without."""
+    title, *rows = PLAIN.splitlines()
+    text = "\n".join([title + behind, *(f"{row},{cell}" for row in rows)])
+    _same(PingTable.from_csv(text.encode()), PingTable.from_csv(PLAIN.encode()))
 
 
 def test_reported_tables() -> None:

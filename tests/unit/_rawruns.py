@@ -1,23 +1,29 @@
 """Tiny raw runs for the tests of covis_dask.raw: two channels, a few samples, every kind of archive."""
 
+import bz2
 import gzip
 import io
 import itertools
 import json
+import lzma
 import tarfile
-from collections.abc import Iterable, Sequence
+import zipfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
 import fsspec
 import numpy as np
 import py7zr
+from backports import zstd
 
 from covis_dask.raw.record import RecordHeader, pack_record
 from covis_dask.raw.source import ArchiveSource
 
 NAME = "COVIS-20190820T120001-imaging1"
-KINDS = ("tar", "tar.gz", "7z", "folder")
+KINDS = ("tar", "tar.gz", "tar.bz2", "tar.xz", "tar.zst", "zip", "7z", "folder")
+LASTING = ("tar", "zip", "folder")
+"""Kinds whose members can be read at any time."""
 CHANNELS = 2
 NSAMPS = 4
 
@@ -77,14 +83,29 @@ def tar_bytes(files: Iterable[tuple[str | tarfile.TarInfo, bytes]]) -> bytes:
 
 
 def pack(kind: str, files: Files) -> bytes:
-    """Pack a tar, tar.gz or 7z."""
+    """Pack a run as an archive of any kind."""
+    buffer = io.BytesIO()
+    if kind == "zip":
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as zipped:
+            for name, data in files:
+                zipped.writestr(name, data)
+        return buffer.getvalue()
     if kind == "7z":
-        buffer = io.BytesIO()
         with py7zr.SevenZipFile(buffer, "w", filters=[{"id": py7zr.FILTER_LZMA2, "preset": 0}]) as archive:
             for name, data in files:
                 archive.writestr(data, name)
         return buffer.getvalue()
-    return gzip.compress(tar_bytes(files), 1) if kind == "tar.gz" else tar_bytes(files)
+    return PACKERS[kind](tar_bytes(files))
+
+
+PACKERS: Mapping[str, Callable[[bytes], bytes]] = {
+    "tar": bytes,
+    "tar.gz": lambda data: gzip.compress(data, 1),
+    "tar.bz2": lambda data: bz2.compress(data, 1),
+    "tar.xz": lambda data: lzma.compress(data, preset=0),
+    "tar.zst": zstd.compress,
+}
+"""What packs a tar."""
 
 
 def store(data: bytes, kind: str = "tar") -> ArchiveSource:

@@ -19,7 +19,9 @@ from catalog.names import (
 
 ENDEAVOUR = "APLUWCOVISMBSONAR001_20111001T210757.973Z-IMAGING"
 ASHES = "COVIS-20191024T003346-diffuse3"
-EXTENSIONS = ["", ".tar", ".tar.gz", ".tgz", ".7z"]
+EXTENSIONS = [
+    "", ".tar", ".tar.gz", ".tgz", ".7z", ".zip", ".tar.bz2", ".tbz2", ".TAR.XZ", ".txz", ".tar.zst", ".tzst",
+]  # fmt: skip
 
 _endeavour_modes = st.from_regex(r"[A-Z0-9]{1,12}", fullmatch=True)
 _ashes_modes = st.from_regex(r"[A-Za-z0-9]{1,16}", fullmatch=True)
@@ -137,6 +139,12 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         (f"{ENDEAVOUR}.tar", "tar"),
         (f"2011/10/01/{ENDEAVOUR}.7z", "7z"),
         (f"{ENDEAVOUR}.TAR", "tar"),
+        (f"{ASHES}.tar.bz2", "tar.bz2"),
+        (f"{ASHES}.tbz2", "tar.bz2"),
+        (f"{ASHES}.TAR.XZ", "tar.xz"),
+        (f"{ASHES}.txz", "tar.xz"),
+        (f"{ASHES}.tar.zst", "tar.zst"),
+        (f"{ASHES}.Zip", "zip"),
         (ENDEAVOUR, None),
         (f"{ENDEAVOUR}.mat", None),
         (f"{ENDEAVOUR}.tar.gz.part", None),

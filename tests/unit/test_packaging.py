@@ -26,7 +26,7 @@ def _pyproject() -> dict[str, Any]:
 
 
 def _split(requirement: str) -> tuple[str, str]:
-    name, bounds = re.fullmatch(r"([A-Za-z0-9_-]+)(.*)", requirement.strip()).groups()  # type: ignore[union-attr]
+    name, bounds = re.fullmatch(r"([A-Za-z0-9._-]+)(.*)", requirement.strip()).groups()  # type: ignore[union-attr]
     return name, bounds
 
 

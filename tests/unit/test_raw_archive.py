@@ -26,7 +26,18 @@ from covis_dask.errors import (
 )
 from covis_dask.raw.archive import Limits, iter_members, open_archive
 from covis_dask.raw.source import ArchiveSource
-from tests.unit._rawruns import KINDS, NAME, Files, pack, run_files, store, stored, tar_bytes
+from tests.unit._rawruns import (
+    KINDS,
+    LASTING,
+    NAME,
+    PACKERS,
+    Files,
+    pack,
+    run_files,
+    store,
+    stored,
+    tar_bytes,
+)
 
 FILES = run_files()
 PACKED = {kind: pack(kind, FILES) for kind in KINDS if kind != "folder"}
@@ -75,9 +86,9 @@ def test_stream_members_cannot_be_read_late() -> None:
         first.read()
 
 
-@pytest.mark.parametrize("kind", ["tar", "folder"])
+@pytest.mark.parametrize("kind", LASTING)
 def test_lasting_members(kind: str) -> None:
-    """In a plain tar and in a folder, members can be read at any time and in any order."""
+    """In a plain tar, a ZIP and a folder, members can be read at any time and in any order."""
     with open_archive(stored(kind, FILES), Limits(), lasting=True) as archive:
         assert archive.lasting
         members = list(archive)
@@ -86,7 +97,7 @@ def test_lasting_members(kind: str) -> None:
     assert contents == {name.removeprefix(f"{NAME}/"): data for name, data in FILES}
 
 
-@pytest.mark.parametrize("kind", ["tar.gz", "7z"])
+@pytest.mark.parametrize("kind", [kind for kind in PACKED if kind != "tar"])
 def test_truncated_anywhere(kind: str) -> None:
     """A compressed archive cut off at any place is called truncated."""
     data = PACKED[kind]
@@ -107,6 +118,15 @@ def test_truncated_tar() -> None:
         assert not any(data[cut : cut + -cut % 512]), "something of the last block was lost"
 
 
+def test_what_gnu_tar_adds() -> None:
+    """A volume label and the lists of an incremental archive are passed over; a contiguous file is a file."""
+    label, listed, contiguous = (tarfile.TarInfo(name) for name in ("COVIS backup 7", "run/", "run/b"))
+    label.type, listed.type, contiguous.type = b"V", b"D", tarfile.CONTTYPE
+    listed.size = contiguous.size = 5
+    data = tar_bytes([(label, b""), (listed, b"Yb\0\0\0"), ("run/a", b"text"), (contiguous, b"whole")])
+    assert _read(store(data, "tar")) == [("run/a", b"text"), ("run/b", b"whole")]
+
+
 def test_missing_end_marks_are_forgiven() -> None:
     """A tar whose end marks and last padding are gone has lost nothing."""
     data = PACKED["tar"].rstrip(b"\0")
@@ -114,17 +134,18 @@ def test_missing_end_marks_are_forgiven() -> None:
         assert len(_read(store(cut, "tar"))) == len(FILES)
 
 
-def test_gzip_without_its_end_is_truncated() -> None:
-    """The last bytes of a tar.gz hold its checksum: without them it is not whole."""
+@pytest.mark.parametrize("kind", [kind for kind in PACKED if kind != "tar"])
+def test_without_its_end_is_truncated(kind: str) -> None:
+    """The last bytes of what is packed hold its checksum, or its list: without them it is not whole."""
     with pytest.raises(ArchiveTruncated):
-        _read(store(PACKED["tar.gz"][:-1], "tar.gz"))
+        _read(store(PACKED[kind][:-1], kind))
 
 
 @pytest.mark.parametrize(
     ("data", "kind"),
     [
         (b"\x89PNG" + bytes(1000), "tar.gz"),
-        (b"PK\x03\x04" + bytes(1000), "zip"),
+        (PACKED["zip"][:120] + bytes([PACKED["zip"][120] ^ 1]) + PACKED["zip"][121:], "zip"),
         (b"hello" * 300, "tar"),
         (gzip.compress(b"hello" * 300), "tar.gz"),
         (PACKED["tar"][:512] + b"junk" * 300 + PACKED["tar"][1712:], "tar"),
@@ -132,7 +153,7 @@ def test_gzip_without_its_end_is_truncated() -> None:
         (PACKED["7z"][:40] + bytes([PACKED["7z"][40] ^ 1]) + PACKED["7z"][41:], "7z"),
         (PACKED["7z"][:-3] + bytes([PACKED["7z"][-3] ^ 1]) + PACKED["7z"][-2:], "7z"),
     ],
-    ids=["png", "zip", "text", "gzipped text", "bad header", "gzip checksum", "7z data", "7z header"],
+    ids=["png", "zip data", "text", "gzipped text", "bad header", "gzip checksum", "7z data", "7z header"],
 )
 def test_unreadable(data: bytes, kind: str) -> None:
     """What is no archive, or damaged, is called unreadable."""
@@ -184,13 +205,12 @@ EVIL = {
 }
 
 
-@pytest.mark.parametrize("packing", ["tar", "tar.gz"])
+@pytest.mark.parametrize("packing", PACKERS)
 @pytest.mark.parametrize("evil", EVIL)
 def test_hostile_tar(evil: str, packing: str) -> None:
     """Paths out of the archive, links, devices and a sparse terabyte are refused wherever they stand."""
-    data = gzip.compress(EVIL[evil]) if packing == "tar.gz" else EVIL[evil]
     with pytest.raises(ArchiveUnsafe):
-        _read(store(data, packing))
+        _read(store(PACKERS[packing](EVIL[evil]), packing))
 
 
 def test_hostile_seven_zip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,9 +276,10 @@ def test_header_bomb_is_refused() -> None:
 
 def test_endless_padding_is_refused() -> None:
     """Zeros without end after the end mark are not read to their end."""
-    data = gzip.compress(PACKED["tar"] + bytes(1 << 22))
-    with pytest.raises(ArchiveUnsafe, match="end mark"):
-        _read(store(data, "tar.gz"), Limits(max_total_bytes=1 << 20))
+    for kind in PACKERS.keys() - {"tar"}:
+        data = PACKERS[kind](PACKED["tar"] + bytes(1 << 22))
+        with pytest.raises(ArchiveUnsafe, match="end mark"):
+            _read(store(data, kind), Limits(max_total_bytes=1 << 20))
 
 
 def test_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

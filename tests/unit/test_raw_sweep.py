@@ -146,7 +146,7 @@ def test_pings_left_early() -> None:
         with_sweep(store(data[:-20], "tar.gz"), NAME, consume)
 
 
-@pytest.mark.parametrize("kind", ["tar", "tar.gz", "7z"])
+@pytest.mark.parametrize("kind", ["tar", "tar.gz", "tar.xz", "7z"])
 @pytest.mark.parametrize("name", ["index.csv", BIN.format(3), JSON.format(1), JSON.format(3)])
 def test_last_of_equal_names_counts(kind: str, name: str) -> None:
     """Of two files with one name the last counts, as in unpacking."""

@@ -26,6 +26,7 @@ from covis_dask.raw.sweep import RawSweep, with_sweep
 from tests.unit._rawruns import (
     CHANNELS,
     KINDS,
+    LASTING,
     NAME,
     Files,
     header,
@@ -83,7 +84,7 @@ def test_empty_table_may_be_followed_by_the_real_one() -> None:
         assert see(stored(kind, [(f"{NAME}/index.csv", b"ping\n"), *files[1:], files[0]])) == EXPECTED
 
 
-@pytest.mark.parametrize("kind", ["tar.gz", "7z"])
+@pytest.mark.parametrize("kind", ["tar.gz", "tar.bz2", "tar.xz", "tar.zst", "7z"])
 def test_a_broken_archive_stays_broken(kind: str) -> None:
     """A program that reads on after a failure, or makes another error of it, does not hide it."""
 
@@ -133,7 +134,7 @@ def test_input_folder_is_left_alone(tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
-@pytest.mark.parametrize("kind", ["tar.gz", "7z"])
+@pytest.mark.parametrize("kind", ["tar.gz", "tar.zst", "7z"])
 def test_spool_is_anonymous_and_limited(kind: str, tmp_path: Path) -> None:
     """Sorting uses the scratch folder, leaves nothing in it, and stays below its limit."""
     source = stored(kind, run_files(NUMBERS)[::-1])
@@ -148,7 +149,7 @@ def test_spool_is_anonymous_and_limited(kind: str, tmp_path: Path) -> None:
 def test_tar_and_folder_need_no_spool(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where files can be read in place, nothing is copied."""
     monkeypatch.setattr("covis_dask.raw._indexed.tempfile.TemporaryFile", None)
-    for kind in ("tar", "folder"):
+    for kind in LASTING:
         assert see(stored(kind, run_files(NUMBERS)[::-1])) == EXPECTED
 
 
@@ -194,7 +195,7 @@ def _peak(source: ArchiveSource, scratch: Path) -> int:
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("kind", ["tar", "tar.gz", "7z"])
+@pytest.mark.parametrize("kind", ["tar", "tar.gz", "tar.bz2", "tar.xz", "tar.zst", "zip", "7z"])
 @pytest.mark.parametrize("backwards", [False, True])
 def test_memory_is_bounded(kind: str, backwards: bool, tmp_path: Path) -> None:
     """Memory does not grow with the number of pings, in one pass or two."""
