@@ -19,7 +19,7 @@ def parser(prog: str = "python -m covis_dask.process") -> argparse.ArgumentParse
     """Describe the command line."""
     parser = argparse.ArgumentParser(
         prog=prog,
-        description="Process raw COVIS archives (.tar.gz, .7z, .zip ..., unpacked folders), one after the other.",
+        description="Process raw COVIS archives (.tar.gz, .7z, .zip ...) or unpacked folders, one by one.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
