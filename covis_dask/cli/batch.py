@@ -11,6 +11,7 @@ from catalog.query import RunQuery
 from catalog.tools.arguments import add_selection_arguments, selection_texts
 from covis_dask._version import __version__
 from covis_dask.batches.request import CLUSTER_KINDS, LOCAL, ONLY, BatchRequest, ClusterSpec
+from covis_dask.cli._answer import unparsable
 from covis_dask.cli.exits import EPILOG, Exit
 from covis_dask.cli.options import add_product_arguments, chosen_formats, chosen_overrides
 from covis_dask.errors import CovisError
@@ -76,8 +77,11 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "python -m covis_dask
         from covis_dask.cli._batch import run  # Dask and xarray come with it
 
         return run(request, dry_run=arguments.dry_run, as_json=arguments.json)
-    except CovisError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (CovisError, ValueError) as error:
+        sentence = error if isinstance(error, CovisError) else unparsable(error)
+        if sentence is None:
+            raise
+        print(f"error: {sentence}", file=sys.stderr)
         return Exit.CONFIGURATION
     except KeyboardInterrupt:
         print(

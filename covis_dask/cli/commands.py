@@ -7,6 +7,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from covis_dask.cli._answer import unparsable
+from covis_dask.errors import ConfigurationError
+
 __all__ = ["main"]
 
 _COMMANDS = {
@@ -32,10 +35,32 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complete(arguments[1:])
     if name not in _COMMANDS:
         return _without_command(name)
-    module = importlib.import_module(_COMMANDS[name][0])
-    further = {"open_host": _open_host} if name == "catalog" else {}
-    code: int = module.main(arguments[1:], prog=f"covis {name}", **further)
+    try:
+        module = importlib.import_module(_COMMANDS[name][0])
+        further = {"open_host": _open_host} if name == "catalog" else {}
+        if name == "catalog" and not {"-h", "--help"} & set(arguments):
+            _check_settings()
+        code: int = module.main(arguments[1:], prog=f"covis {name}", **further)
+    except (ConfigurationError, ValueError) as error:
+        sentence = error if isinstance(error, ConfigurationError) else unparsable(error)
+        if sentence is None:
+            raise
+        print(f"error: {sentence}", file=sys.stderr)
+        return 2
     return code
+
+
+def _check_settings() -> None:
+    """Check all settings for a command that reads few: a misspelt key would change what it does.
+
+    Raises
+    ------
+    ConfigurationError
+    """
+    from covis_dask.config import settings_faults
+
+    if faults := settings_faults():
+        raise ConfigurationError("; ".join(faults))
 
 
 def _without_command(word: str) -> int:

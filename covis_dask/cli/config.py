@@ -13,7 +13,15 @@ from typing import Any
 import dask.config
 
 from covis_dask.cli.exits import Exit
-from covis_dask.config import is_secret, legacy_variables, load_settings, merged_hosts
+from covis_dask.config import (
+    flat,
+    is_secret,
+    legacy_variables,
+    merged_hosts,
+    origin_of,
+    origins,
+    settings_faults,
+)
 from covis_dask.errors import ConfigurationError
 
 __all__ = ["Setting", "main", "masked", "settings_in_force", "write_default_file"]
@@ -51,11 +59,13 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "covis config") -> in
             return Exit.DONE
         for line in _table(list(settings_in_force())):
             print(line)
-        load_settings()
     except ConfigurationError as error:
         print(f"error: {error}", file=sys.stderr)
         return Exit.CONFIGURATION
-    return Exit.DONE
+    faults = settings_faults()
+    for fault in faults:
+        print(f"error: {fault}", file=sys.stderr)
+    return Exit.CONFIGURATION if faults else Exit.DONE
 
 
 def _table(settings: Sequence[Setting]) -> Iterator[str]:
@@ -74,15 +84,15 @@ def settings_in_force(environ: Mapping[str, str] = os.environ) -> Iterator[Setti
         Environment variables.
     """
     section = {**dask.config.get("covis"), "hosts": merged_hosts(environ)}
-    origins = _origins(environ)
+    set_by = origins(environ)
     legacy = legacy_variables(environ)
-    for name, value in _flat(section, "covis"):
+    for name, value in flat(section, "covis"):
         if value is None and name in legacy:
             variable = legacy[name]
             yield Setting(name, masked(name, environ[variable], environ), f"variable {variable}")
             continue
         host = ".".join(name.split(".")[:3])
-        origin = origins.get(_canonical(name)) or ("default" if host not in legacy else None)
+        origin = origin_of(name, set_by) or ("default" if host not in legacy else None)
         shown = masked(name, value, environ)
         yield Setting(name, shown, origin or f"variable {legacy[host]}")
 
@@ -115,31 +125,6 @@ def _hide(match: re.Match[str]) -> str:
     """Hide user and password of a URL, but not references to variables that hold them."""
     kept = all(_REFERENCE.fullmatch(part) for part in match[2].split(":"))
     return match[0] if kept else f"{match[1]}***@"
-
-
-def _flat(value: Any, name: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping) and value:
-        for key, entry in value.items():
-            yield from _flat(entry, f"{name}.{key}")
-    else:
-        yield name, value
-
-
-def _canonical(name: str) -> str:
-    return name.lower().replace("_", "-")
-
-
-def _origins(environ: Mapping[str, str]) -> dict[str, str]:
-    """Find, for each setting that is set at all, the strongest place that sets it."""
-    origins: dict[str, str] = {}
-    for path, document in dask.config.collect_yaml(dask.config.paths, return_paths=True):
-        for name, _ in _flat(document.get("covis") or {}, "covis"):
-            origins[_canonical(name)] = str(path)
-    for variable in environ:
-        if variable.upper().startswith("DASK_COVIS__"):
-            name = variable[len("DASK_") :].replace("__", ".")
-            origins[_canonical(name)] = f"variable {variable}"
-    return origins
 
 
 def write_default_file(path: Path | None = None, *, force: bool = False) -> Path:

@@ -25,7 +25,7 @@ from catalog.errors import CatalogError
 from catalog.query import RunQuery
 from covis_dask._version import __version__
 from covis_dask.cli.exits import Exit
-from covis_dask.config import Location, Settings, expand, load_settings
+from covis_dask.config import Location, Settings, expand, load_settings, settings_faults, web_address
 from covis_dask.errors import ConfigurationError, CovisError, StorageRefused
 from covis_dask.storage import ProductStore, open_location, storage_errors
 
@@ -80,6 +80,10 @@ def parser(prog: str = "covis doctor") -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None, *, prog: str = "covis doctor") -> int:
     """Run the checks."""
     arguments = parser(prog).parse_args(argv)
+    if faults := settings_faults():
+        for fault in faults:
+            print(Finding("configuration", "RED", fault, "covis config show"))
+        return Exit.CONFIGURATION
     try:
         settings = load_settings()
     except (ConfigurationError, CatalogError) as error:
@@ -243,7 +247,7 @@ def _with_clock(settings: Settings) -> Iterator[str]:
 def _clock(endpoint: str) -> Finding:
     name = "clock"
     try:
-        request = urllib.request.Request(expand(endpoint), method="HEAD")  # noqa: S310 (an S3 server's)
+        request = urllib.request.Request(web_address(expand(endpoint)), method="HEAD")  # noqa: S310 (an S3 server's)
         try:
             with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
                 said = answer.headers.get("Date")

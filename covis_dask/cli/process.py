@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from covis_dask._version import __version__
+from covis_dask.cli._answer import unparsable
 from covis_dask.cli.exits import EPILOG, Exit
 from covis_dask.cli.options import add_product_arguments
 from covis_dask.errors import CovisError
@@ -40,8 +41,11 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "python -m covis_dask
         from covis_dask.cli._process import run
 
         return run(arguments)
-    except CovisError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (CovisError, ValueError) as error:
+        sentence = error if isinstance(error, CovisError) else unparsable(error)
+        if sentence is None:
+            raise
+        print(f"error: {sentence}", file=sys.stderr)
         return Exit.CONFIGURATION
     except KeyboardInterrupt:
         return Exit.INTERRUPTED

@@ -76,7 +76,8 @@ def merged_hosts(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
     """
     defaults = DEFAULTS["hosts"]
     hosts: dict[str, Any] = {}
-    for given, entry in dask.config.get("covis.hosts").items():
+    said = dask.config.get("covis.hosts", None)
+    for given, entry in said.items() if isinstance(said, Mapping) else ():
         name = host_name(given)
         before = hosts.get(name)
         if isinstance(before, Mapping) and isinstance(entry, Mapping):

@@ -2,15 +2,17 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from catalog.settings import expand_references
-from covis_dask.config.sections import LocationSection, read_section
+from covis_dask.config.addresses import address_faults
+from covis_dask.config.reading import Fault, dotted, faults_in, read_section
+from covis_dask.config.sections import LocationSection
 from covis_dask.errors import ConfigurationError
 
-__all__ = ["Location", "expand", "expand_options", "is_secret"]
+__all__ = ["Location", "expand", "expand_options", "is_secret", "location_faults", "web_address"]
 
 _REFERENCE = re.compile(r"\$\{(\w+)\}")
 
@@ -80,27 +82,55 @@ class Location:
         Raises
         ------
         ConfigurationError
-            Unknown keys, a missing URL, or a secret that stands in the configuration itself.
+            Unknown keys or options, a missing URL, or one that nothing here can open, or a secret that stands
+            in the configuration itself.
         """
-        if not section or (isinstance(section, Mapping) and not section.get("url")):
-            raise ConfigurationError(
-                f"covis.{name}: give a url (a folder or an fsspec URL such as s3://bucket)"
+        faults = list(location_faults(name, section))
+        if faults:
+            raise ConfigurationError("; ".join(fault.text for fault in faults))
+        read = read_section(LocationSection, _with_url(section), name)
+        endpoint = read.endpoint and web_address(read.endpoint)
+        return cls(read.url, endpoint, read.key, read.secret, dict(read.options))
+
+
+def web_address(text: str) -> str:
+    """Complete an endpoint as the old worker's were: ``nas:9000`` is spoken to by plain HTTP."""
+    return text if "://" in text or text.startswith("${") else f"http://{text}"
+
+
+def location_faults(name: str, section: object) -> Iterator[Fault]:
+    """Find what is wrong with an entry of the configuration; see `Location.from_config`."""
+    where = dotted(name)
+    if not section or (isinstance(section, Mapping) and not section.get("url")):
+        yield Fault(where, f"{where}: give a url (a folder or an fsspec URL such as s3://bucket)")
+        return
+    faults = list(faults_in(LocationSection, _with_url(section), name))
+    yield from faults
+    if not faults:
+        read = read_section(LocationSection, _with_url(section), name)
+        yield from _secret_faults(read, where)
+        yield from address_faults(read, where)
+
+
+def _with_url(section: object) -> object:
+    return {"url": section} if isinstance(section, str) else section
+
+
+def _secret_faults(read: LocationSection, where: str) -> Iterator[Fault]:
+    for word, value in [("key", read.key), ("secret", read.secret), *_secrets(read.options)]:
+        if value is not None and not _REFERENCE.fullmatch(str(value)):
+            yield Fault(
+                f"{where}.{word}",
+                f"{where}.{word} must name an environment variable, as in ${{NAS_SECRET_KEY}}: "
+                "secrets do not belong in files",
             )
-        read = read_section(LocationSection, {"url": section} if isinstance(section, str) else section, name)
-        written = [("key", read.key), ("secret", read.secret), *_secrets(read.options)]
-        for word, value in written:
-            if value is not None and not _REFERENCE.fullmatch(str(value)):
-                raise ConfigurationError(
-                    f"covis.{name}.{word} must name an environment variable, as in ${{NAS_SECRET_KEY}}: "
-                    "secrets do not belong in files"
-                )
-        for word, text in (("url", read.url), ("endpoint", read.endpoint)):
-            if _PASSWORD.search(text or ""):
-                raise ConfigurationError(
-                    f"covis.{name}.{word} holds a password: put that into the environment, and the name of "
-                    f"its variable into covis.{name}.secret"
-                )
-        return cls(read.url, read.endpoint, read.key, read.secret, dict(read.options))
+    for word, text in (("url", read.url), ("endpoint", read.endpoint)):
+        if _PASSWORD.search(text or ""):
+            yield Fault(
+                f"{where}.{word}",
+                f"{where}.{word} holds a password: put that into the environment, and the name of "
+                f"its variable into {where}.secret",
+            )
 
 
 _PASSWORD = re.compile(r"://[^/@]*:(?!\$\{)[^/@]+@")

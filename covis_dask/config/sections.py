@@ -1,17 +1,13 @@
-"""The configuration as typed sections: what covis.yaml may say, checked when it is read.
+"""The configuration as typed sections: what covis.yaml may say.
 
-`covis-schema.yaml` is made from these types, for editors (`covis_dask.config.schema`).
+`covis_dask.config.reading` checks a section against them, and `covis-schema.yaml` is made from them, for
+editors (`covis_dask.config.schema`).
 """
 
-import difflib
-from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
-from dask.utils import parse_bytes, parse_timedelta
 from msgspec import Meta
-
-from covis_dask.errors import ConfigurationError
 
 __all__ = [
     "BatchSection",
@@ -21,11 +17,9 @@ __all__ = [
     "LocationSection",
     "MatlabSection",
     "Seconds",
+    "Section",
     "Size",
-    "read_section",
 ]
-
-S = TypeVar("S", bound="Section")
 
 
 class Seconds(float):
@@ -123,82 +117,3 @@ class CovisSection(Section, frozen=True):
     prefix: Annotated[str | None, Meta(description="folder below products")] = None
     scratch: Annotated[str | None, Meta(description="folder for temporary files")] = None
     patience: Annotated[Seconds | None, Meta(description="former name of max-outage")] = None
-
-
-def read_section(kind: type[S], section: object, name: str) -> S:
-    """Read a section.
-
-    Parameters
-    ----------
-    kind : type
-        One of the sections here.
-    section : object
-        What the configuration has; keys may have dashes or, as the environment spells them, underscores.
-    name : str
-        Its dotted name below ``covis``; empty for the whole.
-
-    Raises
-    ------
-    ConfigurationError
-        With the key, the value and what it may be; a misspelt key with the nearest there is.
-    """
-    try:
-        return msgspec.convert(_with_dashes(kind, section, name), kind, dec_hook=_read)
-    except msgspec.ValidationError as error:
-        fault, _, path = str(error).partition(" - at `$")
-        key = path.strip("`")
-        value = "" if kind is LocationSection else _value(section, key)  # a secret may stand there by mistake
-        raise ConfigurationError(f"{_dotted(name, key)}: {_sentence(fault)}{value}") from None
-
-
-def _with_dashes(kind: type[Section], section: object, name: str) -> dict[str, Any]:
-    if not isinstance(section, Mapping):
-        raise ConfigurationError(f"{_dotted(name)} must be keys and values, not {section!r}")
-    known = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
-    read: dict[str, Any] = {}
-    for key, value in section.items():
-        dashed = str(key).replace("_", "-")
-        if dashed not in known:
-            raise ConfigurationError(_unknown(_dotted(name), dashed, tuple(known)))
-        inner = known[dashed]
-        if isinstance(inner, type) and issubclass(inner, Section):
-            value = _with_dashes(inner, value, f"{name}.{dashed}" if name else dashed)
-        read[dashed] = value
-    return read
-
-
-def _unknown(where: str, key: str, known: tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(key, known, 1)
-    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
-    return f"{where}: unknown key {key!r}; {hint}"
-
-
-def _value(section: Any, path: str) -> str:
-    """Say what stands at a path, if that is short."""
-    for key in path.strip(".").split("."):
-        section = (
-            section.get(key, section.get(key.replace("-", "_"))) if isinstance(section, Mapping) else None
-        )
-    return f", not {section!r}" if isinstance(section, int | float | str) else ""
-
-
-def _dotted(name: str, path: str = "") -> str:
-    return ".".join(part for part in ("covis", name, path.strip(".")) if part)
-
-
-def _read(kind: type, value: Any) -> Any:
-    """Read the types that YAML does not have."""
-    if kind is Seconds:
-        try:
-            return Seconds(parse_timedelta(value, default="s"))
-        except (KeyError, TypeError, ValueError):
-            raise ValueError("No length of time; write 30s, 10m, 4h") from None
-    try:
-        return Size(parse_bytes(value))
-    except (TypeError, ValueError):
-        raise ValueError("No size; write 64 MiB, 16 GiB") from None
-
-
-def _sentence(fault: str) -> str:
-    """Say what msgspec found without its quotation marks for code."""
-    return f"{fault[0].lower()}{fault[1:]}".replace("`", "")

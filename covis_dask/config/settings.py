@@ -8,11 +8,17 @@ import dask.config
 
 from catalog.settings import CatalogLocation, locate
 from covis_dask.config.legacy import host_name, merged_hosts
-from covis_dask.config.locations import Location
-from covis_dask.config.sections import CovisSection, read_section
+from covis_dask.config.locations import Location, location_faults
+from covis_dask.config.origins import misplaced, origin_of, origins
+from covis_dask.config.reading import Fault, faults_in, read_section
+from covis_dask.config.sections import CovisSection
+from covis_dask.errors import ConfigurationError
 from covis_dask.raw.archive import Limits
 
-__all__ = ["Settings", "load_settings"]
+__all__ = ["Settings", "load_settings", "settings_faults"]
+
+_APART = {"hosts": {}, "products": "", "ancillary": ""}
+"""Locations are read one by one, so that each is named in what is said of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +52,21 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     Raises
     ------
     ConfigurationError
-        With the key and what it may be.
+        Every setting that cannot be used: its key, where it was set, and what it may be.
     """
+    faults = settings_faults(environ)
+    if faults:
+        raise ConfigurationError("; ".join(faults))
     hosts = merged_hosts(environ)
-    # Locations are read one by one below, so that each is named in what is said of it.
-    apart = {"hosts": {}, "products": "", "ancillary": ""}
-    section = read_section(CovisSection, {**dask.config.get("covis"), **apart}, "")
+    section = read_section(CovisSection, {**dask.config.get("covis"), **_APART}, "")
     limits = section.limits
     return Settings(
         catalog=locate(environ=environ),
-        hosts={name: Location.from_config(f"hosts.{name}", entry) for name, entry in hosts.items() if entry},
+        hosts={
+            name: Location.from_config(f"hosts.{name}", entry)
+            for name, entry in hosts.items()
+            if entry is not None
+        },
         host_order=tuple(host_name(name) for name in section.host_order),
         products=_location("products"),
         ancillary=_location("ancillary"),
@@ -74,6 +85,43 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         window=section.batch.window,
         heartbeat=float(section.batch.heartbeat),
     )
+
+
+def settings_faults(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Check every setting in force.
+
+    Parameters
+    ----------
+    environ : mapping
+        Environment.
+
+    Returns
+    -------
+    list of str
+        A sentence for each that cannot be used, with the file or variable that says it.
+    """
+    lost = list(misplaced(environ))
+    section = dask.config.get("covis")
+    if not isinstance(section, Mapping):
+        section = {}
+    faults = list(faults_in(CovisSection, {**section, **_APART}, ""))
+    faults += _prefix_faults(section.get("prefix"))
+    for name, entry in merged_hosts(environ).items():
+        if entry is not None:
+            faults += location_faults(f"hosts.{name}", entry)
+    for name in ("products", "ancillary"):
+        faults += location_faults(name, section.get(name))
+    said = origins(environ)
+    known = [(fault, origin_of(fault.key, said)) for fault in faults]
+    sentences = [f"{origin}: {fault.text}" if origin else fault.text for fault, origin in known]
+    return list(dict.fromkeys([fault.text for fault in lost] + sentences))
+
+
+def _prefix_faults(prefix: object) -> list[Fault]:
+    if not isinstance(prefix, str) or all(part not in ("", ".", "..") for part in prefix.split("/")):
+        return []
+    text = f"covis.prefix: give a folder below the products, such as trials/a, not {prefix!r}"
+    return [] if prefix == "" else [Fault("covis.prefix", text)]
 
 
 def _location(name: str) -> Location:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import dask.config
 
-from covis_dask.config.sections import MatlabSection, read_section
+from covis_dask.config.reading import read_section
+from covis_dask.config.sections import MatlabSection
 
 __all__ = ["MatlabSettings"]
 
