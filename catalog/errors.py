@@ -5,6 +5,7 @@
 
 from typing import ClassVar
 
+from catalog.redaction import redact
 from catalog.vocabulary import Kind, RunState
 
 __all__ = [
@@ -19,7 +20,7 @@ __all__ = [
 
 
 class CovisError(Exception):
-    """Anything that goes wrong in a way this program knows.
+    """Anything that goes wrong in a way this program knows. Its sentence holds no secret, whoever wrote it.
 
     Attributes
     ----------
@@ -31,6 +32,9 @@ class CovisError(Exception):
 
     kind: ClassVar[str] = Kind.ERROR
     state: ClassVar[str] = RunState.FAILED
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(redact(value) if isinstance(value, str) else value for value in args))
 
 
 class CatalogError(CovisError):

@@ -15,6 +15,7 @@ from typing import Any
 import dask.config
 
 from catalog.errors import CatalogError
+from catalog.redaction import register, watch_logs
 from catalog.store import Catalog, open_catalog
 
 __all__ = ["DEFAULT_URL", "CatalogLocation", "expand_references", "locate"]
@@ -31,7 +32,8 @@ class CatalogLocation:
     Parameters
     ----------
     url : str
-        As `open_catalog` takes it; not in the `repr`, for it may hold a password.
+        As `open_catalog` takes it, but with references (``${MONGODB_PASSWORD}``) in the place of secrets; not
+        in the `repr`, for who said it may have written a password.
     database, collection : str
         Where the runs lie on a MongoDB server.
     """
@@ -42,19 +44,20 @@ class CatalogLocation:
 
     def open(self) -> Catalog:
         """Open it; see `open_catalog`. References in the URL are read from this process's environment."""
-        try:
-            url = expand_references(self.url, os.environ)
-        except KeyError as error:
-            raise CatalogError(
-                f"covis.catalog.url refers to the environment variable {error.args[0]}, which is not set here"
-            ) from None
+        url = _expanded(self.url, os.environ)
         return open_catalog(url, database=self.database, collection=self.collection)
+
+    def sqlite_file(self) -> Path | None:
+        """Return the file of a SQLite catalogue; None when it is on a server."""
+        scheme, _, rest = _expanded(self.url, os.environ).partition("://")
+        return Path(rest.removeprefix("/")) if scheme == "sqlite" else None
 
 
 def expand_references(text: str, environ: Mapping[str, str]) -> str:
     """Replace each ``${NAME}`` by the environment's value, or by what the file named by ``NAME_FILE`` holds.
 
-    The latter is how Docker and Kubernetes mount secrets.
+    The latter is how Docker and Kubernetes mount secrets. From here on no message of this process shows a
+    value that has been looked up.
 
     Raises
     ------
@@ -65,12 +68,15 @@ def expand_references(text: str, environ: Mapping[str, str]) -> str:
 
 
 def _value(name: str, environ: Mapping[str, str]) -> str:
-    if name in environ:
-        return environ[name]
     try:
-        return Path(environ[f"{name}_FILE"]).read_text(encoding="utf-8").strip()
+        value = environ.get(name) or Path(environ[f"{name}_FILE"]).read_text(encoding="utf-8").strip()
     except (KeyError, OSError):
-        raise KeyError(name) from None
+        if name not in environ:
+            raise KeyError(name) from None
+        value = ""
+    watch_logs()
+    register(value)
+    return value
 
 
 def locate(url: str | None = None, environ: Mapping[str, str] | None = None) -> CatalogLocation:
@@ -81,7 +87,7 @@ def locate(url: str | None = None, environ: Mapping[str, str] | None = None) -> 
     url : str, optional
         Said by the caller.
     environ : mapping, optional
-        Environment variables; those of this process by default.
+        Environment variables that count; those of this process by default.
 
     Raises
     ------
@@ -93,11 +99,14 @@ def locate(url: str | None = None, environ: Mapping[str, str] | None = None) -> 
     def setting(name: str, variable: str, default: str) -> str:
         # Elsewhere in the program the defaults may have been put into dask.config: those are nobody's choice.
         configured: Any = dask.config.get(f"covis.catalog.{name}", default=None)
-        chosen = None if configured == default else configured
+        chosen = None if configured in (default, DEFAULT_URL) else configured
         return str(chosen or variables.get(variable) or default)
 
+    old = "${MONGODB_URL}" if variables.get("MONGODB_URL") else ""
+    chosen = url or setting("url", "", "") or old or DEFAULT_URL
+    _expanded(chosen, variables)  # to know at once that everything it refers to is there
     return CatalogLocation(
-        _expanded(url or setting("url", "MONGODB_URL", DEFAULT_URL), variables),
+        chosen,
         setting("database", "MONGODB_DB", "covis"),
         setting("collection", "MONGODB_RUNS_TABLE", "runs"),
     )

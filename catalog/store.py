@@ -9,6 +9,7 @@ from typing import Protocol, Self
 from catalog.errors import CatalogError
 from catalog.model import Batch, ProductRecord, Run
 from catalog.query import RunQuery
+from catalog.redaction import redact, register_url, watch_logs
 
 __all__ = ["Catalog", "open_catalog"]
 
@@ -156,6 +157,8 @@ def open_catalog(url: str, *, database: str = "covis", collection: str = "runs")
         When the URL is of no known kind, or the store cannot be opened; `CatalogUnavailable` when it
         cannot be reached.
     """
+    watch_logs()
+    register_url(url)
     scheme, _, rest = url.partition("://")
     if scheme == "sqlite" and rest.startswith("/") and rest != "/":
         from catalog.sqlite import SqliteCatalog
@@ -166,6 +169,6 @@ def open_catalog(url: str, *, database: str = "covis", collection: str = "runs")
 
         return MongoCatalog(url, database=database, collection=collection)
     raise CatalogError(
-        f"no catalogue can be opened at {url.rpartition('@')[2]!r}: "
+        f"no catalogue can be opened at {redact(url)!r}: "
         "use sqlite:///FILE (relative), sqlite:////FILE (absolute) or mongodb://HOST:PORT"
     )

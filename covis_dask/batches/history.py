@@ -2,7 +2,6 @@
 
 import datetime as dt
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import xarray as xr
@@ -35,9 +34,9 @@ def open_for_reading(settings: Settings) -> Catalog:
     CatalogError
         When there is none.
     """
-    scheme, _, rest = settings.catalog.url.partition("://")
-    if scheme == "sqlite" and not Path(rest.removeprefix("/")).exists():
-        raise CatalogError(f"there is no catalogue at {rest.removeprefix('/')}")
+    file = settings.catalog.sqlite_file()
+    if file is not None and not file.exists():
+        raise CatalogError(f"there is no catalogue at {file}")
     return settings.catalog.open()
 
 

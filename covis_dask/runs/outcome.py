@@ -5,6 +5,7 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any, Protocol, Self
 
 from catalog.documents import decode
+from catalog.redaction import redact
 from covis_dask.errors import CovisError, StorageUnavailable, TransientError
 
 __all__ = ["RunOutcome"]
@@ -73,6 +74,7 @@ class RunOutcome:
         # Messages between machines take plain words, no enums.
         object.__setattr__(self, "state", str(self.state))
         object.__setattr__(self, "kind", None if self.kind is None else str(self.kind))
+        object.__setattr__(self, "reason", None if self.reason is None else redact(self.reason))
 
     @classmethod
     def of_error(cls, task: _Named, error: CovisError, **known: Any) -> "RunOutcome":

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from catalog.redaction import redact
 from covis_dask.runs.events import Reporter
 
 __all__ = ["RunLog", "Stages"]
@@ -23,7 +24,7 @@ class RunLog:
     def __call__(self, line: str) -> None:
         """Write a line."""
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(f"[{time.monotonic() - self._start:9.3f} s] {line}\n")
+            file.write(f"[{time.monotonic() - self._start:9.3f} s] {redact(line)}\n")
 
 
 class Stages:

@@ -7,6 +7,7 @@ from typing import Any
 import fsspec
 
 from catalog.answers import Sense, answer_of
+from catalog.redaction import redact_error, register_options, register_url, watch_logs
 from covis_dask.config import Location, expand, expand_options
 from covis_dask.errors import ConfigurationError, CovisError, StorageRefused, StorageUnavailable
 
@@ -43,6 +44,11 @@ def open_location(location: Location) -> tuple[Any, str]:
         )
         if value
     }
+    watch_logs()
+    register_url(url)
+    register_options(
+        {**options, **{f"{word}_secret": said[word] for word in ("key", "secret") if word in said}}
+    )
     try:
         if scheme == "onc":
             return _open_onc(rest, said, options), ""
@@ -55,7 +61,7 @@ def open_location(location: Location) -> tuple[Any, str]:
         with storage_errors(f"connecting to {location.url}"):  # an FTP host is called at once
             fs, root = fsspec.core.url_to_fs(url, **options)
     except (ImportError, TypeError, ValueError) as error:
-        raise ConfigurationError(f"{location.url} cannot be opened: {error}") from error
+        raise ConfigurationError(f"{location.url} cannot be opened: {error}") from redact_error(error)
     return fs, str(root).rstrip("/")
 
 
@@ -99,6 +105,7 @@ def storage_errors(what: str, *, missing: type[Exception] | None = None) -> Iter
     except CovisError:
         raise
     except Exception as error:
+        redact_error(error)
         answer = answer_of(error)
         if answer is None:
             raise

@@ -6,7 +6,7 @@ import dask.config
 import pytest
 
 from catalog.errors import CatalogError
-from catalog.settings import DEFAULT_URL, locate
+from catalog.settings import DEFAULT_URL, expand_references, locate
 from catalog.store import open_catalog
 
 OLD_WORKER = {"MONGODB_URL": "mongodb://old", "MONGODB_DB": "covis2", "MONGODB_RUNS_TABLE": "sweeps"}
@@ -27,7 +27,7 @@ def test_default() -> None:
 def test_the_old_workers_variables_are_honoured() -> None:
     """MONGODB_URL, MONGODB_DB and MONGODB_RUNS_TABLE mean what they did."""
     here = locate(environ=OLD_WORKER)
-    assert (here.url, here.database, here.collection) == ("mongodb://old", "covis2", "sweeps")
+    assert (here.url, here.database, here.collection) == ("${MONGODB_URL}", "covis2", "sweeps")
 
 
 def test_precedence() -> None:
@@ -37,13 +37,15 @@ def test_precedence() -> None:
         assert locate(environ=OLD_WORKER).url == "mongodb://configured"
         assert locate(environ=OLD_WORKER).database == "covis2"
     with dask.config.set({"covis.catalog.url": DEFAULT_URL}):
-        assert locate(environ=OLD_WORKER).url == "mongodb://old"
+        assert locate(environ=OLD_WORKER).url == "${MONGODB_URL}"
 
 
 def test_references_to_the_environment() -> None:
-    """A URL may leave its password to the environment; one that is not set is named."""
+    """A URL leaves its password to the environment until it is opened; one that is not set is named."""
     with dask.config.set({"covis.catalog.url": "mongodb://me:${PASSWORD}@host"}):
-        assert locate(environ={"PASSWORD": "pw"}).url == "mongodb://me:pw@host"
+        url = locate(environ={"PASSWORD": "pw"}).url
+        assert url == "mongodb://me:${PASSWORD}@host"
+        assert expand_references(url, {"PASSWORD": "pw"}) == "mongodb://me:pw@host"
         with pytest.raises(CatalogError, match="PASSWORD"):
             locate(environ={})
 

@@ -41,7 +41,7 @@ def test_old_variables_describe_hosts_below_our_own_settings() -> None:
         "s3://raw", endpoint="http://nas:9000", key="${NAS_ACCESS_KEY}", secret="${NAS_SECRET_KEY}"
     )
     assert settings.hosts["OLD-COVIS-NAS5"].endpoint == "https://five"
-    assert (settings.catalog.url, settings.catalog.database) == ("mongodb://db", "x")
+    assert (settings.catalog.url, settings.catalog.database) == ("${MONGODB_URL}", "x")
     with dask.config.set({"covis.hosts.covis_nas": {"url": "/mine"}, "covis.catalog.url": "sqlite:///mine"}):
         settings = load_settings(environ)
     assert settings.hosts["COVIS-NAS"].url == "/mine"
