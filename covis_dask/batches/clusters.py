@@ -13,17 +13,53 @@ import dask.config
 from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster
 
+from catalog.redaction import redact_error, register_options, watch_logs
 from covis_dask.batches.request import LOCAL, ClusterSpec
 from covis_dask.errors import ConfigurationError
 from covis_dask.runs.versions import differences, disagreement, versions_in
 from covis_dask.runs.warmup import ReadyPlugin
 
-__all__ = ["KINDS", "check_versions", "open_client"]
+__all__ = ["KINDS", "check_versions", "open_client", "page_link"]
 
 logger = logging.getLogger(__name__)
 
+_DASK_LINK = "{scheme}://{host}:{port}/status"
 _ARRIVAL = 60.0
 _RETURN = 300.0
+
+
+def _dashboard_address(spec: ClusterSpec) -> str:
+    """Return where a scheduler is to serve its dashboard: on loopback unless somebody says otherwise."""
+    return spec.dashboard or str(dask.config.get("covis.dashboard.address"))
+
+
+def _listens(dask_scheduler: Any) -> tuple[str, int, str]:
+    """Say where a scheduler's web server listens, and on which machine; runs there."""
+    server = dask_scheduler.http_server
+    return str(server.address), int(server.port), socket.gethostname()
+
+
+def page_link(client: Client) -> str:
+    """Return the address of the COVIS page, as somebody at this machine would open it.
+
+    Where the configuration of Dask has a template of its own (``distributed.dashboard.link``: a proxy), that
+    counts; else it is where the server listens.
+    """
+    template = str(dask.config.get("distributed.dashboard.link"))
+    if template != _DASK_LINK:
+        return f"{str(client.dashboard_link).removesuffix('/status').removesuffix('/covis')}/covis"
+    try:
+        address, port, machine = client.run_on_scheduler(_listens)
+    except Exception:  # whatever is raised on the scheduler comes here; a link is no reason to end a batch
+        return f"{str(client.dashboard_link).removesuffix('/status')}/covis"
+    scheme = "https" if dask.config.get("distributed.scheduler.dashboard.tls.cert") else "http"
+    if address in ("0.0.0.0", "::", ""):  # noqa: S104 (compared, not bound)
+        address = (
+            str(client.scheduler_info()["address"]).partition("://")[2].rpartition(":")[0] or "127.0.0.1"
+        )
+    link = f"{scheme}://{f'[{address}]' if ':' in address else address}:{port}/covis"
+    elsewhere = address in ("127.0.0.1", "::1") and machine != socket.gethostname()
+    return f"{link} on {machine}" if elsewhere else link
 
 
 def _free(address: str) -> str:
@@ -152,7 +188,7 @@ def _started(spec: ClusterSpec) -> Iterator[Any]:
             local = LocalCluster(
                 n_workers=spec.workers or CPU_COUNT,
                 threads_per_worker=1,
-                dashboard_address=_free(spec.dashboard),
+                dashboard_address=_free(_dashboard_address(spec)),
                 silence_logs=logging.CRITICAL,
                 resources=dict(spec.resources),
             )
@@ -160,6 +196,8 @@ def _started(spec: ClusterSpec) -> Iterator[Any]:
             yield local
         return
     arguments = dict(dask.config.get(f"covis.cluster.{spec.where}", None) or {})
+    register_options(arguments)
+    watch_logs()
     try:
         with _kept_from_ctrl_c():
             cluster = KINDS[spec.where](arguments, spec)
@@ -172,7 +210,7 @@ def _started(spec: ClusterSpec) -> Iterator[Any]:
         raise ConfigurationError(
             f"the {spec.where} cluster cannot be started ({error}); its arguments are in "
             f"covis.cluster.{spec.where}"
-        ) from error
+        ) from redact_error(error)
     with cluster:
         if spec.adapt is not None:
             cluster.adapt(minimum=spec.adapt[0], maximum=spec.adapt[1])
@@ -185,7 +223,10 @@ def _slurm(arguments: dict[str, Any], spec: ClusterSpec) -> Any:
     from dask_jobqueue.slurm import SLURMCluster
 
     extra = [*arguments.pop("worker_extra_args", []), *_offers(spec.resources)]
-    return SLURMCluster(**{"python": sys.executable, **arguments, "worker_extra_args": extra})
+    options = {"dashboard_address": _dashboard_address(spec), **arguments.pop("scheduler_options", {})}
+    return SLURMCluster(
+        **{"python": sys.executable, **arguments, "worker_extra_args": extra, "scheduler_options": options}
+    )
 
 
 def _ssh(arguments: dict[str, Any], spec: ClusterSpec) -> Any:
@@ -201,7 +242,10 @@ def _ssh(arguments: dict[str, Any], spec: ClusterSpec) -> Any:
         options["resources"] = dict(spec.resources)
     if spec.workers is not None:
         options["n_workers"] = spec.workers
-    return SSHCluster(hosts, **{"remote_python": sys.executable, **arguments, "worker_options": options})
+    of_scheduler = {"dashboard_address": _dashboard_address(spec), **arguments.pop("scheduler_options", {})}
+    further = {"worker_options": options, "scheduler_options": of_scheduler}
+    with dask.config.set({"covis.cluster": {}}):  # else it would be part of a command line over there
+        return SSHCluster(hosts, **{"remote_python": sys.executable, **arguments, **further})
 
 
 def _kubernetes(arguments: dict[str, Any], spec: ClusterSpec) -> Any:

@@ -37,8 +37,8 @@ class ClusterSpec:
         Fewest and most workers, started and ended as the work demands.
     resources : mapping
         What every worker that is started offers, and one at least must offer, by Dask's names.
-    dashboard : str
-        Where a local cluster serves its dashboard.
+    dashboard : str, optional
+        Where a scheduler that is started serves its dashboard; ``covis.dashboard.address`` when not given.
 
     Raises
     ------
@@ -50,7 +50,7 @@ class ClusterSpec:
     workers: int | None = None
     adapt: tuple[int, int] | None = None
     resources: Mapping[str, float] = field(default_factory=dict)
-    dashboard: str = ":8787"
+    dashboard: str | None = None
 
     def __post_init__(self) -> None:
         if self.where != LOCAL and self.where not in CLUSTER_KINDS and "://" not in self.where:

@@ -20,7 +20,7 @@ from catalog.model import Batch
 from catalog.query import explain_empty
 from catalog.store import Catalog
 from covis_dask._version import __version__
-from covis_dask.batches.clusters import open_client
+from covis_dask.batches.clusters import open_client, page_link
 from covis_dask.batches.driver import Display, Driver
 from covis_dask.batches.history import batch_attributes, report_folder
 from covis_dask.batches.job import Job, JobContext, job_named
@@ -206,7 +206,7 @@ class PreparedBatch:
         with open_client(spec) as client:
             if driver.bring_page is not None:
                 driver.bring_page(client)
-            link = client.dashboard_link
+            link = page_link(client)
             driver.log(f"{len(self.plan.tasks)} of {len(self.plan.items)} runs to process; dashboard {link}")
             self.status.attributes["dashboard"] = link
             # Whoever attaches to the batch finds the scheduler in the catalogue.

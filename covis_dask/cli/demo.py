@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"\nproducts   {products}/YYYY/MM/DD/RUN/RUN.nc    (xarray.open_dataset)"
             f"\npictures   {products}/YYYY/MM/DD/RUN/RUN.png"
             f"\nreport     {reports[-1]}"
-            "\ndashboard  http://127.0.0.1:8787/status while a batch runs"
+            "\ndashboard  http://127.0.0.1:8787/covis while a batch runs"
             "\n\nRun it again: nothing is done twice."
         )
     return code

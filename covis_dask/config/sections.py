@@ -13,6 +13,7 @@ __all__ = [
     "BatchSection",
     "CatalogSection",
     "CovisSection",
+    "DashboardSection",
     "LimitsSection",
     "LocationSection",
     "MatlabSection",
@@ -77,6 +78,21 @@ class BatchSection(Section, frozen=True):
     claim: Annotated[Seconds | None, Meta(description="of earlier releases; has no effect")] = None
 
 
+class DashboardSection(Section, frozen=True):
+    """Where the page is served, and who may steer from it."""
+
+    address: Annotated[
+        str, Meta(description="where schedulers started for a batch serve it; :8787 is every address")
+    ] = "127.0.0.1:8787"
+    hosts: Annotated[list[str], Meta(description="further names of the server, such as a proxy's")] = []
+    steering: Annotated[
+        bool | str, Meta(description="auto: on loopback, and where a token is given; on; off")
+    ] = "auto"
+    token: Annotated[str | None, Meta(description="reference to the token for steering, such as ${NAME}")] = (
+        None
+    )
+
+
 class MatlabSection(Section, frozen=True):
     """The Matlab engine, on workers that offer the Dask resource MATLAB=1."""
 
@@ -114,6 +130,7 @@ class CovisSection(Section, frozen=True):
         dict[str, dict[str, Any] | None], Meta(description="arguments of the class that starts each kind")
     ]
     matlab: MatlabSection
+    dashboard: DashboardSection = DashboardSection()
     prefix: Annotated[str | None, Meta(description="folder below products")] = None
     scratch: Annotated[str | None, Meta(description="folder for temporary files")] = None
     patience: Annotated[Seconds | None, Meta(description="former name of max-outage")] = None

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from typing import Any
 
+import dask.config
 from distributed import Client, Scheduler
 from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.protocol.serialize import to_serialize
@@ -11,9 +12,12 @@ from tornado.ioloop import PeriodicCallback
 
 from catalog.errors import CatalogError
 from covis_dask.batches.history import History
-from covis_dask.errors import CovisError
+from covis_dask.config.sections import DashboardSection, read_section
+from covis_dask.errors import ConfigurationError, CovisError
 from covis_dask.monitor.page.source import PageSource
+from covis_dask.monitor.scheduler.guard import Guard, guard_server
 from covis_dask.monitor.scheduler.routes import add_routes
+from covis_dask.monitor.scheduler.steering import Steering
 from covis_dask.runs.events import TOPIC
 
 __all__ = ["StatusPlugin", "bring_page"]
@@ -40,13 +44,15 @@ class StatusPlugin(SchedulerPlugin):
         for address, worker in scheduler.workers.items():
             self.source.state.add_worker(address, str(worker.name), worker.host)
         scheduler.handlers |= {"covis_status": self.status, "covis_snapshot": self.snapshot}
-        add_routes(scheduler, self.source)
+        self.steering = _open_to_browsers(scheduler)
+        add_routes(scheduler, self.source, self.steering)
         self._history_clock = PeriodicCallback(self._read_soon, _HISTORY_EVERY * 1000)
         self._history_clock.start()
         self._read_soon()
 
     async def close(self) -> None:
-        """Stop reading the history."""
+        """Stop reading the history, and take back the token for steering."""
+        self.steering.end()
         self._history_clock.stop()
         for task in self._tasks:
             task.cancel()
@@ -101,6 +107,22 @@ class StatusPlugin(SchedulerPlugin):
             self.source.store_note = None
         except CovisError as error:
             self.source.store_note = str(error)
+
+
+def _open_to_browsers(scheduler: Scheduler) -> Steering:
+    """Let browsers in as the configuration says, and draw the token for steering."""
+    try:
+        section = read_section(DashboardSection, dask.config.get("covis.dashboard"), "dashboard")
+        guard_server(scheduler, Guard.of(section.hosts))
+        address = str(scheduler.http_server.address)  # type: ignore[attr-defined]  # Dask's own word
+        steering = Steering.begin(address, section.steering, section.token)
+    except ConfigurationError as error:
+        logger.warning("steering is off: %s", error)
+        guard_server(scheduler, Guard.of(()))
+        return Steering()
+    if steering.file is not None:
+        logger.info("the token for steering is in %s", steering.file)
+    return steering
 
 
 def bring_page(client: Client) -> None:

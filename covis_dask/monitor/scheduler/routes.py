@@ -1,32 +1,23 @@
 """What the scheduler's web server serves of ours, and the link in Dask's menu."""
 
-import asyncio
 import json
-from functools import lru_cache
-from pathlib import PurePosixPath
 from typing import Any
 
+from bokeh.server.views.doc_handler import DocHandler
 from distributed import Scheduler
 from tornado import web
 from tornado.ioloop import IOLoop
 
-from covis_dask.errors import CovisError
 from covis_dask.monitor.page.source import PageSource
+from covis_dask.monitor.scheduler.handlers import Handler, PageHandler
 from covis_dask.monitor.scheduler.metrics import metrics
-from covis_dask.products.thumbnail import thumbnail
+from covis_dask.monitor.scheduler.steering import CheckToken, Steering
+from covis_dask.monitor.scheduler.stored import Stored
 
 __all__ = ["add_routes"]
 
-_SMALL = 540
-_SERVED = {".png": "image/png", ".txt": "text/plain; charset=utf-8", ".html": "text/html; charset=utf-8"}
 
-
-class _Handler(web.RequestHandler):
-    def initialize(self, source: PageSource) -> None:
-        self.source = source
-
-
-class _Status(_Handler):
+class _Status(Handler):
     """The numbers as JSON."""
 
     def get(self) -> None:
@@ -35,7 +26,7 @@ class _Status(_Handler):
         self.finish(json.dumps(self.source.state.to_document()))
 
 
-class _Metrics(_Handler):
+class _Metrics(Handler):
     """The numbers for Prometheus."""
 
     def get(self) -> None:
@@ -43,40 +34,7 @@ class _Metrics(_Handler):
         self.finish(metrics(self.source.state))
 
 
-class _Store(_Handler):
-    """Pictures, logs and reports of the product store, as the scheduler itself may read them."""
-
-    async def get(self, path: str) -> None:
-        pure = PurePosixPath(path)
-        kind = _SERVED.get(pure.suffix)
-        if kind is None or ".." in pure.parts or pure.is_absolute():
-            raise web.HTTPError(404)
-        small = self.get_query_argument("small", "") == "1"
-        try:
-            data = await asyncio.to_thread(self._read, path, small)
-        except (CovisError, OSError) as error:
-            raise web.HTTPError(503, reason="the product store does not answer") from error
-        if data is None:
-            raise web.HTTPError(404)
-        self.set_header("Content-Type", "image/webp" if small and pure.suffix == ".png" else kind)
-        self.set_header("X-Content-Type-Options", "nosniff")
-        self.set_header("Cache-Control", "private, max-age=60")
-        await self.finish(data)
-
-    def _read(self, path: str, small: bool) -> bytes | None:
-        history = self.source.history
-        if history is None:
-            return None
-        data = history.store().read_bytes(path)
-        return _thumbnail(data) if data is not None and small and path.endswith(".png") else data
-
-
-@lru_cache(maxsize=32)
-def _thumbnail(picture: bytes) -> bytes:
-    return thumbnail(picture, _SMALL)
-
-
-def add_routes(scheduler: Scheduler, source: PageSource) -> None:
+def add_routes(scheduler: Scheduler, source: PageSource, steering: Steering) -> None:
     """Add page, JSON, metrics and store to a scheduler's web server, and the page to its menu.
 
     Parameters
@@ -84,17 +42,24 @@ def add_routes(scheduler: Scheduler, source: PageSource) -> None:
     scheduler : Scheduler
         One without a dashboard gets all but the page.
     source : PageSource
+    steering : Steering
+        What requests that change something must show.
     """
     given: dict[str, Any] = {"source": source}
+    steered = {**given, "steering": steering}
     plain = web.Application([
         (r".*/covis/status\.json", _Status, given),
         (r".*/covis/metrics", _Metrics, given),
-        (r".*/covis/store/(.+)", _Store, given),
+        (r".*/covis/store/(.*)", Stored, given),
+        (r".*/covis/steering", CheckToken, steered),
     ])  # fmt: skip
     scheduler.http_application.add_application(plain)
     bokeh = next((app for app in scheduler.http_application.applications if hasattr(app, "app_paths")), None)
-    if bokeh is None:
-        return
+    if bokeh is not None:
+        _add_page(scheduler, source, bokeh.prefix)
+
+
+def _add_page(scheduler: Scheduler, source: PageSource, prefix: str) -> None:
     from distributed.dashboard.core import BokehApplication
     from distributed.dashboard.scheduler import template_variables
 
@@ -106,9 +71,12 @@ def add_routes(scheduler: Scheduler, source: PageSource) -> None:
     pages = BokehApplication(
         {"/covis": lambda server, extra, document: covis_page(source, extra, document)},  # noqa: ARG005
         scheduler,
-        prefix=bokeh.prefix,
+        prefix=prefix,
         template_variables=variables,
     )
+    for rule in pages.wildcard_router.rules:
+        if rule.target is DocHandler:
+            rule.target = PageHandler
     scheduler.http_application.add_application(pages)
     pages.initialize(IOLoop.current())
     pages.start()
