@@ -90,7 +90,7 @@ class LocalStack:
         free = free_ports(2)
         port, dashboard = self.ports.scheduler or free[0], self.ports.dashboard or free[1]
         self.scheduler_address = f"tcp://127.0.0.1:{port}"
-        self.dashboard = f"http://127.0.0.1:{dashboard}/status"
+        self.dashboard = f"http://127.0.0.1:{dashboard}/covis"
         environ = self.environ()
         self.scheduler = dask_scheduler("scheduler", logs, port=port, dashboard=dashboard, environ=environ)
         self.dask_workers = [

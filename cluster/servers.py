@@ -238,7 +238,7 @@ def dask_scheduler(
     """Describe a Dask scheduler with its dashboard."""
     command = [
         sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", HOST, "--port", str(port),
-        "--dashboard-address", f"{HOST}:{dashboard}",
+        "--dashboard-address", f"{HOST}:{dashboard}", "--preload", "covis_dask.monitor.preload",
     ]  # fmt: skip
     # A run that kills its worker is the driver's to judge, not the scheduler's.
     ours = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0", **environ}

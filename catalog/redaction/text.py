@@ -27,6 +27,7 @@ _NAMED: Final = re.compile(
     re.IGNORECASE,
 )
 _FLAG: Final = re.compile(rf"((?<!\S)--?{SECRET_NAME}\s+)([^\s-]\S*)", re.IGNORECASE)
+_WORD: Final = re.compile(r"[A-Za-z]+|[a-z0-9+]+://")
 _PROSE: Final = re.compile(r" [a-z]+\b")
 _QUOTED_KEY: Final = re.compile(r"([\"']key[\"']\s*:\s*)(\"[^\"]*\"|'[^']*')")
 _SHAPES: Final = re.compile(
@@ -97,7 +98,7 @@ def _without_quoted(match: re.Match[str]) -> str:
 def _without_named(match: re.Match[str]) -> str:
     if match[1].lower() == "token" and match[3].isdigit():  # a fencing token is a counter
         return match[0]
-    if match[2] == ": " and match[3].isalpha() and _PROSE.match(match.string, match.end()):
+    if match[2] == ": " and _WORD.fullmatch(match[3]) and _PROSE.match(match.string, match.end()):
         return match[0]  # "hosts.NAS.secret: expected str"
     return match[1] + match[2] + _hidden(match[3])
 

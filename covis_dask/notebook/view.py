@@ -66,9 +66,8 @@ class BatchView(BatchHandle):
 
     def _repr_html_(self) -> str:
         status = self.status
-        dashboard = (
-            str(status.attributes.get("dashboard") or "").removesuffix("/status").removesuffix("/covis")
-        )
+        where, _, _ = str(status.attributes.get("dashboard") or "").partition(" on ")
+        dashboard = where.removesuffix("/status").removesuffix("/covis")
         link = (
             f'<p class="soft"><a href="{dashboard}/covis" target="_blank">the page on the dashboard</a></p>'
             if dashboard and not status.over

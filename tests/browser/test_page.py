@@ -33,7 +33,7 @@ class LiveBatch:
         assert self.process.stderr is not None
         for line in self.process.stderr:
             self.said.append(line)
-            if (match := re.search(r"dashboard (http://\S+)/status", line)) is not None:
+            if (match := re.search(r"dashboard (http://\S+)/covis", line)) is not None:
                 self.url = match[1]
                 self.found.set()
 

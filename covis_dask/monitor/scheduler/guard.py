@@ -1,13 +1,13 @@
 """Who may ask the scheduler's web server: no page of another origin, and no name that only points here.
 
 A browser sends along from which page a request comes (``Origin``, ``Sec-Fetch-Site``) and by which name it
-knows the server (``Host``). A hostile page can make the browser ask us, and can have its own name point to this
-machine (DNS rebinding); it cannot change what the browser says of both. All pages are guarded, Dask's own too.
+knows the server (``Host``). A hostile page can make the browser ask us, and can have its own name point to
+this machine (DNS rebinding); it cannot change what the browser says of both. This holds for Dask's pages too.
 """
 
 import ipaddress
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -37,15 +37,23 @@ class Guard:
         """Make it of what the configuration says (``covis.dashboard.hosts``)."""
         return cls(frozenset(str(host).lower() for host in hosts))
 
-    def refusal(self, request: HTTPServerRequest) -> str | None:
-        """Return why a request is not answered, or None."""
-        host, headers = request.host.lower(), request.headers
+    def refusal(self, host: str, headers: Mapping[str, str], method: str = "GET") -> str | None:
+        """Return why a request is not answered, or None.
+
+        Parameters
+        ----------
+        host : str
+            By which name it asks.
+        headers : mapping
+        method : str
+        """
+        host = host.lower()
         if not self._is_ours(host):
             return f"this is not {host}; if a proxy serves it by that name, add it to covis.dashboard.hosts"
         origin = headers.get("Origin")
         if origin is not None and not self._may_come_from(origin.lower(), host):
             return "pages of another origin may not ask this server"
-        is_visit = headers.get("Sec-Fetch-Mode") == "navigate" and request.method in ("GET", "HEAD")
+        is_visit = headers.get("Sec-Fetch-Mode") == "navigate" and method in ("GET", "HEAD")
         if headers.get("Sec-Fetch-Site") in ("cross-site", "same-site") and not is_visit:
             return "pages of another origin may not use what this server holds"
         return None
@@ -93,7 +101,7 @@ class _Strange(Matcher):
         self._guard = guard
 
     def match(self, request: HTTPServerRequest) -> dict[str, Any] | None:
-        reason = self._guard.refusal(request)
+        reason = self._guard.refusal(request.host, request.headers, request.method or "")
         return None if reason is None else {"target_kwargs": {"reason": reason}}
 
 

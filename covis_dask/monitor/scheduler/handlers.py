@@ -18,10 +18,10 @@ _EVERYWHERE: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _DATA_POLICY: Final = "default-src 'none'; frame-ancestors 'none'; sandbox"
-"""What is no page runs nothing and loads nothing, should a browser take it for one."""
+"""What is no page runs and loads nothing, should a browser take it for one."""
 
 _INLINE: Final = ("this.closest('figure').hidden = true", "myFunction()")
-"""Handlers written into the HTML: ours of a picture that is missing, and Dask's of its menu. No other runs."""
+"""Handlers within the HTML: ours of a picture that is missing, and Dask's of its menu. No other runs."""
 
 
 def _hash(script: str) -> str:

@@ -12,7 +12,8 @@ from tornado.ioloop import PeriodicCallback
 
 from catalog.errors import CatalogError
 from covis_dask.batches.history import History
-from covis_dask.config.sections import DashboardSection, read_section
+from covis_dask.config.reading import read_section
+from covis_dask.config.sections import DashboardSection
 from covis_dask.errors import ConfigurationError, CovisError
 from covis_dask.monitor.page.source import PageSource
 from covis_dask.monitor.scheduler.guard import Guard, guard_server

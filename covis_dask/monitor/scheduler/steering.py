@@ -1,8 +1,8 @@
 """Steering batches from the page: a token that only the scheduler's owner can read.
 
 To look is free for everybody who can reach the page; to change something needs the token. It is drawn when
-the scheduler starts, and lies in a file that its owner alone may read. Where other machines can reach the page,
-steering is off unless the configuration says otherwise (``covis.dashboard``).
+the scheduler starts, and lies in a file that its owner alone may read. Where other machines can reach the
+page, steering is off unless the configuration says otherwise (``covis.dashboard``).
 """
 
 import hmac
@@ -107,7 +107,7 @@ class SteeredHandler(Handler):
     A subclass has a `post` that may read `body`; it is reached by the owner only.
     """
 
-    SUPPORTED_METHODS = ("POST",)  # type: ignore[assignment]  # tornado's type is that of its own seven
+    SUPPORTED_METHODS = ("POST",)
 
     def initialize(self, source: PageSource, steering: Steering | None = None) -> None:
         """Take what the application was made with."""
