@@ -89,6 +89,11 @@ class Report:
         return tuple(outcome for outcome in self.outcomes if outcome.state not in COMPLETE)
 
     @property
+    def odd(self) -> tuple[RunOutcome, ...]:
+        """Runs that became products although something about their data was odd."""
+        return tuple(outcome for outcome in self.outcomes if outcome.notes)
+
+    @property
     def slowest(self) -> tuple[RunOutcome, ...]:
         """The runs that took longest."""
         return tuple(sorted(self.outcomes, key=lambda outcome: -outcome.seconds)[:_SLOWEST])
@@ -146,7 +151,10 @@ def final_table(report: Report) -> str:
         first = next(o for o in report.failures if (o.state, o.kind) == (state, kind))
         more = f" (and {count - 1} more)" if count > 1 else ""
         lines.append(f"{state}, {kind}: {first.basename}{more}: {first.reason}")
-    if kinds:
+    if odd := report.odd:
+        more = f" (and {len(odd) - 1} more)" if len(odd) > 1 else ""
+        lines.append(f"odd data: {odd[0].basename}{more}: {'; '.join(odd[0].notes)}")
+    if kinds or odd:
         lines.append("")
     if set(report.counts) and report.counts[RunState.ALREADY] == len(report.outcomes):
         lines.append("nothing to do: every selected run was already done")

@@ -94,6 +94,17 @@ class FailureGroup:
         """Path of the latest run's log below the store; None for a run no worker has seen."""
         return f"{self.path}/{LOG}" if self.path else None
 
+    def to_document(self) -> dict[str, Any]:
+        """Return the group as JSON values."""
+        return {
+            "state": self.state,
+            "kind": self.kind,
+            "count": self.count,
+            "reason": self.reason,
+            "run": self.basename,
+            "log": self.log,
+        }
+
 
 @dataclass(slots=True)
 class BatchStatus:
@@ -115,6 +126,8 @@ class BatchStatus:
         ``running``; then ``finished``, ``stopped``, or ``lost`` when the driver went away without a word.
     running, retrying : int
         Runs handed to the cluster, and runs that wait for another try.
+    odd : FailureGroup, optional
+        Runs that became products although something about their data was odd.
     latest : int, optional
         Year of the run that a worker ended last.
     """
@@ -137,6 +150,7 @@ class BatchStatus:
     modes: dict[str, ModeStatus] = field(default_factory=dict)
     groups: dict[tuple[str, str], FailureGroup] = field(default_factory=dict)
     failures: deque[RunOutcome] = field(default_factory=lambda: deque(maxlen=5))
+    odd: FailureGroup | None = None
     pictures: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=_PICTURES))
     calendar: Calendar = field(default_factory=Calendar)
     series: Series = field(default_factory=Series)
@@ -187,6 +201,12 @@ class BatchStatus:
             before = self.groups.get((outcome.state, outcome.kind))
             group.count = 1 + (before.count if before else 0)
             self.groups[outcome.state, outcome.kind] = group
+        if outcome.notes:
+            count = 1 + (self.odd.count if self.odd else 0)
+            note = "; ".join(outcome.notes)
+            self.odd = FailureGroup(
+                outcome.state, "odd data", note, outcome.basename, outcome.path, count=count
+            )
         if outcome.state in {RunState.FAILED, RunState.QUARANTINED}:
             self.failures.append(outcome)
         if outcome.state in COMPLETE and outcome.path:
@@ -303,17 +323,8 @@ class BatchStatus:
                 }
                 for family, mode in self.modes.items()
             },
-            "failures": [
-                {
-                    "state": group.state,
-                    "kind": group.kind,
-                    "count": group.count,
-                    "reason": group.reason,
-                    "run": group.basename,
-                    "log": group.log,
-                }
-                for group in self.groups.values()
-            ],
+            "failures": [group.to_document() for group in self.groups.values()],
+            "odd": None if self.odd is None else self.odd.to_document(),
         }
 
 

@@ -1,7 +1,7 @@
 """The engine of this package: Python from the archive's bytes to the dataset."""
 
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import xarray as xr
@@ -14,6 +14,7 @@ from covis_dask.errors import CovisError, EngineError, InputError, ModeUnsupport
 from covis_dask.modes import Program, find_spec, program, with_family
 from covis_dask.modes.context import Context
 from covis_dask.modes.parameters import Parameters
+from covis_dask.raw.ping import ATTITUDE
 from covis_dask.raw.source import ArchiveSource
 from covis_dask.raw.sweep import RawSweep, with_sweep
 
@@ -21,6 +22,13 @@ __all__ = ["VERSION", "NativeEngine"]
 
 VERSION = "1"
 """Changes whenever a number in a product may change: it is part of the fingerprint."""
+
+
+_ATTITUDE: Mapping[str, Collection[str]] = {
+    Site.ENDEAVOUR: ("sensor_pitch", "sensor_roll", "sensor_heading"),
+    Site.ASHES: ("pitch", "yaw", "sensor_pitch", "sensor_roll"),
+}
+"""Readings by which the programs of a site place a ping (docs/method.md#ping-table)."""
 
 
 class _OtherFamily(Exception):
@@ -141,6 +149,7 @@ def _consumer(
     """Return what is done with a sweep: the program, and a look at the mode in sweep.json."""
 
     def consume(sweep: RawSweep) -> xr.Dataset:
+        sweep.attitude = _ATTITUDE.get(site, tuple(ATTITUDE))
         try:
             product = mode_program(sweep, parameters, context)
         except InputError:
@@ -149,6 +158,9 @@ def _consumer(
             _check_family(sweep.sweep, site, parameters)
             raise
         _check_family(sweep.sweep, site, parameters)
+        sweep.finish()
+        if sweep.oddities:
+            product.attrs["raw_notes"] = "; ".join(sweep.oddities)
         return product
 
     return consume

@@ -143,6 +143,10 @@ def process_bursts(sweep: RawSweep, programs: Sequence[BurstProgram], context: C
         One for each program.
     """
     table = sweep.table
+    for program in programs:
+        program.tally.pings_total += len(table.strange)
+        for number, fault in table.strange.items():
+            program.tally.bad(number, fault)
     passes = [_Pass(program, table) for program in programs]
     wanted = frozenset(
         number for row, number in enumerate(table.ping.tolist()) if any(one.needs(row) for one in passes)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from covis_dask.modes._tally import PingTally
 from covis_dask.modes.parameters import Parameters
 from covis_dask.modes.registry import spec_for
+from covis_dask.raw._ranges import is_clock
 from covis_dask.raw.sweep import PingTable
 from covis_dask.sonar.grid import GridAxes
 
@@ -27,8 +28,6 @@ _AXES = {
     "y": {"long_name": "distance north of the base of COVIS", "units": "m", "axis": "Y"},
     "z": {"long_name": "height above the base of COVIS", "units": "m", "axis": "Z", "positive": "up"},
 }
-
-_YEAR_2100 = 4_102_444_800.0
 
 _TABLE = (
     ("ping", "ping_number", "ping number", "1"),
@@ -167,7 +166,7 @@ class DatasetBuilder:
             values = np.asarray(getattr(table, source))
             if source == "time":
                 # A time no calendar holds would keep readers from opening the file.
-                values = np.where(_plausible(values), values, np.nan)
+                values = np.where(is_clock(values), values, np.nan)
             self._add(Variable(name, name, long_name, units, values), ("ping",))
 
     def dataset(self, tally: PingTally, further_attributes: Mapping[str, Any]) -> xr.Dataset:
@@ -221,14 +220,9 @@ class DatasetBuilder:
         self._variables[variable.name] = xr.Variable(dims, variable.values, attributes)
 
 
-def _plausible(times: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Say which Unix times lie between 1970 and 2100."""
-    return (times >= 0) & (times < _YEAR_2100)
-
-
 def _end(times: NDArray[np.float64]) -> dict[str, str]:
     """Return the time of the last ping as an attribute, where the ping table tells."""
-    known = times[_plausible(times)]
+    known = times[is_clock(times)]
     if not known.size:
         return {}
     return {"time_coverage_end": dt.datetime.fromtimestamp(float(known.max()), dt.UTC).isoformat()}

@@ -121,7 +121,7 @@ def _creators(who: Attribution) -> dict[str, Any]:
 
 
 def _notes(ds: xr.Dataset, provenance: ProductFacts, spec: ModeSpec) -> tuple[str, ...]:
-    """Repeat what a user must not overlook: the seafloor assumed, a calibration that does not hold."""
+    """Repeat what a user must not overlook: seafloor assumed, calibration that does not hold, odd data."""
     floor = str(ds.attrs.get("seafloor", ""))
     notes = [*spec.notes]
     if floor:
@@ -129,6 +129,8 @@ def _notes(ds: xr.Dataset, provenance: ProductFacts, spec: ModeSpec) -> tuple[st
     if ds.attrs.get("calibration_valid", 1) == 0:
         fault = ds.attrs.get("calibration_fault")
         notes.append(f"calibration not valid: {fault}" if fault else "calibration not valid")
+    if odd := ds.attrs.get("raw_notes"):
+        notes.append(f"odd raw data: {odd}")
     return tuple(dict.fromkeys((*provenance.notes, *notes)))
 
 

@@ -3,17 +3,18 @@
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from covis_dask.raw._csvtext import quote_line, read_rows
+from covis_dask.raw._ranges import ATTITUDE, HEADER, beyond, beyond_in, clock_notes
 from covis_dask.raw.record import RecordHeader, Samples
 
-__all__ = ["Ping", "PingHeader", "PingTable", "name_some", "parse_object"]
+__all__ = ["ATTITUDE", "Ping", "PingHeader", "PingTable", "name_some", "parse_object"]
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
@@ -94,6 +95,12 @@ class PingHeader:
         texts = {name: number for name, number in numbers.items() if isinstance(hdr[name], str)}
         return cls(**numbers, fields=hdr | texts)
 
+    @property
+    def fault(self) -> str | None:
+        """The first setting that is beyond the instrument, to stand after "it has"; None when none is."""
+        found = (beyond(name, getattr(self, name), bounds) for name, bounds in HEADER.items())
+        return next((f"its {fault}" for fault in found if fault), None)
+
 
 def _number(hdr: Mapping[str, Any], name: str) -> float:
     value = hdr.get(name)
@@ -126,6 +133,8 @@ class PingTable:
         Attitude sensor: kPAngle, kRAngle, kHeading, degrees.
     notes : tuple of str
         What was odd about the file, for the log.
+    strange : mapping of int to str
+        Pings that are not in the table because a reading of theirs is beyond the instrument, and which.
     """
 
     ping: NDArray[np.int64]
@@ -137,6 +146,7 @@ class PingTable:
     sensor_roll: NDArray[np.float64]
     sensor_heading: NDArray[np.float64]
     notes: tuple[str, ...] = ()
+    strange: Mapping[int, str] = field(default_factory=dict)
     rows: Mapping[int, int] = field(init=False, repr=False)
     """Row of each ping number."""
 
@@ -199,8 +209,35 @@ class PingTable:
             tuple(notes),
         )
 
+    def judged(self, columns: Collection[str]) -> Self:
+        """Return the table without the pings of which a reading is beyond the instrument.
+
+        Parameters
+        ----------
+        columns : collection of str
+            Those that are used; of the others, and of the clock, there is only a note.
+        """
+        if not len(self):
+            return self
+        found = beyond_in({name: getattr(self, name) for name in ATTITUDE})
+        numbers = self.ping.tolist()
+        notes, strange = [], dict[int, str]()
+        for name, faults in found.items():
+            for row, fault in faults.items():
+                if name in columns:
+                    strange.setdefault(numbers[row], fault)
+            if name not in columns:
+                first, fault = next(iter(faults.items()))
+                notes.append(f"{fault} (ping {numbers[first]}{_more(len(faults))}); it is not used here")
+        notes += clock_notes(numbers, self.time)
+        kept = np.array([number not in strange for number in numbers])
+        arrays = {one.name: getattr(self, one.name)[kept] for one in fields(self) if one.name in _ARRAYS}
+        said = (*self.notes, *(f"index.csv: {note}" for note in notes))
+        return replace(self, **arrays, notes=said, strange=strange)
+
 
 _COLUMNS = 9
+_ARRAYS = ("ping", "time", *ATTITUDE)
 _HIGHEST_PING = 2**31
 
 
@@ -215,6 +252,10 @@ def _values(cells: Sequence[str]) -> list[float] | None:
     if not (0 <= values[0] < _HIGHEST_PING and values[0].is_integer()):
         return None
     return values
+
+
+def _more(count: int) -> str:
+    return f" and {count - 1} more" if count > 1 else ""
 
 
 def name_some(what: str, numbers: Sequence[int], most: int = 10) -> str:

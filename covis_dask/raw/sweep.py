@@ -11,8 +11,9 @@ plain tar, a spool in scratch for the rest. So the order of an archive decides h
 what comes out.
 """
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -113,7 +114,7 @@ def _attempt(sweep: "RawSweep", consume: Callable[["RawSweep"], T], log: Callabl
         if isinstance(error, InputError) or not isinstance(error, CovisError | MemoryError):
             _finish(sweep, log)
         _tell(sweep, log)
-        if isinstance(error, NoValidPings) and (reasons := sweep.unused_headers):
+        if isinstance(error, NoValidPings) and (reasons := sweep.oddities):
             raise NoValidPings(f"{str(error).rstrip('.')}; {'; '.join(reasons)}") from error
         raise
     _finish(sweep, log)
@@ -153,11 +154,19 @@ class RawSweep:
         self._table: PingTable | None = None
         self._answers: dict[str, tuple[Callable[[], object], object]] = {}
         self._failure: BaseException | None = None
+        self.attitude: Collection[str] = ()
+        """Columns of the ping table by which a ping is placed: with one of these beyond the instrument it is
+        a bad ping. To be set before the table is asked for."""
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What was odd about the files, each thing once, for the log."""
-        return tuple(dict.fromkeys((*self._files.notes, *self._notes, *self.unused_headers)))
+        return tuple(dict.fromkeys((*self._files.notes, *self.oddities)))
+
+    @property
+    def oddities(self) -> tuple[str, ...]:
+        """What was odd about the data themselves, however they were packed."""
+        return (*self._notes, *self.unused_headers)
 
     @property
     def unused_headers(self) -> list[str]:
@@ -167,7 +176,7 @@ class RawSweep:
     @property
     def unlisted(self) -> tuple[int, ...]:
         """Numbers of the pings that have a .bin, but no row in the table; known after the pings."""
-        return tuple(sorted(set(self._files.numbers) - set(self.table.rows)))
+        return tuple(sorted(set(self._files.numbers) - set(self.table.rows) - set(self.table.strange)))
 
     @property
     def sweep(self) -> Mapping[str, Any]:
@@ -196,11 +205,15 @@ class RawSweep:
             text = self._answer(INDEX, lambda: self._files.text(INDEX))
             if text is None:
                 raise self._missing("index.csv is missing", "index.csv comes after the first ping")
-            table = PingTable.from_csv(text)
+            table = PingTable.from_csv(text).judged(self.attitude)
             for note in table.notes:
                 self._note(note)
             if len(table) == 0:
-                raise SweepIncomplete("; ".join((*table.notes, "index.csv lists no ping")))
+                strange = (f"ping {number}: {fault}" for number, fault in islice(table.strange.items(), 1))
+                what = (
+                    "index.csv lists no ping that can be used" if table.strange else "index.csv lists no ping"
+                )
+                raise SweepIncomplete("; ".join((*table.notes, what, *strange)))
             self._table = table
         return self._table
 
@@ -235,9 +248,9 @@ class RawSweep:
         """Yield the pings that have a .bin and a row in the table, in the order of the table (Q22, Q38).
 
         Each is checked (docs/method.md#element-data-record, #bad-and-missing-pings): one whose file is empty,
-        cut off or of the wrong number of channels, or whose number of samples differs from that of the run's
-        first sound ping (Q21), has a `fault` and no data. One ping is read at a time, and forgotten here
-        before the next.
+        cut off or of the wrong number of channels, or whose number or type of samples differs from that of
+        the run's first sound ping (Q21), has a `fault` and no data. One ping is read at a time, and forgotten
+        here before the next.
 
         Parameters
         ----------
@@ -315,8 +328,11 @@ class RawSweep:
             if name in (INDEX, SWEEP) or (text := self._files.text(name)) is None:
                 continue
             header = self._parse_header(name, text)
-            if header is not None and abs(header.sample_rate - target_rate) <= 1:
+            if header is None or abs(header.sample_rate - target_rate) > 1:
+                continue
+            if header.fault is None:
                 return name, text
+            self._unused.setdefault(header.fault, {})[name] = None
         return None
 
     def _parse_header(self, name: str, text: bytes | None) -> PingHeader | None:
@@ -342,7 +358,7 @@ class _PingReader:
     def __init__(self, channels: int, wanted: Container[int] | None) -> None:
         self._channels = channels
         self._wanted = wanted
-        self._nsamps: int | None = None
+        self._first: RecordHeader | None = None
 
     def read(self, number: int, blob: Blob, header: PingHeader | None) -> Ping:
         decode = self._wanted is None or number in self._wanted
@@ -361,7 +377,11 @@ class _PingReader:
         """See whether the ping is like the others; the first sound one sets their length (Q21)."""
         if record.nelems != self._channels:
             raise BadRecord(f"{record.nelems} channels, not {self._channels}")
-        if self._nsamps is None:
-            self._nsamps = record.nsamps
-        if record.nsamps != self._nsamps:
-            raise BadRecord(f"{record.nsamps} samples, but the run's first good ping has {self._nsamps}")
+        first = self._first = self._first or record
+        if record.nsamps != first.nsamps:
+            raise BadRecord(f"{record.nsamps} samples, but the run's first good ping has {first.nsamps}")
+        if record.samp_type != first.samp_type:
+            raise BadRecord(
+                f"samples of type {record.samp_type}; those of the run's first good ping are of type "
+                f"{first.samp_type}"
+            )

@@ -28,7 +28,7 @@ from covis_dask.products.writers import write_product
 from covis_dask.raw.source import ArchiveSource
 from covis_dask.runs.copies import first_sound_copy
 from covis_dask.runs.outcome import RunOutcome
-from covis_dask.runs.provenance import bursts_of, notes_of, pings_of, product_facts, provenance
+from covis_dask.runs.provenance import bursts_of, notes_of, oddities_of, pings_of, product_facts, provenance
 from covis_dask.runs.record import RunLog, Stages
 from covis_dask.runs.task import RunTask
 from covis_dask.storage import ProductStore, open_location
@@ -105,6 +105,7 @@ class RunExecution:
             host=written.input.host,
             bytes_in=written.input.size or 0,
             bytes_out=sum(entry.size for entry in written.files),
+            notes=oddities_of(written.dataset),
         )
 
     def outcome(self, state: str, **known: Any) -> RunOutcome:

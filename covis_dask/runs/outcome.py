@@ -46,6 +46,8 @@ class RunOutcome:
         Whether the fault may pass.
     place : str, optional
         The store that did not answer: a raw host's name, or ``products``.
+    notes : tuple of str
+        What was odd about the data of a run that became a product all the same.
     behind : int, optional
         A fencing token in the store that is higher than the task's: the catalogue that gave the task its
         token has not seen that claim. The driver claims anew above it.
@@ -67,6 +69,7 @@ class RunOutcome:
     worker: str = ""
     retry: bool = False
     place: str | None = None
+    notes: tuple[str, ...] = ()
     behind: int | None = None
     uncommitted: Mapping[str, Any] | None = None
 

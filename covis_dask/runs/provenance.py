@@ -13,7 +13,7 @@ from covis_dask.products.manifest import Bursts, InputFile, Pings, SkippedBurst
 from covis_dask.products.metadata import ProductFacts
 from covis_dask.runs.task import RunTask
 
-__all__ = ["bursts_of", "notes_of", "pings_of", "product_facts", "provenance"]
+__all__ = ["bursts_of", "notes_of", "oddities_of", "pings_of", "product_facts", "provenance"]
 
 
 def provenance(task: RunTask, engine: Engine, started: dt.datetime) -> dict[str, Any]:
@@ -74,4 +74,11 @@ def bursts_of(ds: xr.Dataset) -> Bursts:
 def notes_of(ds: xr.Dataset) -> tuple[str, ...]:
     """Repeat in the manifest what a user must not overlook."""
     notes = {"seafloor": ds.attrs.get("seafloor"), "engines differ in": ds.attrs.get("engines_differ_in")}
-    return tuple(f"{name}: {value}" for name, value in notes.items() if value)
+    return (*(f"{name}: {value}" for name, value in notes.items() if value), *oddities_of(ds))
+
+
+def oddities_of(ds: xr.Dataset) -> tuple[str, ...]:
+    """Return what was odd about the data of a run, for report and page: a sound run has nothing here."""
+    fault = ds.attrs.get("calibration_fault")
+    found = (ds.attrs.get("raw_notes"), f"calibration not valid: {fault}" if fault else None)
+    return tuple(str(note) for note in found if note)

@@ -43,6 +43,17 @@ def _rows(members: Members, number: int, copies: int) -> None:
     members["index.csv"] = b"".join(line if not line.startswith(start) else line * copies for line in lines)
 
 
+def _reading(members: Members, number: int, column: int, value: bytes) -> None:
+    """Put another reading into a ping's row."""
+    lines = members["index.csv"].splitlines()
+    for at, line in enumerate(lines):
+        cells = line.split(b",")
+        if cells[0] == b"%d" % number:
+            cells[column] = value
+            lines[at] = b",".join(cells)
+    members["index.csv"] = b"\n".join(lines) + b"\n"
+
+
 PING_FAULTS: Mapping[str, Callable[[Members, int], None]] = {
     "missing_bin": _bin(lambda _: None),
     "empty_bin": _bin(lambda _: b""),
@@ -51,9 +62,12 @@ PING_FAULTS: Mapping[str, Callable[[Members, int], None]] = {
     "garbage_bin": _bin(lambda _: bytes(range(256))),
     "wrong_channels": _bin(lambda record: _reshaped(record, 1, 0.5)),
     "other_samples": _bin(lambda record: _reshaped(record, 0.75, 1)),
+    "other_type": _bin(lambda record: record[:30] + b"\0\0" + record[32:]),
     "missing_json": _missing_json,
     "missing_row": lambda members, number: _rows(members, number, 0),
     "duplicate_row": lambda members, number: _rows(members, number, 2),
+    "wild_row": lambda members, number: _reading(members, number, 6, b"1e308"),
+    "clock_back": lambda members, number: _reading(members, number, 1, b"1000000000"),
 }
 """Faults of one ping, written ``kind:number``."""
 

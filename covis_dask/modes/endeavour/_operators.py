@@ -18,9 +18,6 @@ from covis_dask.sonar.seawater import absorption, absorption_2010
 
 __all__ = ["OperatorCache", "PingOperators", "calibrated_beams"]
 
-_PLAUSIBLE = {"sound_speed": (1300.0, 1700.0), "pulse_width": (1e-6, 0.1), "gain_sel": (-20.0, 120.0)}
-"""Header values beyond these are not the sonar's: m/s, s, dB."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PingOperators:
@@ -135,10 +132,8 @@ class OperatorCache:
             raise ValueError(
                 f"its header gives {header.sample_rate:g} samples per second, not {wanted.sample_rate:g}"
             )
-        for name, (low, high) in _PLAUSIBLE.items():
-            value = getattr(header, name)
-            if not low <= value <= high:
-                raise ValueError(f"its header gives {name} = {value:g}")
+        if header.fault is not None:
+            raise ValueError(f"its header cannot be right: {header.fault}")
         if self._monitor(header) > nsamps:
             raise ValueError(f"its transmission of {header.pulse_width:g} s is longer than the ping")
         if beam_count(header.xmit_freq) != nelems:
