@@ -4,20 +4,17 @@ A value becomes known when a reference is looked up, or when it is given where a
 the environment that are called secrets are known from the start. Only values are kept, and only in memory.
 """
 
-import base64
-import html
 import ipaddress
-import json
 import os
 import re
-import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
-from urllib.parse import quote, quote_plus, unquote, unquote_plus
+from urllib.parse import unquote
 
+from catalog.redaction.forms import forms_of, pattern_of, probe_of
 from catalog.redaction.names import is_harmless_option, is_harmless_parameter, is_secret_name
 
 __all__ = ["hide_known", "register", "register_options", "register_url"]
@@ -25,9 +22,6 @@ __all__ = ["hide_known", "register", "register_options", "register_url"]
 _SHORTEST: Final = 4
 _SHORTEST_PIECE: Final = 5
 _SHORTEST_ACCOUNT: Final = 8
-_WORD: Final = 8
-"""A shorter value is taken out where it stands alone only: other words may contain it."""
-
 _OUR_WORDS: Final = """
 admin administrator anonymous batch catalog catalogue covis covis-dask dask data database default dmas
 example false guest host http https imaging key local localhost minio minioadmin mongo mongodb none null
@@ -70,7 +64,10 @@ def register_url(url: str) -> None:
     if at:
         account, _, password = userinfo.partition(":")
         _keep(password, pieces=True)
-        if len(account) >= _SHORTEST_ACCOUNT or not password:
+        alone = not password and not url.lower().startswith(
+            ("sftp:", "ssh:")
+        )  # a token, as web servers take it
+        if len(account) >= _SHORTEST_ACCOUNT or alone:
             _keep(account, pieces=True)
         place, _, query = address.partition("?")
         if "@" in query or "?" in userinfo:
@@ -100,12 +97,13 @@ def _register_option(name: str, value: object, *, hidden: bool) -> None:
     elif isinstance(value, list | tuple | set | frozenset):
         for item in value:
             _register_option(name, item, hidden=hidden)
-    elif isinstance(value, str | bytes) or (is_secret_name(str(name)) and not isinstance(value, bool)):
-        text = value if isinstance(value, str) else str(value)
-        if _URL.match(text):
-            register_url(text)
-        elif hidden:
-            register(value)
+    elif isinstance(value, str | bytes) or (is_secret_name(str(name)) and isinstance(value, int | float)):
+        register(value if hidden else _url_or_nothing(value))
+
+
+def _url_or_nothing(value: object) -> str:
+    """Return what may be shown but for its account, if it is a URL."""
+    return str(value) if _URL.match(str(value)) else ""
 
 
 def _keep(text: str, *, pieces: bool) -> None:
@@ -136,9 +134,9 @@ def _is_ordinary(text: str) -> bool:
 def hide_known(text: str, mark: str) -> str:
     """Put a mark in the place of every known secret in a text."""
     named = tuple(value for name, value in os.environ.items() if _is_named(name, value))
-    forms, pattern = _compiled(len(_KEPT), named)
-    low = text.lower()  # to look for each form is faster than the expression, and nearly always enough
-    return pattern.sub(mark, text) if any(form in low for form in forms) else text
+    probes, pattern = _compiled(len(_KEPT), named)
+    low = text.lower()  # to look for a part of each is faster than the expression, and nearly always enough
+    return pattern.sub(mark, text) if any(probe in low for probe in probes) else text
 
 
 def _is_named(name: str, value: str) -> bool:
@@ -147,36 +145,11 @@ def _is_named(name: str, value: str) -> bool:
 
 
 @lru_cache(maxsize=2)
-def _compiled(_known: int, named: tuple[str, ...]) -> tuple[tuple[str, ...], re.Pattern[str]]:
+def _compiled(_known: int, named: tuple[str, ...]) -> tuple[frozenset[str], re.Pattern[str]]:
+    """Return one expression for all that is known, and texts of which one is in whatever it matches."""
     for value in named:
         register(value)
-    forms = sorted({form for value in tuple(_KEPT) for form in _forms(value)}, key=lambda form: -len(form))
-    pattern = re.compile("|".join(map(_as_pattern, forms)) or r"(?!)", re.IGNORECASE)
-    return tuple({form.lower() for form in forms}), pattern
-
-
-def _as_pattern(form: str) -> str:
-    escaped = re.escape(form)
-    if len(form) < _WORD and form.replace("_", "").isalnum():
-        return rf"(?<![A-Za-z0-9_]){escaped}(?![A-Za-z0-9_])"
-    return escaped
-
-
-def _forms(value: str) -> Iterator[str]:
-    """Yield a value as URLs, JSON, Python, HTML, shells and HTTP headers write it."""
-    yield value
-    written = {
-        unquote(value), unquote_plus(value), quote(value), quote(value, safe=""), quote_plus(value),
-        json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1],
-        html.escape(value), html.escape(value, quote=False), shlex.quote(value).strip("'"),
-        repr(value.encode())[2:-1],
-    }  # fmt: skip
-    yield from (form for form in written if len(form) >= _SHORTEST)
-    if len(value) >= 6:
-        data = value.encode()
-        yield data.hex()
-        for shift in range(3):  # where it begins within what is encoded nobody knows
-            first, last = -(-8 * shift // 6), 8 * (shift + len(data)) // 6
-            coded = base64.b64encode(bytes(shift) + data)[first:last].decode()
-            yield coded
-            yield coded.replace("+", "-").replace("/", "_")
+    forms = {form for value in tuple(_KEPT) for form in forms_of(value)}
+    longest_first = sorted(forms, key=lambda form: (-len(form), form))
+    pattern = re.compile("|".join(map(pattern_of, longest_first)) or r"(?!)", re.IGNORECASE)
+    return frozenset(map(probe_of, forms)), pattern

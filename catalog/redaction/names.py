@@ -33,14 +33,15 @@ _HARMLESS_PARAMETERS: Final = frozenset(_PARAMETERS.split())
 
 _OPTIONS: Final = """
 account acl adapt addressing_style allow_agent anon asynchronous auto_mkdir block_size cache_regions
-cache_type client_kwargs config_kwargs connect_timeout connect_timeouts consistency_kind cores cpu
-default_block_size default_cache_type default_fill_cache endpoint_url fixed_upload_size gzip host
-hostname image interface job_cpu keepalive key_filename known_hosts limits local_directory look_for_keys
-max_attempts max_concurrency max_pool_connections maximum memory minimum mode n_workers name namespace
-nanny nthreads parallel partition passive port processes project python qos queue read_timeout region
-region_name requester_pays requests resources retries root s3 scheme shebang signature_version
-skip_instance_cache ssl sslcert_path threads_per_worker timeout tls total_max_attempts
-use_listings_cache use_ssl user username verify version_aware walltime
+cache_type client_kwargs config_kwargs connect_options connect_timeout connect_timeouts consistency_kind
+cores cpu dashboard_address default_block_size default_cache_type default_fill_cache endpoint_url
+fixed_upload_size gzip host hostname hosts image interface job_cpu keepalive key_filename known_hosts
+kwargs limits local_directory look_for_keys max_attempts max_concurrency max_pool_connections maximum
+memory minimum mode n_workers name namespace nanny nodes nthreads parallel partition passive port
+processes project python qos queue read_timeout region region_name requester_pays requests resources
+retries root s3 scheduler_options scheme shebang signature_version skip_instance_cache ssl sslcert_path
+threads_per_worker timeout tls total_max_attempts use_listings_cache use_ssl user username verify
+version_aware walltime worker_options
 """
 _HARMLESS_OPTIONS: Final = frozenset(_OPTIONS.split())
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from catalog.errors import CatalogError, ListingError, SelectionError
 from catalog.query import RunQuery
+from catalog.redaction import watch_errors
 from catalog.settings import locate
 from catalog.store import Catalog
 from catalog.tools.arguments import add_selection_arguments, selection_texts
@@ -64,6 +65,7 @@ def main(
         Opens a host by its name, for ``import --walk`` without a URL. Addresses of hosts are no business of
         the catalogue; ``covis catalog`` brings them from the configuration.
     """
+    watch_errors()
     args = parser(prog).parse_args(arguments)
     args.open_host = open_host
     command: Command = args.command

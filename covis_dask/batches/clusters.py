@@ -15,6 +15,7 @@ from distributed import Client, LocalCluster
 
 from catalog.redaction import redact_error, register_options, watch_logs
 from covis_dask.batches.request import LOCAL, ClusterSpec
+from covis_dask.config import expand_options
 from covis_dask.errors import ConfigurationError
 from covis_dask.runs.versions import differences, disagreement, versions_in
 from covis_dask.runs.warmup import ReadyPlugin
@@ -196,6 +197,8 @@ def _started(spec: ClusterSpec) -> Iterator[Any]:
             yield local
         return
     arguments = dict(dask.config.get(f"covis.cluster.{spec.where}", None) or {})
+    if spec.where != "slurm":  # what a job's script refers to, its own shell looks up
+        arguments = expand_options(arguments)
     register_options(arguments)
     watch_logs()
     try:

@@ -15,19 +15,18 @@ import dask.config
 from covis_dask.cli.exits import Exit
 from covis_dask.config import (
     flat,
-    is_secret,
     legacy_variables,
     merged_hosts,
     origin_of,
     origins,
     settings_faults,
+    shown,
 )
 from covis_dask.errors import ConfigurationError
 
 __all__ = ["Setting", "main", "masked", "settings_in_force", "write_default_file"]
 
 _REFERENCE = re.compile(r"\$\{(\w+)\}")
-_CREDENTIALS = re.compile(r"(://)([^/@]*)@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,28 +102,15 @@ def masked(name: str, value: Any, environ: Mapping[str, str] = os.environ) -> st
     Parameters
     ----------
     name : str
-        Dotted name of the setting; one that is called a secret is never shown.
+        Dotted name of the setting; it says whether the value may be shown.
     value : any
         References to the environment are shown as such, with a note when the variable is not set.
     environ : mapping
         Environment variables.
     """
-    if value is None:
-        return "-"
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    text = str(value)
+    text = shown(name, value)
     unset = [name for name in _REFERENCE.findall(text) if not {name, f"{name}_FILE"} & set(environ)]
-    if is_secret(name) and not _REFERENCE.fullmatch(text):
-        return "***"
-    text = _CREDENTIALS.sub(_hide, text)
     return f"{text} (not set)" if unset else text
-
-
-def _hide(match: re.Match[str]) -> str:
-    """Hide user and password of a URL, but not references to variables that hold them."""
-    kept = all(_REFERENCE.fullmatch(part) for part in match[2].split(":"))
-    return match[0] if kept else f"{match[1]}***@"
 
 
 def write_default_file(path: Path | None = None, *, force: bool = False) -> Path:

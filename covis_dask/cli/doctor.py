@@ -15,14 +15,17 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from http.client import HTTPException
 from itertools import islice
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from dask.system import CPU_COUNT
 from dask.utils import format_bytes
 
 from catalog.errors import CatalogError
 from catalog.query import RunQuery
+from catalog.redaction import redact
 from covis_dask._version import __version__
 from covis_dask.cli.exits import Exit
 from covis_dask.config import Location, Settings, expand, load_settings, settings_faults, web_address
@@ -60,6 +63,11 @@ class Finding:
     state: str
     text: str
     advice: str = ""
+
+    def __post_init__(self) -> None:
+        # Addresses, and what servers and workers answered.
+        for word in ("name", "text", "advice"):
+            object.__setattr__(self, word, redact(getattr(self, word)))
 
     def __str__(self) -> str:
         return f"{self.state:<5} {self.name:<22} {self.text}" + (f" -> {self.advice}" if self.advice else "")
@@ -247,14 +255,16 @@ def _with_clock(settings: Settings) -> Iterator[str]:
 def _clock(endpoint: str) -> Finding:
     name = "clock"
     try:
-        request = urllib.request.Request(web_address(expand(endpoint)), method="HEAD")  # noqa: S310 (an S3 server's)
+        parts = urlsplit(web_address(expand(endpoint)))
+        address = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+        request = urllib.request.Request(address, method="HEAD")  # noqa: S310 (an S3 server's)
         try:
             with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
                 said = answer.headers.get("Date")
         except urllib.error.HTTPError as error:
             with error:
                 said = error.headers.get("Date")
-    except (OSError, ValueError, ConfigurationError):
+    except (OSError, ValueError, HTTPException, ConfigurationError):
         return Finding(name, "warn", f"{endpoint} does not say what time it is")
     if not said:
         return Finding(name, "warn", f"{endpoint} does not say what time it is")

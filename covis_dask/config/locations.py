@@ -6,15 +6,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from catalog.redaction import is_secret_name
 from catalog.settings import expand_references
 from covis_dask.config.addresses import address_faults
 from covis_dask.config.reading import Fault, dotted, faults_in, read_section
 from covis_dask.config.sections import LocationSection
 from covis_dask.errors import ConfigurationError
 
-__all__ = ["Location", "expand", "expand_options", "is_secret", "location_faults", "web_address"]
+__all__ = ["Location", "expand", "expand_options", "location_faults", "web_address"]
 
-_REFERENCE = re.compile(r"\$\{(\w+)\}")
+_SECRET = re.compile(r"(?:[A-Za-z]+ )?(?:\$\{\w+\})+")  # also "Bearer ${NAME}"
+_REFERENCES = re.compile(r"(?:\$\{\w+\})*")
 
 
 def expand(text: str, environ: Mapping[str, str] = os.environ) -> str:
@@ -41,6 +43,8 @@ def expand_options(options: Mapping[str, Any]) -> dict[str, Any]:
     def value(given: Any) -> Any:
         if isinstance(given, Mapping):
             return expand_options(given)
+        if isinstance(given, list | tuple):
+            return [value(item) for item in given]
         return expand(given) if isinstance(given, str) else given
 
     return {name: value(given) for name, given in options.items()}
@@ -118,35 +122,36 @@ def _with_url(section: object) -> object:
 
 def _secret_faults(read: LocationSection, where: str) -> Iterator[Fault]:
     for word, value in [("key", read.key), ("secret", read.secret), *_secrets(read.options)]:
-        if value is not None and not _REFERENCE.fullmatch(str(value)):
+        if value is not None and not _SECRET.fullmatch(str(value)):
             yield Fault(
                 f"{where}.{word}",
                 f"{where}.{word} must name an environment variable, as in ${{NAS_SECRET_KEY}}: "
                 "secrets do not belong in files",
             )
     for word, text in (("url", read.url), ("endpoint", read.endpoint)):
-        if _PASSWORD.search(text or ""):
+        if _holds_secret(text or ""):
             yield Fault(
                 f"{where}.{word}",
-                f"{where}.{word} holds a password: put that into the environment, and the name of "
+                f"{where}.{word} holds a secret: put that into the environment, and the name of "
                 f"its variable into {where}.secret",
             )
 
 
-_PASSWORD = re.compile(r"://[^/@]*:(?!\$\{)[^/@]+@")
+def _holds_secret(url: str) -> bool:
+    """Tell that a URL holds more than references where a password or a token belongs."""
+    rest = url.partition("://")[2]
+    userinfo, _, address = rest.rpartition("@")
+    account, _, password = userinfo.partition(":")
+    if "/" not in account and not _REFERENCES.fullmatch(password):
+        return True
+    words = (part.partition("=") for part in re.split(r"[&;#]", address.partition("?")[2]))
+    return any(is_secret_name(name) and not _REFERENCES.fullmatch(value) for name, _, value in words)
 
 
-def is_secret(name: str) -> bool:
-    """Tell by its name that a setting holds a secret."""
-    return bool(re.search(r"(?:pass(?:word|phrase)|secret|token|access_key|api_key)$", name.lower()))
-
-
-def _secrets(options: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """List the options that are secrets, at any depth."""
-    secrets: list[tuple[str, Any]] = []
+def _secrets(options: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the options that are secrets, at any depth."""
     for name, value in options.items():
         if isinstance(value, Mapping):
-            secrets += _secrets(value)
-        elif is_secret(name):
-            secrets.append((f"options.{name}", value))
-    return secrets
+            yield from _secrets(value)
+        elif is_secret_name(str(name)) or name == "key":
+            yield f"options.{name}", value

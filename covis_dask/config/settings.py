@@ -1,15 +1,18 @@
 """The settings in force, as one frozen value."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import dask.config
 
+from catalog.redaction import redact, register, register_options, register_url
 from catalog.settings import CatalogLocation, locate
 from covis_dask.config.legacy import host_name, merged_hosts
 from covis_dask.config.locations import Location, location_faults
-from covis_dask.config.origins import misplaced, origin_of, origins
+from covis_dask.config.origins import flat, misplaced, origin_of, origins
 from covis_dask.config.reading import Fault, faults_in, read_section
 from covis_dask.config.sections import CovisSection
 from covis_dask.errors import ConfigurationError
@@ -17,6 +20,7 @@ from covis_dask.raw.archive import Limits
 
 __all__ = ["Settings", "load_settings", "settings_faults"]
 
+_REFERENCE = re.compile(r"\$\{(\w+)\}")
 _APART = {"hosts": {}, "products": "", "ancillary": ""}
 """Locations are read one by one, so that each is named in what is said of it."""
 
@@ -111,10 +115,32 @@ def settings_faults(environ: Mapping[str, str] = os.environ) -> list[str]:
             faults += location_faults(f"hosts.{name}", entry)
     for name in ("products", "ancillary"):
         faults += location_faults(name, section.get(name))
+    _learn_secrets(section, merged_hosts(environ), environ)
     said = origins(environ)
     known = [(fault, origin_of(fault.key, said)) for fault in faults]
     sentences = [f"{origin}: {fault.text}" if origin else fault.text for fault, origin in known]
-    return list(dict.fromkeys([fault.text for fault in lost] + sentences))
+    return [redact(text) for text in dict.fromkeys([fault.text for fault in lost] + sentences)]
+
+
+def _learn_secrets(section: Mapping[str, Any], hosts: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+    """Take note of what is referred to, and of what stands where a secret may: nothing shows it then."""
+    for _, value in flat({**section, "hosts": hosts}, "covis"):
+        for name in _REFERENCE.findall(str(value)):
+            register(environ.get(name, ""))
+    for entry in (*hosts.values(), section.get("products"), section.get("ancillary")):
+        place = entry if isinstance(entry, Mapping) else {"url": entry or ""}
+        for word in ("url", "endpoint"):
+            register_url(str(place.get(word) or ""))
+        for word in ("key", "secret"):
+            register(str(place.get(word) or ""))
+        _learn_options(place.get("options"))
+    _learn_options(section.get("cluster"))
+    _learn_options({"token": (section.get("dashboard") or {}).get("token")})
+
+
+def _learn_options(options: object) -> None:
+    if isinstance(options, Mapping):
+        register_options(options)
 
 
 def _prefix_faults(prefix: object) -> list[Fault]:

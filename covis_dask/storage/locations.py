@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import fsspec
 
@@ -49,6 +50,7 @@ def open_location(location: Location) -> tuple[Any, str]:
     register_options(
         {**options, **{f"{word}_secret": said[word] for word in ("key", "secret") if word in said}}
     )
+    _check_endpoint(said.get("endpoint"), location)
     try:
         if scheme == "onc":
             return _open_onc(rest, said, options), ""
@@ -63,6 +65,21 @@ def open_location(location: Location) -> tuple[Any, str]:
     except (ImportError, TypeError, ValueError) as error:
         raise ConfigurationError(f"{location.url} cannot be opened: {error}") from redact_error(error)
     return fs, str(root).rstrip("/")
+
+
+def _check_endpoint(endpoint: str | None, location: Location) -> None:
+    """Refuse what is no web address once its references are looked up; libraries would quote all of it."""
+    if endpoint is None:
+        return
+    try:
+        parts = urlsplit(endpoint)
+        sound = bool(parts.hostname) and (parts.port or 1) > 0 and "@" not in parts.path + parts.query
+    except ValueError:
+        sound = False
+    if not sound:
+        raise ConfigurationError(
+            f"the endpoint {location.endpoint} is no web address; in a password write %2F for / and %40 for @"
+        )
 
 
 _S3_WORDS = {"endpoint": "endpoint_url", "key": "key", "secret": "secret"}

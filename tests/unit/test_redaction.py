@@ -30,6 +30,7 @@ FORMS: dict[str, Callable[[str], str]] = {
     "in a form": urllib.parse.quote_plus,
     "in JSON": json.dumps,
     "in a repr": repr,
+    "in JSON in a repr in JSON": lambda text: json.dumps(repr(json.dumps(text))),
     "as bytes": lambda text: repr(text.encode()),
     "in HTML": html.escape,
     "in hex": lambda text: text.encode().hex(),
