@@ -45,9 +45,9 @@ def _write(name: str, versions: Mapping[str, str]) -> None:
 def main() -> int:
     """Write both lists."""
     here = {item.name.lower(): item.version for item in distributions() if item.name != "covis-dask"}
-    native = _resolve([".[sftp]"], here)
+    native = _resolve([".[sftp,stack]"], here)
     _write("requirements.lock", native)
-    notebook = _resolve([".[sftp]", *_NOTEBOOK], native)
+    notebook = _resolve([".[sftp,stack]", *_NOTEBOOK], native)
     _write("requirements-notebook.lock", {k: v for k, v in notebook.items() if k not in native})
     return 0
 

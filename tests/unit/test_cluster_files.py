@@ -39,8 +39,9 @@ def test_the_lock_satisfies_the_package() -> None:
     """Each dependency of pyproject.toml is locked at a version it accepts (and so environment.yml's too)."""
     project = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]
     locked = _locked("requirements.lock")
-    for requirement in [*project["dependencies"], *project["optional-dependencies"]["sftp"]]:
-        match = re.fullmatch(r"([A-Za-z0-9-]+)>=([0-9.]+)", requirement)
+    further = project["optional-dependencies"]
+    for requirement in [*project["dependencies"], *further["sftp"], *further["stack"]]:
+        match = re.fullmatch(r"([A-Za-z0-9.-]+)>=([0-9.]+)(?:; .+)?", requirement)
         assert match, requirement
         assert _number(locked[match[1].lower()]) >= _number(match[2]), requirement
 
@@ -74,7 +75,7 @@ def test_the_matlab_image_keeps_the_native_one_s_settings() -> None:
 
 
 def test_make_env_writes_random_secrets_once(tmp_path: Path) -> None:
-    """`make-env` fills every empty word of .env.example, for its owner alone, and never overwrites."""
+    """`make-env` fills each empty word of .env.example, for its owner alone; it never overwrites."""
     (tmp_path / "cluster").mkdir()
     for name in ("cluster/make-env", ".env.example"):
         (tmp_path / name).write_bytes((_ROOT / name).read_bytes())
@@ -85,6 +86,11 @@ def test_make_env_writes_random_secrets_once(tmp_path: Path) -> None:
     assert len(values["MONGODB_PASSWORD"]) == len(values["MINIO_SECRET_KEY"]) == 40
     assert values["MONGODB_PASSWORD"] != values["MINIO_SECRET_KEY"]
     assert made.stat().st_mode & 0o077 == 0
+    made.write_text(re.sub(r"PAGE_MONGODB_PASSWORD=.*\n", "", made.read_text()))
+    subprocess.run(["sh", tmp_path / "cluster" / "make-env"], check=True, timeout=20, capture_output=True)
+    later = dict(line.split("=", 1) for line in made.read_text().splitlines() if line[:1].isalpha())
+    assert {name for name in values if later[name] != values[name]} == {"PAGE_MONGODB_PASSWORD"}
+    assert len(later["PAGE_MONGODB_PASSWORD"]) == 40
 
 
 def test_kubernetes_manifests_fit_their_schemas() -> None:
@@ -92,7 +98,26 @@ def test_kubernetes_manifests_fit_their_schemas() -> None:
     objects = yaml.safe_load((_ROOT / "cluster" / "kubernetes" / "covis.yaml").read_text())["items"]
     for item in objects:
         kubernetes_validate.validate(item, "1.30", strict=True)
-    assert {item["kind"] for item in objects} == {"Service", "Deployment", "CronJob"}
+    assert {item["kind"] for item in objects} == {"Service", "Deployment", "CronJob", "NetworkPolicy"}
+
+
+def test_the_scheduler_has_accounts_that_only_read() -> None:
+    """What browsers reach is given the page's accounts, in Compose and on Kubernetes; nobody else is."""
+    services = yaml.safe_load((_ROOT / "docker-compose.yml").read_text())["services"]
+    names = ("MONGODB_USER", "MONGODB_PASSWORD", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY")
+    for name, service in services.items():
+        if name in ("scheduler", "worker", "batch", "matlab-worker", "jupyter"):
+            given = [service["environment"][word].startswith("${PAGE_") for word in names]
+            assert given == [name == "scheduler"] * 4, name
+    assert services["scheduler"]["depends_on"]["accounts"] == {"condition": "service_completed_successfully"}
+    objects = yaml.safe_load((_ROOT / "cluster" / "kubernetes" / "covis.yaml").read_text())["items"]
+    secrets = {
+        item["metadata"]["name"]: [source["secretRef"]["name"] for source in container["envFrom"]]
+        for item in objects
+        if item["kind"] == "Deployment"
+        for container in item["spec"]["template"]["spec"]["containers"]
+    }
+    assert secrets == {"covis-scheduler": ["covis-page-credentials"], "covis-worker": ["covis-credentials"]}
 
 
 def test_container_settings_hold_no_secret() -> None:
