@@ -104,6 +104,7 @@ class Kind(StrEnum):
     BAD_NAME = "bad-name"
     BAD_LISTING = "bad-listing"
     BAD_DOCUMENT = "bad-document"
+    PRODUCT_DAMAGED = "product-damaged"
 
 
 HEAD_HEIGHT = 4.2

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from covis_dask.api.archives import open_product, open_raw, process_archive
     from covis_dask.api.batches import attach, list_batches, plan, select_runs, submit
     from covis_dask.api.handle import BatchHandle
-    from covis_dask.batches.history import ProductMissing
     from covis_dask.batches.plan import Plan
     from covis_dask.batches.request import BatchRequest, ClusterSpec
     from covis_dask.batches.service import NothingSelected
@@ -52,6 +51,7 @@ if TYPE_CHECKING:
         TransientError,
         WorkerLost,
     )
+    from covis_dask.products.stored import ProductMissing
     from covis_dask.runs.outcome import RunOutcome
 
 _HOMES = {
@@ -68,7 +68,7 @@ _HOMES = {
     "select_runs": "covis_dask.api.batches",
     "submit": "covis_dask.api.batches",
     "BatchHandle": "covis_dask.api.handle",
-    "ProductMissing": "covis_dask.batches.history",
+    "ProductMissing": "covis_dask.products.stored",
     "Plan": "covis_dask.batches.plan",
     "BatchRequest": "covis_dask.batches.request",
     "ClusterSpec": "covis_dask.batches.request",

@@ -15,6 +15,7 @@
     │   ├── OutOfMemory             out-of-memory
     │   ├── Bug                     bug
     │   ├── LegacyProduct           legacy-product
+    │   ├── ProductDamaged          product-damaged
     │   └── Cancelled               cancelled             "not-run"
     ├── InputError                  bad-input             "quarantined" until the raw file changes
     │   ├── ArchiveTruncated        archive-truncated
@@ -64,6 +65,7 @@ __all__ = [
     "ModeUnsupported",
     "NoValidPings",
     "OutOfMemory",
+    "ProductDamaged",
     "RawMissing",
     "RunError",
     "RunTimeout",
@@ -152,6 +154,12 @@ class LegacyProduct(RunError):
     """A product of the old worker lies where ours would go."""
 
     kind = Kind.LEGACY_PRODUCT
+
+
+class ProductDamaged(RunError):
+    """What is stored of a run cannot be used: its manifest, or a file that the manifest names."""
+
+    kind = Kind.PRODUCT_DAMAGED
 
 
 class Cancelled(RunError):

@@ -48,6 +48,11 @@ def members(mode: str = "DIFFUSE") -> dict[str, bytes]:
     return dict(_members(mode))
 
 
+def version_of(manifest: Path) -> Path:
+    """Return the folder of the version that a manifest names."""
+    return manifest.parent / str(json.loads(manifest.read_text())["folder"])
+
+
 @dataclass(frozen=True)
 class Place:
     """A folder with an archive under covis-data/raw, as a new user has it."""

@@ -65,7 +65,9 @@ def register(fs: Any, path: str, products: Sequence[xr.Dataset], valid_from: dt.
         local = Path(folder) / name
         grid.to_netcdf(local, engine="netcdf4", encoding={VARIABLE: {"zlib": True}})
         data = local.read_bytes()
-    ProductStore(fs, path.rstrip("/"), path.rstrip("/")).put_bytes(name, data)
+    store = ProductStore(fs, path.rstrip("/"), path.rstrip("/"))
+    store.make_root()
+    store.put_bytes(name, data)
     return f"{path.rstrip('/')}/{name}"
 
 

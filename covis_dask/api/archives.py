@@ -1,17 +1,16 @@
 """Single archives: opened, processed, and the products of processed ones read again."""
 
-import json
 import logging
 import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import xarray as xr
 
 from catalog.names import BadName, basename_of, parse_basename
 from covis_dask.ancillary import open_ancillary
-from covis_dask.batches.history import History, ProductMissing
+from covis_dask.batches.history import History
 from covis_dask.batches.single import ArchiveRequest, decide_one, run_of_archive
 from covis_dask.config import Location, Settings, load_settings
 from covis_dask.engines import engine_named
@@ -20,13 +19,14 @@ from covis_dask.modes.context import Context
 from covis_dask.modes.parameters import load_overrides
 from covis_dask.products.manifest import InputFile
 from covis_dask.products.metadata import finish_dataset
-from covis_dask.products.paths import MANIFEST, ProductPaths
+from covis_dask.products.paths import ProductPaths
 from covis_dask.products.reading import read_netcdf, read_zarr
+from covis_dask.products.stored import ProductMissing, StoredProduct
 from covis_dask.raw.lazy import open_run
 from covis_dask.raw.source import ArchiveSource
 from covis_dask.runs.provenance import product_facts
 from covis_dask.runs.task import RunTask
-from covis_dask.storage import open_location, storage_errors
+from covis_dask.storage import ProductStore, open_location, storage_errors
 
 __all__ = ["open_product", "open_raw", "process_archive"]
 
@@ -216,6 +216,8 @@ def open_product(
     ------
     ProductMissing
         When there is no product.
+    LegacyProduct, ProductDamaged
+        When another program's lies there, or what lies there cannot be used.
     CatalogError
         When the catalogue does not know the run, or does not answer.
     StorageUnavailable
@@ -227,9 +229,9 @@ def open_product(
         history = History.here()
         return history.open(run, ProductPaths(prefix).run(run) if prefix else history.newest_path(run))
     fs, path = open_location(Location(text, options=storage_options or {}))
+    if not path.endswith((".nc", ".zarr")):
+        return StoredProduct.of(ProductStore(fs, path, text), "").dataset()
     with storage_errors(f"reading {text}", missing=ProductMissing):
-        if not path.endswith((".nc", ".zarr")):
-            path = f"{path}/{_main_file(json.loads(fs.cat_file(f'{path}/{MANIFEST}')))}"
         return read_zarr(fs, path) if path.endswith(".zarr") else read_netcdf(fs.cat_file(path), text)
 
 
@@ -239,19 +241,3 @@ def _is_name(text: str) -> bool:
     except BadName:
         return False
     return True
-
-
-def _main_file(manifest: Mapping[str, Any]) -> str:
-    """Return which file of a product holds its variables: NetCDF, or else Zarr.
-
-    Raises
-    ------
-    ProductMissing
-        When neither is there.
-    """
-    names = [PurePosixPath(entry["name"]) for entry in manifest["files"]]
-    stores = [parent for name in names for parent in name.parents if parent.suffix == ".zarr"]
-    for name in (*(name for name in names if name.suffixes[-1:] == [".nc"]), *stores):
-        if name.stem == manifest["basename"]:
-            return name.as_posix()
-    raise ProductMissing(f"the product of {manifest['basename']} has neither a NetCDF nor a Zarr file")

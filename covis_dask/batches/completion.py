@@ -1,12 +1,13 @@
 """What the store remembers of runs: hosts, sizes and times, for a report that is made again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from catalog.model import utc
 from catalog.vocabulary import RunState
-from covis_dask.products.paths import FAILURE, MANIFEST
+from covis_dask.errors import LegacyProduct, ProductDamaged
+from covis_dask.products.manifest import Failure, Manifest
+from covis_dask.products.stored import StoredProduct, tries
 from covis_dask.runs.outcome import RunOutcome
 from covis_dask.storage import ProductStore
 
@@ -31,30 +32,43 @@ def complete_from_manifests(
     CovisError
         When the store does not answer.
     """
-    notes = {
-        outcome.basename: f"{outcome.path}/{MANIFEST if outcome.state == RunState.DONE else FAILURE}"
+    wanting = [
+        outcome
         for outcome in outcomes
         if outcome.path
         and not outcome.seconds
         and outcome.state in {RunState.DONE, RunState.FAILED, RunState.QUARANTINED}
-    }
+    ]
+    documents = store.at_once(lambda outcome: _document(store, outcome, batch), wanting)
     known = {
-        basename: _known(document)
-        for basename, document in zip(notes, store.read_jsons(notes.values()), strict=True)
-        if isinstance(document, Mapping) and document.get("batch") == batch
+        outcome.basename: _known(document)
+        for outcome, document in zip(wanting, documents, strict=True)
+        if document is not None
     }
     return tuple(replace(outcome, **known.get(outcome.basename, {})) for outcome in outcomes)
 
 
-def _known(document: Mapping[str, Any]) -> dict[str, Any]:
+def _document(store: ProductStore, outcome: RunOutcome, batch: str) -> Manifest | Failure | None:
+    """Return what a batch has left of a run; what cannot be read, or is another batch's, is left out."""
+    if outcome.state != RunState.DONE:
+        ours = [one.failure for one in tries(store, outcome.path) if one.failure.batch == batch]
+        return ours[-1] if ours else None
+    try:
+        product = StoredProduct.at(store, outcome.path)
+    except (LegacyProduct, ProductDamaged):
+        return None
+    return product.manifest if product is not None and product.manifest.batch == batch else None
+
+
+def _known(document: Manifest | Failure) -> dict[str, Any]:
     """Return what a manifest, or the note of a failure, says of a run's work."""
-    source = document.get("input") or {}
-    lasted = utc(document["finished"]) - utc(document["started"])
+    source = document.input
+    files = document.files if isinstance(document, Manifest) else ()
     return {
-        "host": source.get("host"),
-        "bytes_in": int(source.get("size") or 0),
-        "bytes_out": sum(int(entry["size"]) for entry in document.get("files") or ()),
-        "seconds": lasted.total_seconds(),
-        "timings": dict(document.get("timings") or {}),
-        "worker": str(document.get("worker") or ""),
+        "host": None if source is None else source.host,
+        "bytes_in": 0 if source is None else source.size or 0,
+        "bytes_out": sum(entry.size for entry in files),
+        "seconds": (document.finished - document.started).total_seconds(),
+        "timings": dict(document.timings),
+        "worker": document.worker,
     }

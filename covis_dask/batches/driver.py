@@ -211,7 +211,10 @@ class Driver:
             results = {}  # the scheduler went away with them; what is committed will be found so
         for future in ended:
             task = self._flying.pop(future)
-            self._judge(task, results[future] if future in results else _lost(task, future))
+            outcome = results[future] if future in results else _lost(task, future)
+            if outcome.uncommitted is not None:
+                outcome = self.job.complete(task, outcome)
+            self._judge(task, outcome)
             future.release()
 
     def _judge(self, task: Task, outcome: RunOutcome) -> None:

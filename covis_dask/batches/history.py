@@ -14,16 +14,11 @@ from catalog.vocabulary import Kind, RunState
 from covis_dask.batches.status import BatchStatus
 from covis_dask.config import Settings, load_settings
 from covis_dask.errors import CovisError
-from covis_dask.products.paths import LOG, MANIFEST
-from covis_dask.products.reading import read_netcdf, read_zarr
+from covis_dask.products.stored import ProductMissing, StoredProduct, newest_log
 from covis_dask.runs.outcome import RunOutcome
 from covis_dask.storage import ProductStore, storage_errors
 
-__all__ = ["History", "ProductMissing", "batch_attributes", "open_for_reading", "query_of", "report_folder"]
-
-
-class ProductMissing(CovisError):
-    """The run has no product, or not the part of it that was asked for."""
+__all__ = ["History", "batch_attributes", "open_for_reading", "query_of", "report_folder"]
 
 
 def open_for_reading(settings: Settings) -> Catalog:
@@ -133,42 +128,38 @@ class History:
             raise ProductMissing(f"{basename} has not been processed yet")
         return record.path
 
-    def manifest(self, basename: str, path: str) -> dict[str, Any]:
-        """Return the manifest of a run; see `log`."""
-        manifest: dict[str, Any] | None = self.store().read_json(f"{path}/{MANIFEST}")
-        if manifest is None:
-            raise ProductMissing(f"{basename} is not done: it has no product")
-        return manifest
-
-    def log(self, basename: str, path: str) -> str:
-        """Return the log of a run, whose folder below the store is `path`.
+    def product(self, basename: str, path: str) -> StoredProduct:
+        """Return the product of a run, whose folder below the store is `path`.
 
         Raises
         ------
         ProductMissing
-            When there is none.
+            When there is none; `ProductDamaged` when what is there cannot be used.
         """
-        return self._read(f"{path}/{LOG}", f"no worker has finished {basename}: there is no log").decode()
+        product = StoredProduct.at(self.store(), path)
+        if product is None:
+            raise ProductMissing(f"{basename} is not done: it has no product")
+        return product
+
+    def log(self, basename: str, path: str) -> str:
+        """Return the log of a run's latest attempt; see `product`."""
+        store = self.store()
+        where = newest_log(store, path)
+        data = None if where is None else store.read_bytes(where)
+        if data is None:
+            raise ProductMissing(f"no worker has finished {basename}: there is no log")
+        return data.decode(errors="replace")
 
     def picture(self, basename: str, path: str) -> bytes:
-        """Return the quick look of a run as PNG; see `log`."""
-        return self._read(f"{path}/{basename}.png", f"{basename} is not done: it has no picture")
+        """Return the quick look of a run as PNG; see `product`."""
+        data = self.product(basename, path).picture()
+        if data is None:
+            raise ProductMissing(f"the product of {basename} has no picture")
+        return data
 
     def open(self, basename: str, path: str) -> xr.Dataset:
-        """Return the product of a run, in memory; see `log`."""
-        store = self.store()
-        self.manifest(basename, path)
-        data = store.read_bytes(f"{path}/{basename}.nc")
-        if data is not None:
-            return read_netcdf(data, basename)
-        with storage_errors(f"reading {store.url}/{path}", missing=ProductMissing):
-            return read_zarr(store.fs, store.full(f"{path}/{basename}.zarr"))
-
-    def _read(self, path: str, missing: str) -> bytes:
-        data = self.store().read_bytes(path)
-        if data is None:
-            raise ProductMissing(missing)
-        return data
+        """Return the product of a run, in memory; see `product`."""
+        return self.product(basename, path).dataset()
 
     def outcomes(self, batch: Batch) -> tuple[RunOutcome, ...]:
         """Return how the runs of a batch ended: by the stored report, or else by the catalogue.

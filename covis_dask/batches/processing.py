@@ -5,6 +5,7 @@ Here it is decided which runs need it (`PostProcessing.decide`); `covis_dask.run
 
 import datetime as dt
 import json
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,20 +19,23 @@ from covis_dask.ancillary import open_ancillary
 from covis_dask.batches.job import Decision, Finished, JobContext
 from covis_dask.config import Location
 from covis_dask.engines import Engine, engine_named
-from covis_dask.errors import DocumentError
+from covis_dask.errors import LegacyProduct, ProductDamaged
 from covis_dask.modes import parameters_for, spec_for
 from covis_dask.modes.fixes import profile_name
 from covis_dask.modes.parameters import Parameters
+from covis_dask.products.commit import Seen, look
 from covis_dask.products.fingerprint import Fingerprints, explain, identity
-from covis_dask.products.formats import formats_in
-from covis_dask.products.manifest import Manifest, is_ours
+from covis_dask.products.manifest import Manifest
 from covis_dask.products.paths import ProductPaths
+from covis_dask.runs.committing import commit_for_worker
 from covis_dask.runs.outcome import RunOutcome
 from covis_dask.runs.task import RunTask
 from covis_dask.runs.worker import process_run
 from covis_dask.storage import ProductStore, open_location
 
 __all__ = ["PostProcessing", "ProductSpec", "post_processing"]
+
+_log = logging.getLogger("covis_dask")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +106,12 @@ class PostProcessing:
         When the tasks are made, UTC.
     bathymetry : callable, optional
         Identity of the seafloor grid valid at a time; part of the fingerprint of the modes that use one.
-    manifest : callable, optional
-        Reads the manifest in a product folder; given when the store is to be believed, not the catalogue.
+    look : callable, optional
+        Looks at the manifest in a run's folder; given when the store is to be believed, not the catalogue.
     work : callable
         What a worker does with a task.
+    commit : callable
+        Commits what a worker has uploaded to a store that keeps no conditions on writes.
     """
 
     spec: ProductSpec
@@ -113,8 +119,9 @@ class PostProcessing:
     batch: str
     created: dt.datetime
     bathymetry: Callable[[dt.datetime], str | None] = lambda _: None
-    manifest: Callable[[str], Mapping[str, Any] | None] | None = None
+    look: Callable[[str], Seen] | None = None
     work: Callable[[RunTask], RunOutcome] = process_run
+    commit: Callable[[RunTask, RunOutcome], RunOutcome] = lambda _, outcome: outcome
     _modes: dict[tuple[str, str], _Mode] = field(default_factory=dict)
 
     name = "process"
@@ -145,11 +152,6 @@ class PostProcessing:
         """Return the version of the engine."""
         return {f"engine {self.engine.name}": self.engine.version}
 
-    def complete(self, task: RunTask, outcome: RunOutcome) -> RunOutcome:
-        """Commit what a worker has uploaded to a store that knows no conditions."""
-        del task
-        return outcome
-
     def record(self, catalog: Catalog, finished: Iterable[Finished]) -> frozenset[str]:
         """Store outcomes as the catalogue's product records; return those that are refused."""
         return catalog.record({
@@ -157,6 +159,10 @@ class PostProcessing:
             for one in finished
             if isinstance(one.task, RunTask)
         })  # fmt: skip
+
+    def complete(self, task: RunTask, outcome: RunOutcome) -> RunOutcome:
+        """Commit what a worker has uploaded to a store that keeps no conditions on writes."""
+        return self.commit(task, outcome)
 
     def notes(self) -> tuple[str, ...]:
         """Name changed parameters and fixes that have no effect on a mode of the selection."""
@@ -183,8 +189,8 @@ class PostProcessing:
         record = run.product if run.product is not None and run.product.path == task.path else None
         if self.spec.force:
             return Decision(run, "run", "forced", task=task)
-        if self.manifest is not None and (record is None or record.state == RunState.DONE):
-            return self._by_manifest(run, task, record, self.manifest(task.path))
+        if self.look is not None and (record is None or record.state == RunState.DONE):
+            return self._by_manifest(run, task, record, self.look)
         if record is None:
             return Decision(run, "run", "no product yet", task=task)
         if record.state == RunState.DONE:
@@ -246,22 +252,24 @@ class PostProcessing:
         return _if_complete(run, task, frozenset(record.formats), "committed before, same fingerprint")
 
     def _by_manifest(
-        self, run: Run, task: RunTask, record: ProductRecord | None, document: Mapping[str, Any] | None
+        self, run: Run, task: RunTask, record: ProductRecord | None, look: Callable[[str], Seen]
     ) -> Decision:
         """Believe the manifest rather than the catalogue."""
-        if document is None:
+        try:
+            seen = look(task.path)
+        except ProductDamaged as error:  # its folder is a link that leads out of the store
+            return Decision(run, RunState.FAILED, str(error), error.kind)
+        manifest = seen.manifest
+        if isinstance(seen.fault, LegacyProduct):
+            return Decision(run, "run", "there is a product of another program", task=task)
+        if seen.fault is not None:
+            return Decision(run, RunState.FAILED, str(seen.fault), seen.fault.kind)
+        if manifest is None:
             lost = "recorded as done, but its manifest is not in the store"
             return Decision(run, "run", "no product yet" if record is None else lost, task=task)
-        if not is_ours(document):
-            return Decision(run, "run", "there is a product of another program", task=task)
-        try:
-            manifest = Manifest.at(task.path, document)
-        except DocumentError as error:
-            return Decision(run, RunState.FAILED, str(error), error.kind)
         if manifest.fingerprint != task.fingerprint:
             return Decision(run, "run", f"stale: {self._changes(task, manifest)}", task=task)
-        held = formats_in(run.basename, [entry.name for entry in manifest.files])
-        decision = _if_complete(run, task, held, "committed before, manifest verified")
+        decision = _if_complete(run, task, manifest.formats, "committed before, manifest verified")
         if decision.task is None and record is None:
             return Decision(run, "run", "committed, but not recorded: will be adopted", task=task)
         return decision
@@ -331,10 +339,11 @@ def post_processing(context: JobContext) -> PostProcessing:
         context.batch,
         context.created,
         bathymetry=open_ancillary(*open_location(ancillary)).identities(),
-        manifest=_reader(settings.products) if request.verify else None,
+        look=_looker(settings.products) if request.verify else None,
+        commit=lambda task, outcome: commit_for_worker(task, outcome, settings, _log.warning),
     )
 
 
-def _reader(products: Location) -> Callable[[str], Any]:
+def _looker(products: Location) -> Callable[[str], Seen]:
     store = ProductStore.open(products)
-    return lambda path: store.read_json(ProductPaths.manifest(path))
+    return lambda path: look(store, path)

@@ -17,9 +17,10 @@ from covis_dask.batches.durations import duration
 from covis_dask.batches.history import report_folder
 from covis_dask.batches.plan import Plan
 from covis_dask.batches.status import STATES
-from covis_dask.engines.summary import Summary, summarise, summary_table
-from covis_dask.errors import CovisError
+from covis_dask.engines.summary import COMPARISON, Summary, summarise, summary_table
+from covis_dask.errors import CovisError, RunError
 from covis_dask.products.paths import ProductPaths
+from covis_dask.products.stored import StoredProduct
 from covis_dask.products.thumbnail import thumbnail
 from covis_dask.runs.outcome import RunOutcome
 from covis_dask.storage import ProductStore, storage_errors
@@ -178,9 +179,19 @@ def compared(report: Report, store: ProductStore) -> Report:
     done = [outcome.basename for outcome in report.outcomes if outcome.state in COMPLETE]
     # Those that the plan found done have no path in their outcome.
     paths = ProductPaths(report.prefix)
-    documents = store.read_jsons(paths.comparison(paths.run(basename)) for basename in done)
+    documents = store.at_once(lambda basename: _comparison(store, paths.run(basename)), done)
     comparisons = {basename: one for basename, one in zip(done, documents, strict=True) if one is not None}
     return replace(report, comparison=summarise(comparisons))
+
+
+def _comparison(store: ProductStore, run: str) -> Any:
+    """Return what a product says of the engines; None when it says nothing, or cannot be used."""
+    try:
+        product = StoredProduct.at(store, run)
+        data = None if product is None else product.read(COMPARISON)
+        return None if data is None else json.loads(data)
+    except (RunError, ValueError):
+        return None
 
 
 def write_report(report: Report, store: ProductStore) -> str:
@@ -224,10 +235,11 @@ def _pictures(report: Report, store: ProductStore) -> list[tuple[str, str]]:
     pictures = []
     for outcome in done[::step]:
         try:
-            data = store.read_bytes(f"{outcome.path}/{outcome.basename}.png")
-        except CovisError:
+            product = StoredProduct.at(store, outcome.path)
+            data = None if product is None else product.picture()
+            small = None if data is None else thumbnail(data, _PICTURE_WIDTH)
+        except (CovisError, OSError):
             continue
-        if data is not None:
-            small = thumbnail(data, _PICTURE_WIDTH)
+        if small is not None:
             pictures.append((outcome.basename, base64.b64encode(small).decode()))
     return pictures

@@ -28,9 +28,11 @@ from covis_dask.batches.plan import Plan, make_plan
 from covis_dask.batches.report import PERFORMANCE, Report, compared, write_report
 from covis_dask.batches.request import LOCAL, BatchRequest, ClusterSpec
 from covis_dask.batches.status import BatchStatus
+from covis_dask.batches.stores import known_store, marked_store
 from covis_dask.config import Settings, load_settings
-from covis_dask.errors import ConfigurationError, CovisError
+from covis_dask.errors import ConfigurationError, CovisError, StorageUnavailable
 from covis_dask.runs.outcome import RunOutcome
+from covis_dask.runs.task import RunTask
 from covis_dask.storage import ProductStore
 
 __all__ = ["Ended", "NothingSelected", "PreparedBatch", "Watchers", "prepare", "settings_for"]
@@ -176,7 +178,25 @@ class PreparedBatch:
         CatalogError
             When the catalogue stays away for too long; products are safe, and the next batch adopts them.
         """
-        driver = Driver(
+        driver = self._driver(watchers, stop)
+        fault = None
+        try:
+            placed = self._placed(driver)
+        except ConfigurationError as error:
+            placed, fault = self, error
+        self.catalog.put_batch(placed.batch)
+        driver.settle(placed.plan)
+        if placed.plan.tasks and fault is None:
+            try:
+                placed._compute(driver)
+            except ConfigurationError as error:
+                fault = error
+        if fault is not None:
+            driver.abandon(placed.plan)
+        return placed._end(driver, fault)
+
+    def _driver(self, watchers: Watchers, stop: threading.Event) -> Driver:
+        return Driver(
             self.catalog,
             self.settings,
             self.job,
@@ -187,16 +207,28 @@ class PreparedBatch:
             bring_page=watchers.bring_page,
             outcomes=self.outcomes,
         )
-        fault = None
-        self.catalog.put_batch(self.batch)
-        driver.settle(self.plan)
-        if self.plan.tasks:
-            try:
-                self._compute(driver)
-            except ConfigurationError as error:
-                fault = error
-                driver.abandon(self.plan)
-        return self._end(driver, fault)
+
+    def _placed(self, driver: Driver) -> "PreparedBatch":
+        """Tell every task which store is meant, and mark that store if no batch has used it before.
+
+        A store that other batches have used and that has lost its mark is away; its runs wait for it.
+        """
+        known = known_store(self.catalog, self.settings.products.url)
+        try:
+            identity = marked_store(ProductStore.open(self.settings.products), known).id
+        except StorageUnavailable as error:
+            identity = known
+            driver.log(str(error))
+        items = tuple(
+            replace(item, task=replace(item.task, store_id=identity))
+            if isinstance(item.task, RunTask)
+            else item
+            for item in self.plan.items
+        )
+        settings = {**self.batch.settings, "store-id": identity}
+        return replace(
+            self, plan=replace(self.plan, items=items), batch=replace(self.batch, settings=settings)
+        )
 
     def _compute(self, driver: Driver) -> None:
         """Bring the tasks to a cluster, and wait for them."""

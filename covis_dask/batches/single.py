@@ -1,6 +1,7 @@
 """One archive, without catalogue or cluster: planned and processed in this process."""
 
 import datetime as dt
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
@@ -16,16 +17,18 @@ from covis_dask.batches.plan import make_plan
 from covis_dask.batches.processing import PostProcessing, ProductSpec
 from covis_dask.config import Location, Settings, load_settings
 from covis_dask.engines import engine_named
-from covis_dask.errors import ConfigurationError
+from covis_dask.errors import ConfigurationError, CovisError
 from covis_dask.modes.fixes import named_fixes
+from covis_dask.runs.committing import commit_for_worker
 from covis_dask.runs.outcome import RunOutcome
 from covis_dask.runs.task import RunTask
 from covis_dask.runs.worker import process_run
-from covis_dask.storage import open_location
+from covis_dask.storage import ProductStore, open_location
 
 __all__ = ["ArchiveRequest", "decide_one", "process_one", "run_of_archive"]
 
 _HOST = "LOCAL"
+_log = logging.getLogger("covis_dask")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +80,24 @@ def process_one(archive: str, request: ArchiveRequest) -> tuple[RunOutcome, tupl
     settings = replace(load_settings(), products=Location(request.output), hosts={_HOST: Location(parent)})
     item, notes = decide_one(archive, request, settings)
     if isinstance(item.task, RunTask):
-        return process_run(item.task, settings), notes
+        return _processed(item.task, settings), notes
     return RunOutcome(item.run.basename, item.action, "", kind=item.kind, reason=item.reason), notes
+
+
+def _processed(task: RunTask, settings: Settings) -> RunOutcome:
+    """Process a run as worker and driver at once: here nobody else claims it."""
+    try:
+        store = ProductStore.open(settings.products).marked()
+    except CovisError as error:
+        return RunOutcome.of_error(task, error)
+    task = replace(task, store_id=store.id)
+    outcome = process_run(task, settings)
+    if outcome.behind is not None:
+        task = replace(task, token=outcome.behind)
+        outcome = process_run(task, settings)
+    if outcome.uncommitted is not None:
+        outcome = commit_for_worker(task, outcome, settings, _log.warning)
+    return outcome
 
 
 def decide_one(archive: str, request: ArchiveRequest, settings: Settings) -> tuple[Decision, tuple[str, ...]]:

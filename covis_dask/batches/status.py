@@ -10,7 +10,6 @@ from typing import Any
 from catalog.vocabulary import COMPLETE, RunState
 from covis_dask.batches._rates import Recent, Series
 from covis_dask.batches.calendar import STATES, Calendar
-from covis_dask.products.paths import LOG
 from covis_dask.runs.outcome import RunOutcome
 
 __all__ = ["STATES", "BatchStatus", "FailureGroup", "ModeStatus"]
@@ -79,6 +78,8 @@ class FailureGroup:
         The sentence of the latest.
     basename, path : str
         The latest of them, and its folder below the product store.
+    log : str, optional
+        Where its log lies below the product store, when the worker could leave one.
     count : int
     """
 
@@ -87,12 +88,8 @@ class FailureGroup:
     reason: str
     basename: str
     path: str
+    log: str | None = None
     count: int = 0
-
-    @property
-    def log(self) -> str | None:
-        """Path of the latest run's log below the store; None for a run no worker has seen."""
-        return f"{self.path}/{LOG}" if self.path else None
 
     def to_document(self) -> dict[str, Any]:
         """Return the group as JSON values."""
@@ -196,7 +193,7 @@ class BatchStatus:
         if outcome.kind is not None:
             self.kinds[outcome.kind] += 1
             group = FailureGroup(
-                outcome.state, outcome.kind, outcome.reason or "", outcome.basename, outcome.path
+                outcome.state, outcome.kind, outcome.reason or "", outcome.basename, outcome.path, outcome.log
             )
             before = self.groups.get((outcome.state, outcome.kind))
             group.count = 1 + (before.count if before else 0)

@@ -16,7 +16,8 @@ from covis_dask.ancillary._register import register
 from covis_dask.cli.exits import Exit
 from covis_dask.config import Location, load_settings
 from covis_dask.errors import ConfigurationError, CovisError
-from covis_dask.storage import open_location, storage_errors
+from covis_dask.products.stored import StoredProduct
+from covis_dask.storage import ProductStore, open_location, storage_errors
 
 __all__ = ["main", "parser"]
 
@@ -97,13 +98,16 @@ def _product(text: str) -> xr.Dataset:
     """
     fs, path = open_location(Location(text))
     with storage_errors(f"reading {text}", missing=ConfigurationError):
-        if fs.isdir(path):
-            files = [name for name in fs.ls(path, detail=False) if PurePosixPath(name).suffix == ".nc"]
-            if len(files) != 1:
-                raise ConfigurationError(f"{text} holds {len(files)} NetCDF files: name the one to register")
-            (path,) = files
-        data = bytes(fs.cat_file(path))
-    return open_netcdf(data, text)
+        if not fs.isdir(path):
+            return open_netcdf(bytes(fs.cat_file(path)), text)
+        store = ProductStore(fs, path, text)
+        product = StoredProduct.at(store, "")
+        if product is not None:
+            return product.dataset()
+        files = [name for name in fs.ls(path, detail=False) if PurePosixPath(name).suffix == ".nc"]
+        if len(files) != 1:
+            raise ConfigurationError(f"{text} holds {len(files)} NetCDF files: name the one to register")
+        return open_netcdf(bytes(fs.cat_file(files[0])), text)
 
 
 if __name__ == "__main__":

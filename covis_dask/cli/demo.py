@@ -35,8 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         products = _DATA / "products" / "native-matlab"
         reports = sorted(products.glob("batches/*/report.html"))
         print(
-            f"\nproducts   {products}/YYYY/MM/DD/RUN/RUN.nc    (xarray.open_dataset)"
-            f"\npictures   {products}/YYYY/MM/DD/RUN/RUN.png"
+            f"\nproducts   {products}/YYYY/MM/DD/RUN"
+            "\n           (`covis open RUN`, or in Python covis_dask.open_product('RUN'))"
             f"\nreport     {reports[-1]}"
             "\ndashboard  http://127.0.0.1:8787/covis while a batch runs"
             "\n\nRun it again: nothing is done twice."

@@ -27,6 +27,7 @@ from catalog.errors import CatalogError
 from catalog.query import RunQuery
 from catalog.redaction import redact
 from covis_dask._version import __version__
+from covis_dask.batches.stores import known_store, marked_store
 from covis_dask.cli.exits import Exit
 from covis_dask.config import Location, Settings, expand, load_settings, settings_faults, web_address
 from covis_dask.errors import ConfigurationError, CovisError, StorageRefused
@@ -82,6 +83,11 @@ def parser(prog: str = "covis doctor") -> argparse.ArgumentParser:
     parser.add_argument(
         "--scheduler", default="local", metavar="ADDRESS", help="tcp://host:8786, or local (local)"
     )
+    parser.add_argument(
+        "--new-store",
+        action="store_true",
+        help="the product store was emptied or replaced on purpose: mark it as the one to use from now on",
+    )
     return parser
 
 
@@ -98,13 +104,13 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "covis doctor") -> in
         print(Finding("configuration", "RED", str(error), "covis config show"))
         return Exit.CONFIGURATION
     red = False
-    for finding in examine(settings, arguments.scheduler):
+    for finding in examine(settings, arguments.scheduler, new_store=arguments.new_store):
         red = red or finding.state == "RED"
         print(finding, flush=True)
     return Exit.SOME_FAILED if red else Exit.DONE
 
 
-def examine(settings: Settings, scheduler: str = "local") -> Iterator[Finding]:
+def examine(settings: Settings, scheduler: str = "local", *, new_store: bool = False) -> Iterator[Finding]:
     """Check everything, at the same time; yield findings in a fixed order.
 
     Parameters
@@ -112,6 +118,8 @@ def examine(settings: Settings, scheduler: str = "local") -> Iterator[Finding]:
     settings : Settings
     scheduler : str
         Address, or ``local``.
+    new_store : bool
+        Mark the product store although batches have used one at its URL that had a mark.
     """
     checks: list[Callable[[], list[Finding]]] = [
         lambda: [Finding("versions", "ok", f"covis-dask {__version__}, Python {platform.python_version()}")],
@@ -123,7 +131,7 @@ def examine(settings: Settings, scheduler: str = "local") -> Iterator[Finding]:
             seen.append(location)
             checks.append(lambda name=name, location=location: [_host(name, location, settings)])  # type: ignore[misc]
     checks += [
-        lambda: [_products(settings.products)],
+        lambda: [_products(settings, new=new_store)],
         lambda: [_scratch("scratch here", *_scratch_space(settings))],
         lambda: [_clock(location) for location in _with_clock(settings)],
         lambda: _scheduler(scheduler, settings),
@@ -209,20 +217,31 @@ def _look(fs: Any, root: str) -> None:
         fs.info(root)
 
 
-def _products(location: Location) -> Finding:
+def _products(settings: Settings, *, new: bool) -> Finding:
+    location = settings.products
     where = location.url + (f" at {location.endpoint}" if location.endpoint else "")
     try:
-        store = ProductStore.open(_quick(location)).probed()
+        store = _marked(ProductStore.open(_quick(location)), settings, new=new).probed()
     except CovisError as error:
-        return Finding("products", "RED", str(error), "correct covis.products")
+        return Finding("products", "RED", str(error), "correct covis.products, or mount its disk")
     if not store.conditional:
         return Finding(
             "products",
             "warn",
-            f"{where} accepts writes but ignores If-None-Match",
-            "safe thanks to the catalogue's claims; use one catalogue for all batches",
+            f"{where} accepts writes, but keeps no conditions on them (If-None-Match, If-Match; locks)",
+            "each batch commits its products itself, under its claims; use one catalogue for all batches",
         )
     return Finding("products", "ok", f"{where} accepts writes, including conditional ones")
+
+
+def _marked(store: ProductStore, settings: Settings, *, new: bool) -> ProductStore:
+    """Make sure that the store is the one that batches use; mark it if it is new, or if told to."""
+    try:
+        with settings.catalog.open() as catalog:
+            known = known_store(catalog, store.url)
+    except CatalogError:
+        return store  # the catalogue has a line of its own, and only it could say what is known
+    return marked_store(store, None if new else known)
 
 
 def _scratch_space(settings: Settings) -> tuple[str, int]:

@@ -1,7 +1,6 @@
 """``covis open RUN``: what the product of a run holds, and where it lies."""
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 
@@ -34,18 +33,18 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "python -m covis_dask
     def work() -> int:
         history, run = History.here(), basename_of(arguments.run)
         path = ProductPaths(arguments.prefix).run(run) if arguments.prefix else history.newest_path(run)
-        manifest = history.manifest(run, path)
+        product = history.product(run, path)
+        manifest = product.manifest
         if arguments.json:
-            put(json.dumps(manifest, indent=1))
+            put(manifest.to_json().rstrip("\n"))
             return 0
-        dataset = history.open(run, path)
-        put(repr(dataset))
+        put(repr(product.dataset()))
         where = f"{history.settings.products.url}/{path}"
-        profile = profile_name(manifest["profile"], manifest["parameters"].get("fixes", ()))
-        put(f"\nmade by   {manifest['engine']} {manifest['version']}, profile {profile}")
+        profile = profile_name(manifest.profile, manifest.parameters.get("fixes", ()))
+        put(f"\nmade by   {manifest.engine} {manifest.version}, profile {profile}")
         put(f"folder    {where}")
-        for entry in manifest["files"]:
-            put(f"          {entry['name']}  {entry['size']} bytes")
+        for entry in product.files:
+            put(f"          {entry.name}  {entry.size} bytes")
         return 0
 
     return answered(work)

@@ -1,7 +1,7 @@
-"""What lies beside a product: the manifest that commits it, or the failure that explains its absence.
+"""The documents of a product: the manifest that commits it, and the failures that explain its absence.
 
-A manifest is written last, so its presence means that the product is whole (docs/architecture.md#a-product).
-Both are JSON; reading checks every value, and tolerates keys of later versions.
+A manifest is written last, and what it names is the product (docs/architecture.md#a-product). Both are JSON;
+reading checks every value, and tolerates keys of later versions.
 """
 
 import datetime as dt
@@ -19,12 +19,15 @@ import msgspec
 
 from catalog.documents import decode, to_plain
 from catalog.errors import DocumentError
+from covis_dask.errors import ProductDamaged
+from covis_dask.products.formats import formats_in
 
 __all__ = [
     "Bursts",
     "Failure",
     "FileEntry",
     "InputFile",
+    "Level2",
     "Manifest",
     "Pings",
     "SkippedBurst",
@@ -34,6 +37,7 @@ __all__ = [
 ]
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_VERSION = re.compile(r"(?:v|l2)/[^/]+/")
 _FAMILY = "covis-dask/manifest/"
 
 
@@ -61,7 +65,7 @@ class InputFile:
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """One file of a product: path below the product folder, bytes, SHA-256 in hexadecimal."""
+    """One file of a product: path below the run's folder, bytes, SHA-256 in hexadecimal."""
 
     name: str
     size: int
@@ -74,6 +78,15 @@ class FileEntry:
             raise ValueError(f"{self.name!r} is not a file name inside a product")
         if self.size < 0 or not _SHA256.fullmatch(self.sha256):
             raise ValueError(f"the size or sha256 of {self.name} is invalid")
+
+    @property
+    def plain(self) -> str:
+        """The name without the folder of its version, as a user knows it: ``<basename>.nc``."""
+        return _VERSION.sub("", self.name, count=1) if _VERSION.match(self.name) else self.name
+
+    def is_in(self, folder: str) -> bool:
+        """Tell whether the file lies in a version's folder."""
+        return self.name.startswith(f"{folder}/")
 
     @classmethod
     def of(cls, path: Path, name: str | None = None) -> Self:
@@ -105,6 +118,31 @@ class Bursts:
 
     used: int
     skipped: tuple[SkippedBurst, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level2:
+    """What was derived from a product, as the manifest names it.
+
+    Parameters
+    ----------
+    folder : str
+        Folder of this version below the run's: ``l2/...``.
+    version, fingerprint : str
+        What made it, and of what.
+    level1 : str
+        Fingerprint of the product it was derived from; it belongs to no other.
+    files : tuple of FileEntry
+    token : int
+        Fencing token of the claim under which it was made.
+    """
+
+    folder: str
+    version: str
+    fingerprint: str
+    level1: str
+    files: tuple[FileEntry, ...]
+    token: int = 0
 
 
 def is_ours(document: Any) -> bool:
@@ -154,6 +192,8 @@ class _Document:
         Identifier of the batch.
     attempt : int
         Which try this was, from 1.
+    token : int
+        Fencing token of the claim under which it was made; 0 where there was no catalogue.
     started, finished : datetime
         With time zone; kept in UTC.
     worker : str
@@ -177,6 +217,7 @@ class _Document:
     software: Mapping[str, str] = field(default_factory=software_versions)
     batch: str
     attempt: int
+    token: int = 0
     started: Annotated[dt.datetime, msgspec.Meta(tz=True)]
     finished: Annotated[dt.datetime, msgspec.Meta(tz=True)]
     worker: str = ""
@@ -222,39 +263,73 @@ class Manifest(_Document):
     Parameters
     ----------
     files : tuple of FileEntry
-        Every file of the product but the manifest itself.
+        Every file of the product but the manifest itself; a format that was added later may lie in the folder
+        of another version than the rest.
     pings : Pings
         Ping statistics.
     bursts : Bursts
         Bursts used and skipped.
+    folder : str
+        Folder of this version below the run's, ``v/...``; empty in layout 1, whose files lie in the run's
+        folder itself.
+    level2 : Level2, optional
+        What was derived from the product.
     """
 
-    schema_name: ClassVar[str] = _FAMILY + "1"
+    schema_name: ClassVar[str] = _FAMILY + "2"
 
     files: tuple[FileEntry, ...]
     pings: Pings
     bursts: Bursts = Bursts(0)
+    folder: str = ""
+    level2: Level2 | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a version that lies elsewhere than versions do."""
+        if self.folder and not re.fullmatch(r"v/[\w.-]+", self.folder):
+            raise ValueError(f"{self.folder!r} is not the folder of a version")
+
+    @property
+    def formats(self) -> frozenset[str]:
+        """The file formats the product has."""
+        return formats_in(self.basename, [entry.plain for entry in self.files])
+
+    @property
+    def all_files(self) -> tuple[FileEntry, ...]:
+        """Every file that must be there: the product's, and those of level 2."""
+        return self.files + (self.level2.files if self.level2 else ())
+
+    def file(self, plain: str) -> FileEntry | None:
+        """Return the entry of a file by its plain name."""
+        return next((entry for entry in self.files if entry.plain == plain), None)
+
+    @classmethod
+    def from_document(cls, document: Any) -> Self:
+        """Read a manifest of any version; DocumentError as `_Document.from_document`."""
+        if isinstance(document, Mapping) and document.get("schema") == _FAMILY + "1":
+            document = {**document, "schema": cls.schema_name, "token": 0, "folder": "", "level2": None}
+        return super(Manifest, cls).from_document(document)
 
     @classmethod
     def at(cls, path: str, document: Any) -> Self:
-        """Read the manifest that lies in a product folder.
+        """Read the manifest that lies in a run's folder.
 
         Raises
         ------
-        DocumentError
+        ProductDamaged
             When it cannot be used: damaged, or of a later version; says where it lies and what to do.
         """
         try:
             return cls.from_document(document)
         except DocumentError as error:
-            raise DocumentError(
+            raise ProductDamaged(
                 f"the manifest at {path} cannot be used ({error}); --force replaces the product"
             ) from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure(_Document):
-    """Says why there is no product; see `_Document` for the other fields.
+    """Says why a try made no product; see `_Document` for the other fields.
 
     Parameters
     ----------

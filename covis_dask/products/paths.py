@@ -1,15 +1,49 @@
-"""The layout of the product store: the only place that knows what lies where."""
+"""The layout of the product store: the only place that knows what lies where.
 
+::
+
+    <prefix>/YYYY/MM/DD/<basename>/
+        metadata.json     the manifest: names the current files, and is all that ever changes
+        v/<version>/      the files of one version of the product; written once, never touched again
+        tries/<try>/      failure.json and output.txt of tries that failed
+
+In layout 1, which is still read, the product's files, ``output.txt`` and ``failure.json`` lay in the run's
+folder itself.
+"""
+
+import secrets
 from dataclasses import dataclass
 
 from catalog.names import archive_path
 
-__all__ = ["FAILURE", "LOG", "MANIFEST", "ProductPaths"]
+__all__ = ["FAILURE", "LOG", "MANIFEST", "ProductPaths", "draw_try", "draw_version", "picture_name"]
 
 MANIFEST = "metadata.json"
-"""The file whose presence means that a product is whole."""
+"""The file that makes a product of what it names."""
 FAILURE = "failure.json"
 LOG = "output.txt"
+
+_VERSIONS = "v"
+_TRIES = "tries"
+
+
+def draw_version(fingerprint: str) -> str:
+    """Name the folder of a new version below its run's; no two writers draw the same."""
+    return f"{_VERSIONS}/{fingerprint[:8]}-{secrets.token_hex(4)}"
+
+
+def draw_try(token: int, attempt: int) -> str:
+    """Name the folder of a try that failed; names sort in the order of claims and attempts."""
+    return f"{token:08d}-{attempt}-{secrets.token_hex(2)}"
+
+
+def picture_name(basename: str) -> str:
+    """Return the plain name of a run's quick look."""
+    return f"{basename}.png"
+
+
+def _below(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,24 +70,29 @@ class ProductPaths:
     @staticmethod
     def manifest(run: str) -> str:
         """Return the manifest in a run's folder."""
-        return f"{run}/{MANIFEST}"
+        return _below(run, MANIFEST)
 
     @staticmethod
-    def failure(run: str) -> str:
-        """Return the note of a failure in a run's folder."""
-        return f"{run}/{FAILURE}"
+    def file(run: str, name: str) -> str:
+        """Return a file that the manifest names, in a run's folder."""
+        return _below(run, name)
 
     @staticmethod
-    def log(run: str) -> str:
-        """Return the log in a run's folder."""
-        return f"{run}/{LOG}"
+    def versions(run: str) -> str:
+        """Return the folder of all versions of a run's product."""
+        return _below(run, _VERSIONS)
 
     @staticmethod
-    def picture(run: str, basename: str) -> str:
-        """Return the quick look in a run's folder."""
-        return f"{run}/{basename}.png"
+    def tries(run: str, name: str = "") -> str:
+        """Return the folder of the tries that failed, or of one of them."""
+        return _below(run, _below(_TRIES, name) if name else _TRIES)
 
     @staticmethod
-    def comparison(run: str) -> str:
-        """Return what the engines' results differ in (``--engine both``)."""
-        return f"{run}/comparison.json"
+    def failure(folder: str) -> str:
+        """Return the note of a failure in the folder of a try; in layout 1, of a run."""
+        return _below(folder, FAILURE)
+
+    @staticmethod
+    def log(folder: str) -> str:
+        """Return the log in the folder of a try; in layout 1, of a run."""
+        return _below(folder, LOG)

@@ -1,4 +1,8 @@
-"""One run in five steps: look whether it is committed, compute, write, upload, commit."""
+"""One run in five steps: look whether it is committed, compute, write, upload, commit.
+
+Nothing that is committed is touched on the way: the files go into a folder of their own, and the manifest is
+swapped at the end (`covis_dask.products.commit`).
+"""
 
 import datetime as dt
 import shutil
@@ -16,16 +20,18 @@ from covis_dask._version import __version__
 from covis_dask.ancillary import open_ancillary
 from covis_dask.config import Location, Settings
 from covis_dask.engines import Engine, engine_named
-from covis_dask.errors import DocumentError, LegacyProduct, RunTimeout
+from covis_dask.errors import Cancelled, RunTimeout
 from covis_dask.modes import spec_for
 from covis_dask.modes.context import Ancillary, Context
 from covis_dask.modes.fixes import profile_name
+from covis_dask.products.commit import NewLevel1, Seen, Standing, commit, look, standing
 from covis_dask.products.formats import formats_in
-from covis_dask.products.manifest import FileEntry, InputFile, Manifest, is_ours
+from covis_dask.products.manifest import FileEntry, InputFile, Manifest
 from covis_dask.products.metadata import finish_dataset
-from covis_dask.products.paths import FAILURE, LOG, ProductPaths
+from covis_dask.products.paths import LOG, ProductPaths, draw_version
 from covis_dask.products.writers import write_product
 from covis_dask.raw.source import ArchiveSource
+from covis_dask.runs.committing import concluded, whole
 from covis_dask.runs.copies import first_sound_copy
 from covis_dask.runs.outcome import RunOutcome
 from covis_dask.runs.provenance import bursts_of, notes_of, oddities_of, pings_of, product_facts, provenance
@@ -49,9 +55,10 @@ class _Computed:
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """A product in a local folder."""
+    """A product in a local folder; its files have the names they will have below the run's folder."""
 
     folder: Path
+    version: str
     files: tuple[FileEntry, ...]
     dataset: xr.Dataset
     input: InputFile
@@ -92,51 +99,38 @@ class RunExecution:
             When the product cannot be made.
         """
         before = self.look()
-        if self.is_wanted(before):
+        stands = standing(
+            before,
+            fingerprint=self.task.fingerprint,
+            formats=frozenset(self.task.formats),
+            token=self.task.token,
+            force=self.task.force,
+        )
+        if stands is Standing.ALREADY:
             return self.outcome(RunState.ALREADY)
+        if stands is Standing.BEHIND:
+            return self._behind(before)
         computed = self.compute()
         written = self.write(computed)
-        self.upload(written, before)
-        ours = self.commit(written)
-        if not ours:
-            return self.outcome(RunState.ALREADY)
-        return self.outcome(
-            RunState.DONE,
-            host=written.input.host,
-            bytes_in=written.input.size or 0,
-            bytes_out=sum(entry.size for entry in written.files),
-            notes=oddities_of(written.dataset),
-        )
+        self.upload(written)
+        return self.commit(written, before)
 
     def outcome(self, state: str, **known: Any) -> RunOutcome:
         """Return the outcome of a run that went well."""
         return RunOutcome(self.task.basename, state, self.task.path, **self.stages.known(), **known)
 
-    def look(self) -> Any:
-        """Return the manifest that lies where ours would go, if any."""
+    def look(self) -> Seen:
+        """Look at what lies where our manifest would go."""
         with self.stages("look"):
-            return self.store.read_json(ProductPaths.manifest(self.task.path))
+            return look(self.store, self.task.path)
 
-    def is_wanted(self, manifest: Any) -> bool:
-        """Tell whether a manifest commits the very product that is wanted.
-
-        Raises
-        ------
-        LegacyProduct
-            When another program's product lies there.
-        DocumentError
-            When the manifest cannot be used.
-        """
-        if manifest is None or self.task.force:
-            return False
-        if not is_ours(manifest):
-            raise LegacyProduct(
-                f"a product that this program did not make lies at {self.task.path}: --force replaces it, "
-                "--prefix writes elsewhere"
-            )
-        committed = Manifest.at(self.task.path, manifest)
-        formats = formats_in(self.task.basename, [entry.name for entry in committed.files])
-        return committed.fingerprint == self.task.fingerprint and formats >= set(self.task.formats)
+    def _behind(self, before: Seen) -> RunOutcome:
+        """Leave the run to whoever has a newer claim than ours, or to a new claim of our own batch."""
+        behind = before.manifest.token if before.manifest else 0
+        newer = Cancelled(
+            f"a product was committed under a newer claim ({behind}) than this run has ({self.task.token})"
+        )
+        return RunOutcome.of_error(self.task, newer, behind=behind, **self.stages.known())
 
     def compute(self) -> _Computed:
         """Process the first copy of the archive that can be processed."""
@@ -179,41 +173,29 @@ class RunExecution:
             for path in extra:
                 path.rename(folder / path.name)
         if not self.store.conditional:
-            self.log(
-                "the product store ignores If-None-Match: only the catalogue's claims prevent duplicate work"
-            )
+            self.log("the product store keeps no conditions on writes: the batch's own process commits")
         shutil.copyfile(self.log.path, folder / LOG)
+        version = draw_version(task.fingerprint)
         files = tuple(
-            FileEntry.of(path, path.relative_to(folder).as_posix())
+            FileEntry.of(path, f"{version}/{path.relative_to(folder).as_posix()}")
             for path in sorted(folder.rglob("*"))
             if path.is_file()
         )
-        return _Written(folder, files, dataset, computed.input, notes)
+        return _Written(folder, version, files, dataset, computed.input, notes)
 
-    def upload(self, written: _Written, before: Any) -> None:
-        """Bring the files to the store; from here to the commit a reader sees no product, never a mixture.
-
-        Parameters
-        ----------
-        written : _Written
-        before : mapping or None
-            Manifest of the product that is replaced.
-        """
-        path, store = self.task.path, self.store
-        gone = {*_names(before), FAILURE} - {entry.name for entry in written.files}
+    def upload(self, written: _Written) -> None:
+        """Bring the files to the store, into a folder that no manifest names yet."""
+        folder = ProductPaths.file(self.task.path, written.version)
 
         def upload() -> None:
-            store.remove(ProductPaths.manifest(path))
-            for name in sorted(gone):
-                store.remove(f"{path}/{name}")
             for entry in sorted(written.folder.iterdir()):
-                store.put_file(entry, f"{path}/{entry.name}")
+                self.store.put_file(entry, f"{folder}/{entry.name}")
 
         with self.stages("upload"):
             self._patiently(upload)
 
-    def commit(self, written: _Written) -> bool:
-        """Put the manifest, on condition that there is none; says whether ours is the one."""
+    def commit(self, written: _Written, before: Seen) -> RunOutcome:
+        """Swap the manifest for one that names our files, unless another's stands before it."""
         manifest = Manifest(
             **provenance(self.task, self._engine, self.started),
             input=written.input,
@@ -222,10 +204,22 @@ class RunExecution:
             files=written.files,
             pings=pings_of(written.dataset),
             bursts=bursts_of(written.dataset),
+            folder=written.version,
         )
-        document, path = manifest.to_document(), ProductPaths.manifest(self.task.path)
+        done = {
+            "host": written.input.host,
+            "bytes_in": written.input.size or 0,
+            "bytes_out": sum(entry.size for entry in written.files),
+            "notes": oddities_of(written.dataset),
+        }
+        if not self.store.conditional:
+            return self.outcome(RunState.DONE, uncommitted=manifest.to_document(), **done)
+        change = NewLevel1(manifest, renew=self.task.force)
         with self.stages("commit"):
-            return self._patiently(lambda: self.store.put_new_json(path, document))
+            verdict = self._patiently(
+                lambda: commit(self.store, self.task.path, before, change, whole(self.store, self.task.path))
+            )
+        return concluded(verdict, self.task, manifest, self.store, self.outcome(RunState.DONE, **done))
 
     def _patiently(self, call: Callable[[], T]) -> T:
         """Wait for a store that goes away just now: hours of computing are worth it."""
@@ -264,11 +258,3 @@ class RunExecution:
     def _ancillary(self) -> Ancillary:
         given = self.task.ancillary
         return open_ancillary(*open_location(self.settings.ancillary if given is None else Location(given)))
-
-
-def _names(manifest: Any) -> list[str]:
-    """List the files of an earlier product, all within its folder; what is no sound manifest lists none."""
-    try:
-        return [entry.name for entry in Manifest.from_document(manifest).files]
-    except DocumentError:
-        return []

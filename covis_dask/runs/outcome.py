@@ -48,6 +48,8 @@ class RunOutcome:
         The store that did not answer: a raw host's name, or ``products``.
     notes : tuple of str
         What was odd about the data of a run that became a product all the same.
+    log : str, optional
+        Where the log of a try that failed lies below the store.
     behind : int, optional
         A fencing token in the store that is higher than the task's: the catalogue that gave the task its
         token has not seen that claim. The driver claims anew above it.
@@ -70,6 +72,7 @@ class RunOutcome:
     retry: bool = False
     place: str | None = None
     notes: tuple[str, ...] = ()
+    log: str | None = None
     behind: int | None = None
     uncommitted: Mapping[str, Any] | None = None
 

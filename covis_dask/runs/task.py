@@ -33,6 +33,8 @@ class RunTask:
         Of the product to be made (docs/method.md#fingerprints).
     store : str
         URL of the product store the batch means; a worker configured for another refuses.
+    store_id : str, optional
+        Identity of that store, which its mark has; a worker that finds no mark, or another, waits.
     path : str
         Product folder below the store.
     formats : tuple of str
@@ -71,6 +73,7 @@ class RunTask:
     timeout: float | None = None
     attempt: int = 1
     token: int = 0
+    store_id: str | None = None
     versions: Mapping[str, str] = field(default_factory=versions_here)
 
     @property

@@ -16,9 +16,16 @@ from threadpoolctl import threadpool_limits
 
 from covis_dask.config import Location, Settings, load_settings
 from covis_dask.engines import engine_named
-from covis_dask.errors import Bug, ConfigurationError, CovisError, OutOfMemory
+from covis_dask.errors import (
+    Bug,
+    ConfigurationError,
+    CovisError,
+    LegacyProduct,
+    OutOfMemory,
+    ProductDamaged,
+)
 from covis_dask.products.manifest import Failure
-from covis_dask.products.paths import LOG, ProductPaths
+from covis_dask.products.paths import LOG, ProductPaths, draw_try
 from covis_dask.raw.scratch import scratch_fault
 from covis_dask.runs.events import Reporter
 from covis_dask.runs.execution import RunExecution
@@ -105,9 +112,10 @@ def _failed(execution: RunExecution, error: Exception) -> RunOutcome:
         execution.log(f"{fault.state}: {fault}")
         if isinstance(fault, Bug):
             execution.log("".join(traceback.format_exception(error)))
-    if not isinstance(fault, ConfigurationError):
-        _leave_failure(execution, fault)
-    return RunOutcome.of_error(execution.task, fault, **execution.stages.known())
+    # Where a run is left alone for what lies in its place, nothing is put beside that either.
+    left_alone = isinstance(fault, (ConfigurationError, LegacyProduct, ProductDamaged))
+    log = None if left_alone else _leave_failure(execution, fault)
+    return RunOutcome.of_error(execution.task, fault, log=log, **execution.stages.known())
 
 
 def _named(error: Exception, scratch: str | None) -> CovisError:
@@ -121,37 +129,46 @@ def _named(error: Exception, scratch: str | None) -> CovisError:
     return Bug(f"{type(error).__name__}: {error}; this is a bug, and the traceback is in {LOG}")
 
 
+_KEPT_TRIES = 5
+
 _stores: dict[tuple[str, str | None], ProductStore] = {}
 """Stores this process has found to take writes."""
 
 
 def _open_store(task: RunTask, location: Location) -> ProductStore:
-    """Open the product store and make sure, once per worker, that it is the right one and takes writes."""
+    """Open the product store; make sure each time that it is the right one, and once that it takes writes."""
     if location.url != task.store:
         raise ConfigurationError(
             f"this worker ({socket.gethostname()}) writes products to {location.url}, but the batch means "
             f"{task.store}: give the worker the same covis.products.url"
         )
     key = (location.url, location.endpoint)
-    if key not in _stores:
-        _stores[key] = ProductStore.open(location).probed()
-    return _stores[key]
+    if key in _stores:
+        return _stores[key].expecting(task.store_id)
+    store = ProductStore.open(location).expecting(task.store_id).probed()
+    _stores[key] = store
+    return store
 
 
-def _leave_failure(execution: RunExecution, fault: CovisError) -> None:
-    """Leave log and failure beside where the product would be, unless a committed product is there."""
+def _leave_failure(execution: RunExecution, fault: CovisError) -> str | None:
+    """Leave log and reason of a try that failed, beside what is committed; return where the log lies."""
     task, store = execution.task, execution.store
+    name = draw_try(task.token, task.attempt)
+    folder = ProductPaths.tries(task.path, name)
     try:
-        if store.read_json(ProductPaths.manifest(task.path)) is not None:
-            return
         failure = Failure(
             **provenance(task, engine_named(task.engine), execution.started),
             state=fault.state,
             kind=fault.kind,
             reason=str(fault),
         )
-        store.put_file(execution.log.path, ProductPaths.log(task.path))
-        store.put_bytes(ProductPaths.failure(task.path), failure.to_json().encode())
+        store.put_file(execution.log.path, ProductPaths.log(folder))
+        store.put_bytes(ProductPaths.failure(folder), failure.to_json().encode())
+        older = [one for one in store.folders(ProductPaths.tries(task.path)) if one != name]
+        for old in older[: max(0, len(older) + 1 - _KEPT_TRIES)]:
+            store.remove_folder(ProductPaths.tries(task.path, old))
     except CovisError as error:
         with suppress(OSError):
             execution.log(f"the failure itself could not be stored: {error}")
+        return None
+    return ProductPaths.log(folder)

@@ -53,7 +53,7 @@ def _run(folder: Path, *words: str) -> None:
 def _pace(folder: Path, workers: int, count: int) -> float:
     """Return runs per hour."""
     products = folder / "covis-data" / "products"
-    shutil.rmtree(products, ignore_errors=True)
+    shutil.rmtree(products / "native-matlab", ignore_errors=True)
     words = ["--year", "2019", "--workers", str(workers), "--force"]
     _run(folder, "covis_dask.batch", *words)
     manifests = [json.loads(path.read_text()) for path in products.rglob("metadata.json")]

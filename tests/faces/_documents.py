@@ -23,8 +23,17 @@ from tests.faces._snapshot import shape
 __all__ = ["batch_documents"]
 
 _BATCH = re.compile(r"\d{8}T\d{6}-[0-9a-f]{6}")
+_DRAWN = re.compile(r"(/v|/tries)/[^/]+/")
 _NAMED = ("modes", "stages", "timings", "software", "versions", "set", "options")
-_ROUTES = ("covis/status.json", "covis/metrics", "covis", "covis/store/nothing.png", "covis/store/nothing.nc")
+_ROUTES = (
+    "covis/status.json",
+    "covis/metrics",
+    "covis",
+    "covis/store/nothing.png",
+    "covis/store/nothing.nc",
+    "covis/run/nothing/picture",
+    "covis/run/nothing/log",
+)
 
 
 def batch_documents(folder: Path) -> dict[str, Any]:
@@ -137,7 +146,7 @@ def _after(folder: Path, basename: str) -> dict[str, Any]:
     return {
         "manifest.json": shape(json.loads(manifest.read_text()), named=_NAMED),
         "failure.json": shape(json.loads(failure.read_text()), named=_NAMED),
-        "store.json": sorted({_BATCH.sub("BATCH", path) for path in left}),
+        "store.json": sorted({_DRAWN.sub(r"\1/DRAWN/", _BATCH.sub("BATCH", path)) for path in left}),
         "run-recorded.json": _answer("catalog", "select", "--json"),
         "batch.json": _answer("catalog", "batches", "--json"),
         "batches-status.json": _answer("status", "--json"),

@@ -85,12 +85,14 @@ def _settings(mode: Mode) -> list[str]:
 def product(folder: Path) -> dict[str, Any]:
     """Describe the product in a folder, without what differs from one making to the next."""
     manifest = json.loads((folder / "metadata.json").read_text())
-    (file,) = folder.glob("*.nc")
+    (file,) = (folder / manifest["folder"]).glob("*.nc")
     with xr.open_dataset(file, decode_cf=False) as ds:
         return {
             "machine": machine(),
             "fingerprint": manifest["fingerprint"],
-            "files": sorted(entry["name"] for entry in manifest["files"]),
+            "files": sorted(
+                entry["name"].removeprefix(f"{manifest['folder']}/") for entry in manifest["files"]
+            ),
             "pings": manifest["pings"],
             "bursts": manifest["bursts"],
             "notes": manifest["notes"],

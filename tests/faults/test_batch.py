@@ -48,8 +48,10 @@ def test_bad_runs_end_as_designed_and_all_others_are_done(place: Place) -> None:
     assert "index.csv" in report["by_name"][bare.basename]["reason"]
     assert place.products() == {good.basename}
     folder = next((place.path / "covis-data" / "products").rglob(cut.basename))
-    assert {path.name for path in folder.iterdir()} == {"failure.json", "output.txt"}
-    assert json.loads((folder / "failure.json").read_text())["kind"] == "archive-truncated"
+    assert [path.name for path in folder.iterdir()] == ["tries"]
+    (failed,) = (folder / "tries").iterdir()
+    assert {path.name for path in failed.iterdir()} == {"failure.json", "output.txt"}
+    assert json.loads((failed / "failure.json").read_text())["kind"] == "archive-truncated"
 
     # Again: the bad ones are left alone, the missing one is looked for, and found.
     lost.write_bytes(sound.read_bytes())
@@ -67,7 +69,6 @@ def test_bad_runs_end_as_designed_and_all_others_are_done(place: Place) -> None:
     place.catalogue()
     mended = place.report("--basename", cut.basename, code=0)
     assert mended["counts"]["done"] == 1
-    assert not (folder / "failure.json").exists()
 
 
 def test_product_is_whole_and_opens_with_plain_xarray(place: Place) -> None:
@@ -80,20 +81,23 @@ def test_product_is_whole_and_opens_with_plain_xarray(place: Place) -> None:
     assert done.returncode == 0, done.stderr
     folder = place.path / "out" / spec.basename
     manifest = json.loads((folder / "metadata.json").read_text())
-    assert manifest["schema"] == "covis-dask/manifest/1"
+    assert manifest["schema"] == "covis-dask/manifest/2"
     listed = {entry["name"] for entry in manifest["files"]}
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert listed == found - {"metadata.json"}
+    assert listed == found - {"metadata.json", ".metadata.json.lock"}
+    assert all(name.startswith(f"{manifest['folder']}/") for name in listed)
     for entry in manifest["files"]:
         assert hashlib.sha256((folder / entry["name"]).read_bytes()).hexdigest() == entry["sha256"]
-    with xr.open_dataset(folder / f"{spec.basename}.nc") as ds:
+    with xr.open_dataset(folder / manifest["folder"] / f"{spec.basename}.nc") as ds:
         assert {"decorrelation_v", "intensity_w"} <= {v.attrs.get("original_name") for v in ds.values()}
         assert ds.attrs["profile"] == "matlab"
     assert place.run(*words).stdout.startswith("already")
     less = place.run(*words[:4], "--force")
     assert less.stdout.startswith("done")
-    assert {path.name for path in folder.iterdir()} == {
-        f"{spec.basename}.nc", f"{spec.basename}.png", "metadata.json", "output.txt",
+    renewed = json.loads((folder / "metadata.json").read_text())
+    assert renewed["folder"] != manifest["folder"]
+    assert {entry["name"].removeprefix(f"{renewed['folder']}/") for entry in renewed["files"]} == {
+        f"{spec.basename}.nc", f"{spec.basename}.png", "output.txt",
     }  # fmt: skip
 
 

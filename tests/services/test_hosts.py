@@ -196,7 +196,7 @@ def test_copies_are_tried_in_order_of_preference(
         assert outcome.state == "done", outcome.reason
         folder = tmp_path / "products" / outcome.path
         manifest = json.loads((folder / "metadata.json").read_text())
-        return manifest["input"]["host"], (folder / "output.txt").read_text()
+        return manifest["input"]["host"], (folder / manifest["folder"] / "output.txt").read_text()
 
     host, log = used("a", "covis-nas", "old-covis-nas3", "wasabi", "my_disk", "dmas")
     assert host == "MY_DISK"

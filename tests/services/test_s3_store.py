@@ -16,7 +16,7 @@ from cluster.servers import Account, S3Server, s3_server
 from covis_dask.errors import RawMissing, StorageRefused, StorageUnavailable
 from covis_dask.raw._store import open_random, open_sequential
 from covis_dask.raw.source import ArchiveSource
-from covis_dask.storage import ProductStore, open_location, storage_errors
+from covis_dask.storage import ProductStore, Tagged, open_location, storage_errors
 from tests.services._proxy import FaultProxy
 from tests.services._s3 import location, put_many, read_only
 
@@ -31,25 +31,64 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_commit_has_one_winner(nas: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The probe finds that the server honours conditions; of eight who commit at once, one is told it won."""
-    store = ProductStore.open(location(nas, monkeypatch)).probed()
+    """The probe finds that the server honours both; of eight who put or swap at once, one is told it won."""
+    store = ProductStore.open(location(nas, monkeypatch)).marked().probed()
     assert store.conditional
-    barrier = threading.Barrier(8)
-    won: list[int] = []
+    held: Tagged | None = None
+    for _ in range(5):
+        barrier = threading.Barrier(8)
+        won: list[int] = []
 
-    def race(number: int) -> None:
-        barrier.wait()
-        if store.put_new_json("run/metadata.json", {"by": number}):
-            won.append(number)
+        def race(number: int, held: Tagged | None, barrier: threading.Barrier, won: list[int]) -> None:
+            barrier.wait()
+            data = f"{number} after {held}".encode()
+            if held is None:
+                put = store.put_if_absent("run/metadata.json", data)
+            else:
+                put = store.put_if_match("run/metadata.json", data, held.tag)
+            if put:
+                won.append(number)
 
-    threads = [threading.Thread(target=race, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(won) == 1
-    assert store.read_json("run/metadata.json") == {"by": won[0]}
+        threads = [threading.Thread(target=race, args=(number, held, barrier, won)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(won) == 1
+        before, held = held, store.read_tagged("run/metadata.json")
+        assert held is not None
+        assert held.data == f"{won[0]} after {before}".encode()
+    assert not store.put_if_match("run/nothing", b"x", "of nothing")
     assert not [path for path in nas.filesystem().find("postprocessed") if ".probe-" in path]
+
+
+def test_store_is_known_by_its_mark(nas: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bucket is marked once; one that is not there is not made, and one without a mark is an outage."""
+    store = ProductStore.open(location(nas, monkeypatch)).marked()
+    assert ProductStore.open(location(nas, monkeypatch)).marked().id == store.id
+    assert store.expecting(store.id).sizes("nothing") == {}
+    nas.make_buckets("unmarked")
+    with pytest.raises(StorageUnavailable, match="no mark"):
+        ProductStore.open(location(nas, monkeypatch, "s3://unmarked")).expecting(store.id)
+    with pytest.raises(StorageRefused, match="bucket"):
+        ProductStore.open(location(nas, monkeypatch, "s3://nowhere")).marked()
+    assert not nas.filesystem().exists("nowhere")
+
+
+def test_files_of_a_version_are_listed_with_their_sizes(
+    nas: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As a commit looks at them; a folder of them is removed whole, and no other."""
+    (tmp_path / "a.zarr" / "c").mkdir(parents=True)
+    (tmp_path / "a.zarr" / "c" / "0").write_bytes(b"chunk")
+    store = ProductStore.open(location(nas, monkeypatch))
+    store.put_file(tmp_path / "a.zarr", "listed/v/1/a.zarr")
+    store.put_bytes("listed/v/1/b.nc", b"1234")
+    store.put_bytes("listed/v/2/b.nc", b"1")
+    assert store.sizes("listed/v/1") == {"listed/v/1/a.zarr/c/0": 5, "listed/v/1/b.nc": 4}
+    assert store.folders("listed/v") == ["1", "2"]
+    store.remove_folder("listed/v/1")
+    assert store.sizes("listed") == {"listed/v/2/b.nc": 1}
 
 
 def test_refusals_stop_with_the_servers_reason(nas: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from covis_dask.products._canvas import Sheet
 from covis_dask.simulate import Scene, Seafloor, instrument, simulate, write_archive
 from covis_dask.simulate.specs import run_spec
 from covis_dask.simulate.truth import flow_patch
+from tests._place import version_of
 
 HEIGHT = 0.8
 BEFORE = dt.datetime(2019, 8, 20, 11, tzinfo=dt.UTC)
@@ -62,10 +63,11 @@ def _diffuse(start: dt.datetime, folder: Path, ancillary: Path) -> Path:
 def _said(product: Path) -> tuple[str, list[str], xr.Dataset, str]:
     """Return what log, manifest, product and picture say."""
     manifest = json.loads((product / "metadata.json").read_text())
-    ds = xr.load_dataset(next(product.glob("*.nc")))
+    version = version_of(product / "metadata.json")
+    ds = xr.load_dataset(next(version.glob("*.nc")))
     picture = " ".join(text.get_text() for text in Sheet(ds).figure.texts)
-    assert next(product.glob("*.png")).stat().st_size > 10_000
-    return (product / "output.txt").read_text(), manifest["notes"], ds, picture
+    assert next(version.glob("*.png")).stat().st_size > 10_000
+    return (version / "output.txt").read_text(), manifest["notes"], ds, picture
 
 
 def test_a_registered_product_is_the_seafloor_from_its_date_on(ancillary: Path, tmp_path: Path) -> None:
@@ -114,7 +116,7 @@ def test_several_sectors_make_one_grid(
     bathymetry: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Sectors are given together, as files or folders; the same sector twice is the sector itself."""
-    (file,) = bathymetry.glob("*.nc")
+    (file,) = bathymetry.rglob("*.nc")
     words = [
         "register",
         str(file),

@@ -146,7 +146,8 @@ def test_products_are_found_by_name_and_by_path(batch: covis.BatchHandle) -> Non
     by_name = covis.open_product(name)
     xr.testing.assert_identical(by_name, batch.open(name))
     folder = next(Path("covis-data/products").rglob("metadata.json")).parent
-    for product in (f"{name}.tar.gz", folder, folder.resolve().as_uri(), folder / f"{name}.nc"):
+    (file,) = folder.glob(f"v/*/{name}.nc")
+    for product in (f"{name}.tar.gz", folder, folder.resolve().as_uri(), file):
         xr.testing.assert_identical(covis.open_product(product), by_name)
     xr.testing.assert_identical(covis.open_product(name, prefix="native-matlab"), by_name)
     with pytest.raises(covis.ProductMissing):

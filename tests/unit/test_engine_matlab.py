@@ -35,7 +35,7 @@ from covis_dask.errors import (
 from covis_dask.modes import parameters_for
 from covis_dask.modes.context import Context
 from covis_dask.raw.sweep import RawSweep, with_sweep
-from tests._place import Place
+from tests._place import Place, version_of
 from tests.standin.runs import KINDS, archive_of, matlab_files, native, run_of, source_of, spec_of
 
 _STANDIN = Path(__file__).resolve().parents[1] / "standin"
@@ -445,11 +445,12 @@ def test_a_batch_sends_matlab_runs_to_matlab_workers_only(
     assert report["counts"]["done"] == 1
     (manifest,) = (tmp_path / "covis-data" / "products" / "matlab-matlab").rglob("metadata.json")
     document = json.loads(manifest.read_text())
-    names = {entry["name"] for entry in document["files"]}
+    version = version_of(manifest)
+    names = {Path(entry["name"]).name for entry in document["files"]}
     name = spec_of(_DIFFUSE).basename
     assert {f"{name}.nc", f"{name}.mat", f"{name}.png", "output.txt"} <= names
-    assert (manifest.parent / f"{name}.mat").read_bytes() == mat.read_bytes()
-    with xr.open_dataset(manifest.parent / f"{name}.nc") as product:
+    assert (version / f"{name}.mat").read_bytes() == mat.read_bytes()
+    with xr.open_dataset(version / f"{name}.nc") as product:
         assert product.attrs["engine"] == "matlab"
         assert json.loads(product.attrs["matlab_code"])["verstr"] == "2.1.2"
     assert place.report(*words, code=0, **environ)["counts"]["already"] == 1

@@ -13,7 +13,7 @@ import xarray as xr
 from matplotlib.image import imread
 from scipy.io import loadmat
 
-from tests._place import Place
+from tests._place import Place, version_of
 
 _SIMULATE = """
 from pathlib import Path
@@ -105,7 +105,7 @@ def test_a_mode_from_outside_is_a_mode_like_any_other(place: Place) -> None:
     report = place.report(*words, code=0, **packages)
     assert report["counts"]["done"] == 1
     (manifest,) = (place.path / "covis-data" / "products").rglob("metadata.json")
-    folder = manifest.parent
+    folder = version_of(manifest)
     with xr.open_dataset(folder / f"{basename}.nc") as ds:
         assert ds["level"].attrs["long_name"] == "mean level of the channels"
         assert ds["level"].attrs["ancillary_variables"] == "level_weight"

@@ -42,7 +42,15 @@ def test_scheduler_counts_as_the_driver_does() -> None:
     names = [_name(day, mode) for day in range(1, 6) for mode in ("IMAGING", "DIFFUSE")]
     outcomes = [
         *map(_done, names[:4]),
-        RunOutcome(names[4], "quarantined", "p/x", kind="archive-truncated", reason="cut short", seconds=1.0),
+        RunOutcome(
+            names[4],
+            "quarantined",
+            "p/x",
+            kind="archive-truncated",
+            reason="cut short",
+            seconds=1.0,
+            log="p/x/tries/1/output.txt",
+        ),
         RunOutcome(names[5], "already", ""),
     ]
     board, now = _board(names)
@@ -58,7 +66,7 @@ def test_scheduler_counts_as_the_driver_does() -> None:
     assert document["ended"] == 6
     assert document["failures"] == [{
         "state": "quarantined", "kind": "archive-truncated", "count": 1, "reason": "cut short",
-        "run": names[4], "log": "p/x/output.txt",
+        "run": names[4], "log": "p/x/tries/1/output.txt",
     }]  # fmt: skip
     assert RunOutcome.from_plain(outcomes[0].to_plain()) == outcomes[0]
 

@@ -16,8 +16,10 @@ from covis_dask.batches.processing import PostProcessing, ProductSpec
 from covis_dask.engines import Engine, engine_named
 from covis_dask.errors import ConfigurationError
 from covis_dask.modes.parameters import Parameters, valid_keys
+from covis_dask.products.commit import Seen, look
 from covis_dask.products.manifest import FileEntry, InputFile, Manifest, Pings
 from covis_dask.runs.task import RunTask
+from tests.unit._manifests import RUN, MemoryStore
 
 _NOW = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
 _SPEC = ProductSpec(
@@ -170,7 +172,7 @@ def test_product_under_another_prefix_is_not_this_one() -> None:
 def test_verify_believes_the_store() -> None:
     """With --verify a product that the store lacks is made, whatever the catalogue says."""
     done = _recorded(_run(), "done")
-    (item,) = _plan(done, manifest=lambda _: None).items
+    (item,) = _plan(done, look=lambda _: Seen()).items
     assert item.reason == "recorded as done, but its manifest is not in the store"
 
 
@@ -199,6 +201,11 @@ def _manifest(task: RunTask, **changes: Any) -> dict[str, Any]:
     return Manifest(**values | changes).to_document()
 
 
+def _seen(document: object) -> Seen:
+    """Return what a look at a store with this document says."""
+    return look(MemoryStore.holding(document), RUN)
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -211,23 +218,23 @@ def _manifest(task: RunTask, **changes: Any) -> dict[str, Any]:
 def test_verify_finds_the_stale(recorded: bool, change: dict[str, Any], reason: str) -> None:
     """With --verify a product whose manifest says that it was made otherwise is made anew."""
     run, manifest = _run(), _manifest(_task(_run()), **change)
-    (item,) = _plan(_recorded(run, "done") if recorded else run, manifest=lambda _: manifest).items
+    (item,) = _plan(_recorded(run, "done") if recorded else run, look=lambda _: _seen(manifest)).items
     assert (item.action, item.reason) == ("run", reason)
 
 
 def test_verify_believes_a_sound_manifest() -> None:
     """With --verify what the catalogue records wrongly is not made anew; what it lacks is adopted."""
     manifest = _manifest(_task(_run()))
-    (item,) = _plan(_recorded(_run(), "done", fingerprint="x"), manifest=lambda _: manifest).items
+    (item,) = _plan(_recorded(_run(), "done", fingerprint="x"), look=lambda _: _seen(manifest)).items
     assert (item.action, item.reason) == ("already", "committed before, manifest verified")
-    (item,) = _plan(_run(), manifest=lambda _: manifest).items
+    (item,) = _plan(_run(), look=lambda _: _seen(manifest)).items
     assert item.task is not None
     assert item.reason == "committed, but not recorded: will be adopted"
 
 
 def test_verify_leaves_other_programs_products() -> None:
     """What another program has put in the folder is no product of ours."""
-    (item,) = _plan(_run(), manifest=lambda _: {"python_version": "3.5"}).items
+    (item,) = _plan(_run(), look=lambda _: _seen({"python_version": "3.5"})).items
     assert item.reason == "there is a product of another program"
 
 
@@ -286,10 +293,10 @@ def test_changed_parameter_without_effect_is_noted() -> None:
     assert plan.notes == (f"{unused} has no effect on imaging runs of Endeavour (preset END)",)
 
 
-@pytest.mark.parametrize("version", [1, 7])
+@pytest.mark.parametrize("version", [1, 2, 7])
 def test_manifest_that_cannot_be_used_is_one_runs_failure(version: int) -> None:
     """With --verify, a manifest of a later version or without its values fails its run, and no other."""
     manifest = {"schema": f"covis-dask/manifest/{version}"}
-    (item,) = _plan(_recorded(_run(), "done"), manifest=lambda _: manifest).items
-    assert (item.action, item.kind, item.task) == ("failed", "bad-document", None)
+    (item,) = _plan(_recorded(_run(), "done"), look=lambda _: _seen(manifest)).items
+    assert (item.action, item.kind, item.task) == ("failed", "product-damaged", None)
     assert "--force" in item.reason

@@ -58,7 +58,7 @@ def test_round_trip(document: Manifest | Failure) -> None:
 
 def test_the_schema_comes_first() -> None:
     """A reader sees at once what it has before it."""
-    assert next(iter(_MANIFEST.to_document().items())) == ("schema", "covis-dask/manifest/1")
+    assert next(iter(_MANIFEST.to_document().items())) == ("schema", "covis-dask/manifest/2")
     assert next(iter(_FAILURE.to_document().items())) == ("schema", "covis-dask/failure/1")
 
 
@@ -87,7 +87,7 @@ def test_keys_of_later_versions_are_tolerated() -> None:
         (lambda d: d["timings"].update(read="long"), r"timings\[...\]: expected `float`, got `str`"),
         (lambda d: d["files"][1].update(name="../other"), r"files\[1\]: '../other' is not a file name"),
         (lambda d: d["files"][0].update(sha256="zz"), "sha256 of run.nc is invalid"),
-        (lambda d: d.update(schema="covis-dask/manifest/2"), "not a covis-dask/manifest/1 document"),
+        (lambda d: d.update(schema="covis-dask/manifest/9"), "not a covis-dask/manifest/2 document"),
     ],
 )
 def test_wrong_documents_are_refused(change: Callable[[dict[str, Any]], Any], complaint: str) -> None:

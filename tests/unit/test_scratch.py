@@ -16,7 +16,7 @@ from covis_dask.cli import _process
 from covis_dask.cli.process import parser
 from covis_dask.raw.scratch import scratch_fault
 from covis_dask.simulate.pack import write_archive
-from tests._place import Place, diffuse, members
+from tests._place import Place, diffuse, members, version_of
 
 
 def _process_shuffled(folder: Path) -> int:
@@ -140,5 +140,6 @@ def test_a_picture_that_fails_costs_the_picture(
     assert _process_one(sound, tmp_path, out) == 0
     (manifest,) = out.rglob("metadata.json")
     assert "no picture: RuntimeError: no font" in json.loads(manifest.read_text())["notes"]
-    assert "no picture" in (manifest.parent / "output.txt").read_text()
-    assert sorted(path.suffix for path in manifest.parent.iterdir()) == [".json", ".nc", ".txt"]
+    version = version_of(manifest)
+    assert "no picture" in (version / "output.txt").read_text()
+    assert sorted(path.suffix for path in version.iterdir()) == [".nc", ".txt"]

@@ -1,6 +1,9 @@
 """The product store: whole files, a commit with one winner, errors that say what to do."""
 
+import subprocess
+import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -8,15 +11,21 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from covis_dask.config import Location
-from covis_dask.errors import ConfigurationError, RawMissing, StorageRefused, StorageUnavailable
+from covis_dask.errors import (
+    ConfigurationError,
+    ProductDamaged,
+    RawMissing,
+    StorageRefused,
+    StorageUnavailable,
+)
 from covis_dask.storage import ProductStore, open_location, storage_errors
 from covis_dask.storage.retry import retry_while_unavailable
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> ProductStore:
-    """Give a store in a folder that is not there yet."""
-    return ProductStore.open(Location(str(tmp_path / "products")))
+    """Give a store in a new folder."""
+    return ProductStore.open(Location(str(tmp_path / "products"))).marked()
 
 
 def test_documents_and_files_round_trip(store: ProductStore, tmp_path: Path) -> None:
@@ -41,7 +50,7 @@ def test_commit_has_one_winner(store: ProductStore) -> None:
 
     def race(number: int) -> None:
         barrier.wait()
-        if store.put_new_json("run/metadata.json", {"by": number}):
+        if store.put_if_absent("run/metadata.json", f"{number}".encode()):
             won.append(number)
 
     threads = [threading.Thread(target=race, args=(number,)) for number in range(8)]
@@ -50,7 +59,104 @@ def test_commit_has_one_winner(store: ProductStore) -> None:
     for thread in threads:
         thread.join()
     assert len(won) == 1
-    assert store.read_json("run/metadata.json") == {"by": won[0]}
+    assert store.read_json("run/metadata.json") == won[0]
+
+
+def test_swaps_count_every_racer_once(store: ProductStore) -> None:
+    """Eight who raise a counter at once by read and swap, again when refused: no raise is lost."""
+    store.put_bytes("run/metadata.json", b"0")
+    barrier = threading.Barrier(8)
+
+    def race() -> None:
+        barrier.wait()
+        for _ in range(5):
+            swapped = False
+            while not swapped:
+                held = store.read_tagged("run/metadata.json")
+                assert held is not None
+                swapped = store.put_if_match("run/metadata.json", b"%d" % (int(held.data) + 1), held.tag)
+
+    threads = [threading.Thread(target=race) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert store.read_bytes("run/metadata.json") == b"40"
+
+
+def test_swap_refuses_what_has_changed(store: ProductStore) -> None:
+    """What was read and is no longer there is not replaced; nor is what was never there."""
+    assert store.put_if_absent("x", b"1")
+    held = store.read_tagged("x")
+    assert held is not None
+    assert not store.put_if_absent("x", b"2")
+    store.put_bytes("x", b"3")
+    assert not store.put_if_match("x", b"4", held.tag)
+    assert not store.put_if_match("y", b"4", held.tag)
+    assert (store.read_bytes("x"), store.read_bytes("y")) == (b"3", None)
+
+
+def test_lock_of_the_dead_is_free(store: ProductStore) -> None:
+    """A process that is killed while it holds the lock of a manifest leaves it to the next."""
+    script = (
+        "import os, sys; from pathlib import Path; from covis_dask.storage._disk import _locked\n"
+        "with _locked(Path(sys.argv[1])): os.kill(os.getpid(), 9)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, f"{store.root}/x"], check=False)
+    assert done.returncode == -9
+    assert store.put_if_absent("x", b"1")
+
+
+@pytest.mark.parametrize("change", ["renamed", "emptied"])
+def test_store_that_goes_away_is_never_made_anew(store: ProductStore, change: str) -> None:
+    """A root that is not there, or has lost its mark, is an outage for every call; nothing is made."""
+    root, away = Path(store.root), Path(store.root).with_name("away")
+    assert store.put_if_absent("run/x", b"1")
+    root.rename(away)
+    if change == "emptied":
+        root.mkdir()
+    calls: list[Callable[[], object]] = [
+        lambda: store.put_bytes("run/y", b"2"),
+        lambda: store.put_if_absent("run/x", b"2"),
+        lambda: store.read_bytes("run/x"),
+        lambda: store.read_tagged("run/x"),
+        lambda: store.sizes("run"),
+        lambda: ProductStore.open(Location(store.url)).expecting(store.id),
+    ]
+    for call in calls:
+        with pytest.raises(StorageUnavailable, match="mounted"):
+            call()
+    assert root.exists() == (change == "emptied")
+    assert not list(root.rglob("*"))
+    if change == "emptied":
+        root.rmdir()
+    away.rename(root)
+    assert store.expecting(store.id).read_bytes("run/x") == b"1"
+
+
+def test_mark_stays(store: ProductStore) -> None:
+    """Whoever marks a store that has a mark finds that one; another store's is refused."""
+    again = ProductStore.open(Location(store.url)).marked()
+    assert again.id == store.id
+    with pytest.raises(StorageUnavailable, match="another store"):
+        again.expecting("other")
+
+
+def test_links_out_of_the_store_are_not_followed(store: ProductStore, tmp_path: Path) -> None:
+    """Neither read nor written through; a link within the store is."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "x").write_text("not ours")
+    Path(store.root, "run").symlink_to(outside)
+    for call in (store.read_bytes, store.read_tagged, lambda path: store.put_bytes(path, b"1")):
+        with pytest.raises(ProductDamaged, match="link"):
+            call("run/x")
+    with pytest.raises(ProductDamaged, match="inside"):
+        store.read_bytes("../outside/x")
+    assert (outside / "x").read_text() == "not ours"
+    store.put_bytes("disk/x", b"1")
+    Path(store.root, "within").symlink_to(Path(store.root, "disk"))
+    assert store.read_bytes("within/x") == b"1"
 
 
 def test_store_that_refuses_says_why(tmp_path: Path) -> None:
@@ -102,12 +208,16 @@ class _Careless(MemoryFileSystem):  # type: ignore[misc]  # fsspec ships no type
 def test_store_that_ignores_conditions_is_found_out() -> None:
     """The probe at start-up sees it; then we look before we commit, and leave no probe behind."""
     store = ProductStore(_Careless(), "/x", "careless://x")
-    assert store.put_new_json("run/metadata.json", {"by": 1})
-    assert store.put_new_json("run/metadata.json", {"by": 2})
+    assert store.put_if_absent("run/metadata.json", b"1")
+    assert store.put_if_absent("run/metadata.json", b"2")
     store = store.probed()
     assert not store.conditional
-    assert not store.put_new_json("run/metadata.json", {"by": 3})
-    assert store.read_json("run/metadata.json") == {"by": 2}
+    assert not store.put_if_absent("run/metadata.json", b"3")
+    assert not store.put_if_match("run/metadata.json", b"3", "another")
+    held = store.read_tagged("run/metadata.json")
+    assert held is not None
+    assert store.put_if_match("run/metadata.json", b"4", held.tag)
+    assert store.read_json("run/metadata.json") == 4
     assert not [path for path in store.fs.find("/x") if "probe" in path]
 
 

@@ -24,6 +24,7 @@ __all__ = ["covis_page"]
 _EVERY_MS = 2000
 _NO_RATES = "Drawn while a batch goes on, as far as this scheduler has seen it."
 _STORE = "covis/store"
+_RUN = "covis/run"
 _SECTIONS = (
     "headline",
     "batches",
@@ -146,9 +147,9 @@ class _Page:
         key = (status.batch, status.ending)
         for name in ("headline", "modes", "stages"):
             self._say(name, key, status)
-        self._say("failures", key, status, _STORE)
+        self._say("failures", key, status, _RUN)
         note = self._picture_note()
-        self._say("pictures", (*key, note, len(status.pictures)), status, _STORE, note)
+        self._say("pictures", (*key, note, len(status.pictures)), status, _RUN, note)
         self._show_calendar(status)
         drawn = self._rates.update(status)
         for name in ("pace_note", "flow_note"):
@@ -267,7 +268,7 @@ class _Page:
         ]
         self._parts["day"].visible = True
         title = f"{family} on {day:%A} {day.day} {day:%B %Y}"
-        self._set("day", section("day", title, runs, _STORE))
+        self._set("day", section("day", title, runs, _RUN))
 
 
 def _busy_first(worker: Any) -> tuple[bool, str]:

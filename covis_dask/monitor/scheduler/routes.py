@@ -12,7 +12,7 @@ from covis_dask.monitor.page.source import PageSource
 from covis_dask.monitor.scheduler.handlers import Handler, PageHandler
 from covis_dask.monitor.scheduler.metrics import metrics
 from covis_dask.monitor.scheduler.steering import CheckToken, Steering
-from covis_dask.monitor.scheduler.stored import Stored
+from covis_dask.monitor.scheduler.stored import OfRun, Stored
 
 __all__ = ["add_routes"]
 
@@ -51,6 +51,7 @@ def add_routes(scheduler: Scheduler, source: PageSource, steering: Steering) -> 
         (r".*/covis/status\.json", _Status, given),
         (r".*/covis/metrics", _Metrics, given),
         (r".*/covis/store/(.*)", Stored, given),
+        (r".*/covis/run/(.*)/(log|picture)", OfRun, given),
         (r".*/covis/steering", CheckToken, steered),
     ])  # fmt: skip
     scheduler.http_application.add_application(plain)
