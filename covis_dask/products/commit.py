@@ -89,32 +89,40 @@ class Seen:
     fault: RunError | None = field(default=None, compare=False)
 
 
-def look(store: ManifestStore, run: str) -> Seen:
+def look(store: ManifestStore, run: str, name: str = "") -> Seen:
     """Read the manifest in a run's folder.
+
+    Parameters
+    ----------
+    store : ManifestStore
+    run : str
+        The run's folder below the store.
+    name : str
+        What faults call that folder; its path when not given.
 
     Raises
     ------
     StorageUnavailable
         When the store does not answer.
     """
-    found = store.read_tagged(ProductPaths.manifest(run))
+    found, name = store.read_tagged(ProductPaths.manifest(run)), name or run
     if found is None:
         return Seen()
     try:
         document = json.loads(found.data)
     except ValueError as error:
         fault = ProductDamaged(
-            f"the manifest at {run} cannot be used (it is no JSON: {error}); --force replaces the product"
+            f"the manifest at {name} cannot be used (it is no JSON: {error}); --force replaces the product"
         )
         return Seen(found.tag, fault=fault)
     if not is_ours(document):
         legacy = LegacyProduct(
-            f"a product that this program did not make lies at {run}: --force replaces it, "
+            f"a product that this program did not make lies at {name}: --force replaces it, "
             "--prefix writes elsewhere"
         )
         return Seen(found.tag, fault=legacy)
     try:
-        return Seen(found.tag, Manifest.at(run, document))
+        return Seen(found.tag, Manifest.at(name, document))
     except ProductDamaged as damaged:
         return Seen(found.tag, fault=damaged)
 

@@ -50,7 +50,7 @@ class StoredProduct:
         StorageUnavailable
             When the store does not answer.
         """
-        seen = look(store, run)
+        seen = look(store, run, f"{store.url}/{run}" if run else store.url)
         if seen.fault is not None:
             raise seen.fault
         return None if seen.manifest is None else cls(store, run, seen.manifest)
@@ -141,7 +141,7 @@ class StoredProduct:
 
     def _contents(self, entry: FileEntry) -> bytes:
         data = self.store.read_bytes(self.path(entry))
-        if data is None:
+        if data is None or len(data) != entry.size:
             raise self._lost(entry)
         return data
 
