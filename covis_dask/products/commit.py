@@ -12,7 +12,7 @@ All of this is pure but for the three calls of a `ManifestStore`.
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from enum import Enum, auto
 from typing import Protocol
 
 from covis_dask.errors import LegacyProduct, ProductDamaged, RunError, StorageUnavailable
@@ -52,22 +52,22 @@ class ManifestStore(Protocol):
         """Store on condition that the contents are those of the tag."""
 
 
-class Verdict(StrEnum):
+class Verdict(Enum):
     """How a commit ended."""
 
-    COMMITTED = "committed"
-    ALREADY = "already"
+    COMMITTED = auto()
+    ALREADY = auto()
     """Another has committed the same; ours is not needed."""
-    SUPERSEDED = "superseded"
+    SUPERSEDED = auto()
     """Another has committed something else that stands before ours."""
 
 
-class Standing(StrEnum):
+class Standing(Enum):
     """What is to be done, after a look at the manifest and before anything is computed."""
 
-    MAKE = "make"
-    ALREADY = "already"
-    BEHIND = "behind"
+    MAKE = auto()
+    ALREADY = auto()
+    BEHIND = auto()
     """It was committed under a higher token than ours: our claim is not the newest, or its catalogue is."""
 
 

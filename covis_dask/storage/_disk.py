@@ -141,7 +141,7 @@ def _make_folders(root: Path, folder: Path) -> None:
 
 
 def _lock_of(target: Path) -> Path:
-    return target.with_name(f".{target.name}.lock")
+    return target.with_name(f".{target.name.lstrip('.')}.lock")
 
 
 @contextmanager

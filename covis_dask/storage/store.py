@@ -184,7 +184,7 @@ class ProductStore:
         with storage_errors(f"reading {self.url}/{path}"):
             try:
                 if self._local:
-                    return _disk.inside(self.root, path).read_bytes()
+                    _disk.inside(self.root, path)
                 return bytes(self.fs.cat_file(self.full(path)))
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 self._check_mark()

@@ -154,7 +154,9 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Setting
         "ancillary": {"url": str(tmp_path)},
     }
     with dask.config.set({f"covis.{name}": value for name, value in sections.items()}):
-        yield load_settings()
+        settings = load_settings()
+        ProductStore.open(settings.products).marked()
+        yield settings
 
 
 def _plan(settings: Settings, *hosts: str) -> Plan:
