@@ -66,7 +66,9 @@ class StoredProduct:
         """
         found = cls.at(store, run)
         if found is None:
-            raise ProductMissing(f"{store.url}/{run}".rstrip("/") + " holds no product: nothing is committed there")
+            raise ProductMissing(
+                f"{store.url}/{run}".rstrip("/") + " holds no product: nothing is committed there"
+            )
         return found
 
     @property

@@ -140,7 +140,7 @@ def _status(link: str) -> Any:
 
 def _after(folder: Path, basename: str) -> dict[str, Any]:
     products = folder / "products"
-    (manifest,), (failure,) = products.rglob("metadata.json"), products.rglob("failure.json")
+    (manifest,), (failure, _) = products.rglob("metadata.json"), products.rglob("failure.json")
     left = sorted(path.relative_to(products).as_posix() for path in products.rglob("*") if path.is_file())
     batch = max(path.split("/batches/")[1].split("/")[0] for path in left if "/batches/" in path)
     return {
