@@ -8,13 +8,14 @@ is looked through, first for an HTTP status, and the error as raised counts only
 import errno
 import ftplib
 import itertools
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Any
 
-__all__ = ["Answer", "Sense", "answer_of"]
+__all__ = ["AccessRefused", "Answer", "NotOfProtocol", "NotThere", "Sense", "answer_of", "look_into"]
 
 
 class Sense(StrEnum):
@@ -28,6 +29,18 @@ class Sense(StrEnum):
     """It did not answer, broke off, or says that it cannot just now."""
 
 
+class AccessRefused(PermissionError):
+    """A service refuses us as a whole: the account, the token, the key; not one file."""
+
+
+class NotThere(FileNotFoundError):
+    """A service says in words of its own that it has no such file."""
+
+
+class NotOfProtocol(OSError):
+    """What answered is not the service: a login page, a proxy, another program at that address."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a store said.
@@ -39,11 +52,14 @@ class Answer:
         The service's own words, with code and HTTP status where it gave them.
     service : bool
         Whether it came over HTTP with a status.
+    whole : bool
+        Whether it holds for all that is asked there (a wrong key, a bucket that is not there).
     """
 
     sense: Sense
     text: str
     service: bool = False
+    whole: bool = False
 
     @property
     def sentence(self) -> str:
@@ -62,9 +78,28 @@ _REFUSALS = frozenset({
 })  # fmt: skip
 _NO_CREDENTIALS = frozenset({"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"})
 _ABSENT = frozenset({404, 410})
-_PASSING = frozenset({408, 409, 412, 416, 425, 429})
-_PASSING_CODES = frozenset({"RequestTimeout", "SlowDown", "IncompleteBody", "BadDigest"})
+_PASSING = frozenset({307, 408, 409, 412, 416, 425, 429})
+_PASSING_CODES = frozenset({
+    "BadDigest", "ClientDisconnected", "IncompleteBody", "RequestLimitExceeded", "RequestTimeout",
+    "RequestTimeoutException", "RequestThrottled", "SlowDown", "TemporaryRedirect", "ThrottledException",
+    "Throttling", "ThrottlingException", "TooManyRequestsException", "XMinioServerNotInitialized",
+})  # fmt: skip
 _FULL = frozenset({501, 507})  # "not implemented" and "insufficient storage" do not pass by themselves
+_WHOLE = frozenset({401, 407})
+_WHOLE_CODES = frozenset({
+    "AccountProblem", "AllAccessDisabled", "AuthFailure", "AuthorizationHeaderMalformed",
+    "AuthorizationQueryParametersError", "CredentialsNotSupported", "ExpiredToken", "ExpiredTokenException",
+    "IllegalLocationConstraintException", "IncorrectEndpoint", "InvalidAccessKeyId", "InvalidBucketName",
+    "InvalidClientTokenId", "InvalidPayer", "InvalidRegion", "InvalidSecurity", "InvalidToken",
+    "MissingAuthenticationToken", "MissingSecurityElement", "MissingSecurityHeader", "NoSuchBucket",
+    "NotSignedUp", "OptInRequired", "PermanentRedirect", "RequestExpired", "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch", "TokenRefreshRequired", "UnauthorizedAccess", "UnrecognizedClientException",
+    "UserSuspended",
+})  # fmt: skip
+"""What an S3 service says of account, clock, region or bucket; its other refusals are of an object."""
+_FTP_LOGIN = re.compile(r"(?:33[0-9]|430|53[0-9])\b")
+_FTP_ABSENT = re.compile(r"550\b(?!.*(?:denied|permission|not allowed|refused))", re.IGNORECASE | re.DOTALL)
+_LONGEST = 300
 
 
 def answer_of(error: BaseException) -> Answer | None:
@@ -89,6 +124,24 @@ def answer_of(error: BaseException) -> Answer | None:
     return next(itertools.chain(refused, reversed(judged)), None)
 
 
+def look_into(fs: Any, root: str) -> None:
+    """Ask for as little as shows that a folder or bucket is there and opens to us.
+
+    Raises
+    ------
+    Exception
+        Whatever the file system has for it; `NotOfProtocol` when what answers is no S3 service: a web page
+        looks like an empty bucket to its client.
+    """
+    if not hasattr(fs, "call_s3"):
+        fs.info(root)
+        return
+    bucket, _, prefix = root.partition("/")
+    listed = fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=1)
+    if "Name" not in listed and "IsTruncated" not in listed:
+        raise NotOfProtocol("what answers is no S3 service; a login page, perhaps, or a web server")
+
+
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
@@ -109,7 +162,8 @@ def _of_http(error: BaseException) -> Answer | None:
         message = str(getattr(error, "message", ""))
     if not isinstance(status, int):
         return None
-    return Answer(_sense(status, code), _words(status, code, message), service=True)
+    whole = status in _WHOLE or code in _WHOLE_CODES or status in range(300, 307) or status == 308
+    return Answer(_sense(status, code), _words(status, code, message), service=True, whole=whole)
 
 
 def _sense(status: int, code: str) -> Sense:
@@ -124,18 +178,29 @@ def _words(status: int, code: str, message: str) -> str:
     name = "" if code.isdecimal() else code
     if not message and status in list(HTTPStatus):
         message = HTTPStatus(status).phrase
-    return "; ".join(filter(None, (message.strip().rstrip("."), name, f"HTTP {status}")))
+    said = " ".join(message.split())[:_LONGEST].rstrip(".")
+    return "; ".join(filter(None, (said, name, f"HTTP {status}")))
 
 
 def _of_kind(error: BaseException) -> Answer | None:
     """Judge an error by its class, or its number."""
-    message = str(error) or type(error).__name__
+    message = " ".join((str(error) or type(error).__name__).split())[:_LONGEST]
     if isinstance(error, ftplib.error_perm):
-        return Answer(Sense.ABSENT if message.startswith("550") else Sense.REFUSED, message)
+        sense = Sense.ABSENT if _FTP_ABSENT.match(message) else Sense.REFUSED
+        return Answer(sense, message, whole=bool(_FTP_LOGIN.match(message)))
+    if isinstance(error, AccessRefused):
+        return Answer(Sense.REFUSED, message, whole=True)
+    if isinstance(error, NotThere):
+        return Answer(Sense.ABSENT, message, service=True)
+    if isinstance(error, NotOfProtocol):
+        return Answer(Sense.AWAY, message)
     if isinstance(error, (ftplib.Error, EOFError)):
         return Answer(Sense.AWAY, message)
     if type(error).__name__ in _NO_CREDENTIALS:
-        return Answer(Sense.REFUSED, message)
+        advice = "give key and secret, or options: {anon: true} for a bucket that is open to all"
+        return Answer(Sense.REFUSED, f"{message.rstrip('.')}; {advice}", whole=True)
+    if isinstance(error, RecursionError):  # botocore goes round in circles where a redirect names no region
+        return Answer(Sense.REFUSED, "it redirects without end: correct endpoint or region", whole=True)
     # Libraries that share no base class.
     if type(error).__module__.split(".")[0] in _LIBRARIES:
         return Answer(Sense.AWAY, message)

@@ -26,8 +26,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
-from catalog.answers import Sense, answer_of
+from catalog.answers import Sense, answer_of, look_into
 from catalog.errors import BadName, ListingError
 from catalog.hosts import best_file, host_kind, normalise
 from catalog.model import RawFile, Run
@@ -129,6 +130,7 @@ def walk_store(fs: Any, root: str, host: str) -> ImportReport:
         entries = fs.find(root, detail=True)
         if not entries:
             fs.ls(root)  # a search passes over what cannot be listed; this says why
+            look_into(fs, str(fs._strip_protocol(root)))
     except Exception as error:  # each store has its own errors, few of them OSError
         answer = answer_of(error)
         if answer is None:
@@ -137,8 +139,15 @@ def walk_store(fs: Any, root: str, host: str) -> ImportReport:
             raise ListingError(f"there is no {root!r} to walk") from error
         raise ListingError(f"{root!r} cannot be walked: the store {answer.sentence}") from error
     for path, info in sorted(entries.items()):
-        files.offer(str(path).removeprefix(base), info.get("size"))
+        files.offer(_below(fs, base, str(path)), info.get("size"), exact=True)
     return files.report("walk")
+
+
+def _below(fs: Any, base: str, path: str) -> str:
+    """Return a file's name below the root, as it is: keys may begin with a slash, addresses are quoted."""
+    name = path.removeprefix(base)
+    protocols = getattr(fs, "protocol", ())
+    return unquote(name) if "http" in ((protocols,) if isinstance(protocols, str) else protocols) else name
 
 
 def _read(path: Path) -> str:
@@ -225,9 +234,10 @@ class _Files:
     _raw: dict[str, dict[str, RawFile]] = field(default_factory=dict)
     _skipped: dict[str, list[str]] = field(default_factory=dict)
 
-    def offer(self, path: str, size: int | None) -> None:
-        """Take a file if it is a raw archive."""
-        path = path.removeprefix("./").lstrip("/")
+    def offer(self, path: str, size: int | None, *, exact: bool = False) -> None:
+        """Take a file if it is a raw archive; a listing may begin paths as its maker liked."""
+        if not exact:
+            path = path.removeprefix("./").lstrip("/")
         reason = self._no_archive(path)
         if reason is None:
             try:

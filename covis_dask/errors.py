@@ -86,9 +86,17 @@ class ConfigurationError(CovisError):
 
 
 class StorageRefused(ConfigurationError):
-    """The store answered, and the answer was no (permissions, missing bucket, read-only disk)."""
+    """The store answered, and the answer was no (permissions, missing bucket, read-only disk).
+
+    Attributes
+    ----------
+    place : str
+        The raw host that refuses, which stops only the runs that need it; empty for the product store,
+        without which no run can be.
+    """
 
     kind = Kind.STORAGE_REFUSED
+    place: str = ""
 
 
 class TransientError(CovisError):

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from urllib.parse import unquote
 
 from covis_dask.config import Location
 
@@ -44,6 +45,20 @@ CODES: dict[str, tuple[int, str, str]] = {
 
 AWAY = ("busy", "internal")
 REFUSING = sorted(CODES.keys() - {*AWAY, "no-bucket"})
+ENTIRELY = ("bad-key", "bad-signature", "expired-token", "region", "skewed")
+"""Refusals that hold for whatever is asked."""
+PAGE = b"<!doctype html>\n<html><body>Please sign in to the wireless network</body></html>"
+"""What a captive portal sends for everything, with HTTP 200, where the bucket is called ``page``."""
+
+
+def saying(status: int, code: str = "") -> str:
+    """Name a bucket of which everything is refused with one status and code."""
+    return f"say-{status}-{code}"
+
+
+def path_of(target: str) -> str:
+    """Return what a request asks for, without its query."""
+    return unquote(target.partition("?")[0])
 
 
 @dataclass
@@ -56,10 +71,16 @@ class Answers:
     objects : dict
         Bytes by ``/bucket/key``; whatever else is asked for gets the bucket's error, or AccessDenied.
         Those in ``archived`` are known, and cannot be read.
+    asked : list of str
+        Method and path of every request.
+    scripted : dict
+        Status, content type and body by path; these come before all else.
     """
 
     url: str = ""
     objects: dict[str, bytes] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    scripted: dict[str, tuple[int, str, bytes]] = field(default_factory=dict)
 
     def location(self, bucket: str) -> Location:
         """Describe a bucket as a user's configuration would."""
@@ -76,11 +97,23 @@ def answering(objects: Mapping[str, bytes] | None = None) -> Iterator[Answers]:
 
         def answer(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            path = self.path.partition("?")[0]
+            path = path_of(self.path)
+            answers.asked.append(f"{self.command} {path}")
+            if path in answers.scripted:
+                status, kind, body = answers.scripted[path]
+                self.send(status, body, kind=kind)
+                return
+            if path.startswith("/page"):
+                self.send(200, PAGE, kind="text/html; charset=utf-8")
+                return
             cold = path.startswith("/archived/") and self.command == "GET"
             data = None if cold else answers.objects.get(path)
             if data is None:
-                status, code, message = CODES.get(path.split("/")[1], CODES["denied"])
+                bucket = path.split("/")[1]
+                status, code, message = CODES.get(bucket, CODES["denied"])
+                if bucket.startswith("say-"):
+                    number, code = bucket.removeprefix("say-").split("-")
+                    status, message = int(number), f"the words of {number}"
                 self.send(status, f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode())
             elif asked := self.headers.get("Range"):
                 first, _, last = asked.removeprefix("bytes=").partition("-")
@@ -89,9 +122,16 @@ def answering(objects: Mapping[str, bytes] | None = None) -> Iterator[Answers]:
             else:
                 self.send(200, data)
 
-        def send(self, status: int, body: bytes, span: str | None = None) -> None:
+        def send(
+            self, status: int, body: bytes, span: str | None = None, kind: str = "application/xml"
+        ) -> None:
             self.send_response(status)
-            self.send_header("Content-Type", "application/xml")
+            if status < 200 or status in (204, 304):  # which have no body
+                self.end_headers()
+                return
+            if path_of(self.path).startswith("/say-301-PermanentRedirect"):
+                self.send_header("x-amz-bucket-region", "eu-central-1")
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             if span:
                 self.send_header("Content-Range", span)

@@ -13,6 +13,7 @@ import scipy.io
 import xarray as xr
 from numpy.typing import NDArray
 
+from catalog.answers import Sense, answer_of, look_into
 from covis_dask.errors import ConfigurationError
 from covis_dask.modes.context import Bathymetry
 from covis_dask.storage import storage_errors
@@ -143,8 +144,15 @@ class FolderAncillary:
             self.fs.invalidate_cache()
             try:
                 entries: list[Mapping[str, Any]] = self.fs.ls(self.path, detail=True)
-            except (FileNotFoundError, NotADirectoryError):
+            except NotADirectoryError:
                 return []
+            except Exception as error:  # a server that is down may come as a folder that is not there
+                answer = answer_of(error)
+                if answer is None or answer.sense is not Sense.ABSENT:
+                    raise
+                return []
+            if not entries:
+                look_into(self.fs, self.path)  # a login page looks like an empty bucket
         return [entry for entry in entries if entry["type"] == "file"]
 
     def _read(self, full: str) -> bytes:

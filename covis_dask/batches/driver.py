@@ -88,6 +88,7 @@ class Driver:
     _recorded_at: float = 0.0
     _beaten_at: float = 0.0
     _fault: ConfigurationError | None = None
+    _refusing: dict[str, str] = field(default_factory=dict)
     _outages: Outages = field(default_factory=Outages)
     _ask_after: float = 0.0
 
@@ -133,8 +134,9 @@ class Driver:
             self.patiently(self._record_now)
             self.patiently(lambda: self.catalog.release(self.status.batch))
             self.patiently(lambda: self.catalog.close_lease(self.status.batch))
-        if self._fault:
-            raise self._fault
+        fault = self._fault or self._all_refused(plan)
+        if fault:
+            raise fault
 
     def _end_without_task(self, item: Decision) -> None:
         outcome = RunOutcome(item.run.basename, item.action, "", kind=item.kind, reason=item.reason)
@@ -219,7 +221,9 @@ class Driver:
 
     def _judge(self, task: Task, outcome: RunOutcome) -> None:
         """Decide what an outcome means: another try, the end of the run, or the end of the batch."""
-        if outcome.state == RunState.NOT_RUN and outcome.kind != Cancelled.kind:
+        if outcome.state == RunState.NOT_RUN and outcome.place is not None:
+            self._refused(outcome)
+        elif outcome.state == RunState.NOT_RUN and outcome.kind != Cancelled.kind:
             self._fault = self._fault or ConfigurationError(outcome.reason)
             self._end(outcome, None)
         elif self._try_again(task, outcome):
@@ -227,6 +231,20 @@ class Driver:
             heapq.heappush(self._later, (time.monotonic() + pause, task.basename, task.again()))
         else:
             self._end(outcome, task)
+
+    def _all_refused(self, plan: Plan) -> ConfigurationError | None:
+        """Return why nothing at all could be run, if that is because raw hosts refuse."""
+        wanted = {task.basename for task in plan.tasks}
+        ended = [outcome for outcome in self.outcomes if outcome.basename in wanted]
+        refused = self._refusing and all(outcome.place in self._refusing for outcome in ended)
+        return ConfigurationError("; ".join(self._refusing.values())) if refused else None
+
+    def _refused(self, outcome: RunOutcome) -> None:
+        """End a run that needs a raw host which refuses us; runs that have another copy go on."""
+        if outcome.place not in self._refusing:
+            self._refusing[str(outcome.place)] = str(outcome.reason)
+            self.log(f"{outcome.place} refuses; runs that need it are not run: {outcome.reason}")
+        self._end(outcome, None)
 
     def _try_again(self, task: Task, outcome: RunOutcome) -> bool:
         """Say whether a run gets another try; while a store is away as a whole, tries are not counted."""

@@ -6,72 +6,35 @@ import email.utils
 import importlib.metadata
 import os
 import platform
-import shutil
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from http.client import HTTPException
-from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from dask.system import CPU_COUNT
-from dask.utils import format_bytes
 
 from catalog.errors import CatalogError
-from catalog.query import RunQuery
-from catalog.redaction import redact
 from covis_dask._version import __version__
 from covis_dask.batches.stores import known_store, marked_store
+from covis_dask.cli._finding import Finding
+from covis_dask.cli._hosts import check_host, quick
+from covis_dask.cli._places import check_kernels, check_scratch, scratch_space
 from covis_dask.cli.exits import Exit
 from covis_dask.config import Location, Settings, expand, load_settings, settings_faults, web_address
-from covis_dask.errors import ConfigurationError, CovisError, StorageRefused
-from covis_dask.storage import ProductStore, open_location, storage_errors
+from covis_dask.errors import ConfigurationError, CovisError
+from covis_dask.storage import ProductStore
 
 __all__ = ["Finding", "examine", "main"]
 
-_QUICK = {"connect_timeout": 5, "read_timeout": 10, "retries": {"max_attempts": 1}}
 _SCHEDULER_SECONDS = 5
-_TRIED = 8  # files, before a store that may not be listed counts as shut
-_SCRATCH_RED = 2 * 2**30
-_SCRATCH_ENOUGH = 20 * 2**30
 _CLOCK_RED = 300.0
 _CLOCK_ENOUGH = 10.0
 _SHARED = ("dask", "distributed", "numpy")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found.
-
-    Parameters
-    ----------
-    name : str
-        What was checked.
-    state : {"ok", "warn", "RED"}
-    text : str
-        What was found.
-    advice : str
-        What to do, unless all is well.
-    """
-
-    name: str
-    state: str
-    text: str
-    advice: str = ""
-
-    def __post_init__(self) -> None:
-        # Addresses, and what servers and workers answered.
-        for word in ("name", "text", "advice"):
-            object.__setattr__(self, word, redact(getattr(self, word)))
-
-    def __str__(self) -> str:
-        return f"{self.state:<5} {self.name:<22} {self.text}" + (f" -> {self.advice}" if self.advice else "")
 
 
 def parser(prog: str = "covis doctor") -> argparse.ArgumentParser:
@@ -129,10 +92,11 @@ def examine(settings: Settings, scheduler: str = "local", *, new_store: bool = F
     for name, location in settings.hosts.items():
         if location not in seen:  # a host may be there under two spellings of its name
             seen.append(location)
-            checks.append(lambda name=name, location=location: [_host(name, location, settings)])  # type: ignore[misc]
+            checks.append(lambda name=name, location=location: [check_host(name, location, settings)])  # type: ignore[misc]
     checks += [
         lambda: [_products(settings, new=new_store)],
-        lambda: [_scratch("scratch here", *_scratch_space(settings))],
+        lambda: [check_scratch("scratch here", *scratch_space(settings))],
+        lambda: [check_kernels()],
         lambda: [_clock(location) for location in _with_clock(settings)],
         lambda: _scheduler(scheduler, settings),
     ]
@@ -154,74 +118,11 @@ def _catalogue(settings: Settings) -> Finding:
     return Finding("catalogue", "ok", f"{runs:,} runs ({took})")
 
 
-def _quick(location: Location) -> Location:
-    """Give up on a server that is away in seconds rather than in minutes."""
-    if not location.url.startswith(("s3://", "s3a://")):
-        return location
-    return replace(location, options={"config_kwargs": _QUICK, **location.options})
-
-
-def _host(name: str, location: Location, settings: Settings) -> Finding:
-    title = f"host {name}"
-    where = location.url + (f" at {location.endpoint}" if location.endpoint else "")
-    advice = f"correct covis.hosts.{name}, or remove it with null"
-    try:
-        fs, root = open_location(_quick(location))
-        with storage_errors(where):
-            _look(fs, root)
-    except StorageRefused as error:
-        return _unlisted(title, where, location, _some_files(name, settings)) or Finding(
-            title, "RED", str(error), advice
-        )
-    except CovisError as error:
-        return Finding(title, "RED", str(error), advice)
-    return Finding(title, "ok", where)
-
-
-def _some_files(host: str, settings: Settings) -> list[str]:
-    """Return a few files that the catalogue knows on a host."""
-    try:
-        with settings.catalog.open() as catalog:
-            files = (
-                raw.filename for run in catalog.select(RunQuery()) for raw in run.raw if raw.host == host
-            )
-            return list(islice(files, _TRIED))
-    except CatalogError:
-        return []  # the catalogue has a line of its own
-
-
-def _unlisted(title: str, where: str, location: Location, files: Sequence[str]) -> Finding | None:
-    """Look at a store that may not be listed: what counts is whether files can be read, if any are known."""
-    fs, root = open_location(_quick(location))
-    for file in files:
-        try:
-            with storage_errors(where):
-                fs.cat_file(f"{root}/{file}", start=0, end=1)
-        except CovisError:
-            continue
-        return Finding(title, "ok", f"{where} may not be listed, but its files can be read")
-    return None
-
-
-def _look(fs: Any, root: str) -> None:
-    """Ask for as little as shows that the place is there and opens to us."""
-    if hasattr(fs, "call_s3"):
-        bucket, _, prefix = root.partition("/")
-        fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=1)
-    elif fs.protocol == "onc":
-        try:
-            fs.info("covis-dask-looks-whether-the-token-is-good")
-        except FileNotFoundError:
-            return  # it answers, and takes the token
-    else:
-        fs.info(root)
-
-
 def _products(settings: Settings, *, new: bool) -> Finding:
     location = settings.products
     where = location.url + (f" at {location.endpoint}" if location.endpoint else "")
     try:
-        store = _marked(ProductStore.open(_quick(location)), settings, new=new).probed()
+        store = _marked(ProductStore.open(quick(location)), settings, new=new).probed()
     except CovisError as error:
         return Finding("products", "RED", str(error), "correct covis.products, or mount its disk")
     if not store.conditional:
@@ -242,24 +143,6 @@ def _marked(store: ProductStore, settings: Settings, *, new: bool) -> ProductSto
     except CatalogError:
         return store  # the catalogue has a line of its own, and only it could say what is known
     return marked_store(store, None if new else known)
-
-
-def _scratch_space(settings: Settings) -> tuple[str, int]:
-    folder = settings.scratch or tempfile.gettempdir()
-    try:
-        return folder, shutil.disk_usage(folder).free
-    except OSError:
-        return folder, -1
-
-
-def _scratch(name: str, folder: str, free: int) -> Finding:
-    if free < 0:
-        return Finding(name, "RED", f"there is no folder {folder}", "create it, or correct covis.scratch")
-    text = f"{format_bytes(free)} free in {folder}"
-    if free < _SCRATCH_ENOUGH:
-        state = "RED" if free < _SCRATCH_RED else "warn"
-        return Finding(name, state, text, "free some space, or point covis.scratch at a larger disk")
-    return Finding(name, "ok", text)
 
 
 def _with_clock(settings: Settings) -> Iterator[str]:
@@ -312,7 +195,7 @@ def _worker_state() -> dict[str, Any]:
         settings = load_settings()
     except (ConfigurationError, CatalogError) as error:
         return {**states, "fault": str(error)}
-    return {**states, "products": settings.products.url, "scratch": _scratch_space(settings)}
+    return {**states, "products": settings.products.url, "scratch": scratch_space(settings)}
 
 
 def _scheduler(address: str, settings: Settings) -> list[Finding]:
@@ -369,7 +252,7 @@ def _workers(
         else:
             yield Finding(title, "ok", f"covis-dask {theirs['covis-dask']}, the same versions as here")
         for finding in (
-            _scratch(f"{title}: scratch", *theirs["scratch"]) if "scratch" in theirs else None,
+            check_scratch(f"{title}: scratch", *theirs["scratch"]) if "scratch" in theirs else None,
             _skew(f"{title}: clock", "this machine", theirs["time"] - now),
         ):
             if finding is not None and finding.state != "ok":

@@ -155,7 +155,7 @@ class RunExecution:
             return engine.process(source, task.run, task.parameters, context)
 
         with self.stages("compute"):
-            return _Computed(*first_sound_copy(task.run, self.settings, self.log, process))
+            return _Computed(*first_sound_copy(task.run, self.settings, self.log, process, task.batch))
 
     def write(self, computed: _Computed) -> _Written:
         """Write every file of the product into a local folder."""

@@ -6,7 +6,7 @@ from typing import Any, Protocol, Self
 
 from catalog.documents import decode
 from catalog.redaction import redact
-from covis_dask.errors import CovisError, StorageUnavailable, TransientError
+from covis_dask.errors import CovisError, StorageRefused, StorageUnavailable, TransientError
 
 __all__ = ["RunOutcome"]
 
@@ -45,7 +45,7 @@ class RunOutcome:
     retry : bool
         Whether the fault may pass.
     place : str, optional
-        The store that did not answer: a raw host's name, or ``products``.
+        The store that did not answer, or refuses: a raw host's name, or ``products``.
     notes : tuple of str
         What was odd about the data of a run that became a product all the same.
     log : str, optional
@@ -101,7 +101,7 @@ class RunOutcome:
             kind=error.kind,
             reason=str(error),
             retry=isinstance(error, TransientError),
-            place=error.place if isinstance(error, StorageUnavailable) else None,
+            place=(error.place or None) if isinstance(error, (StorageUnavailable, StorageRefused)) else None,
             **known,
         )
 

@@ -3,16 +3,16 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import fsspec
 
 from catalog.answers import Sense, answer_of
 from catalog.redaction import redact_error, register_options, register_url, watch_logs
-from covis_dask.config import Location, expand, expand_options
+from covis_dask.config import Location, expand, expand_options, web_address
 from covis_dask.errors import ConfigurationError, CovisError, StorageRefused, StorageUnavailable
 
-__all__ = ["open_location", "storage_errors"]
+__all__ = ["open_location", "path_on", "sent_instead", "storage_errors"]
 
 _TIMEOUTS = {"connect_timeout": 10, "read_timeout": 60, "retries": {"max_attempts": 4, "mode": "standard"}}
 
@@ -50,6 +50,8 @@ def open_location(location: Location) -> tuple[Any, str]:
     register_options(
         {**options, **{f"{word}_secret": said[word] for word in ("key", "secret") if word in said}}
     )
+    if "endpoint" in said:
+        said["endpoint"] = web_address(said["endpoint"])
     _check_endpoint(said.get("endpoint"), location)
     try:
         if scheme == "onc":
@@ -60,6 +62,10 @@ def open_location(location: Location) -> tuple[Any, str]:
             options.setdefault("config_kwargs", _TIMEOUTS)
             options.setdefault("use_listings_cache", False)  # other workers write to the same store
             options |= {_S3_WORDS[word]: value for word, value in said.items()}
+        elif scheme in ("http", "https"):
+            options["client_kwargs"] = {"timeout": _web_timeout(), **options.get("client_kwargs", {})}
+        elif scheme == "ftp":
+            options |= {_FTP_WORDS[word]: value for word, value in said.items() if word in _FTP_WORDS}
         with storage_errors(f"connecting to {location.url}"):  # an FTP host is called at once
             fs, root = fsspec.core.url_to_fs(url, **options)
     except (ImportError, TypeError, ValueError) as error:
@@ -83,6 +89,80 @@ def _check_endpoint(endpoint: str | None, location: Location) -> None:
 
 
 _S3_WORDS = {"endpoint": "endpoint_url", "key": "key", "secret": "secret"}
+_FTP_WORDS = {"key": "username", "secret": "password"}
+_HEAD = 512
+
+
+def path_on(fs: Any, root: str, name: str) -> str:
+    """Return the path of a file below a root, every character of its name meaning itself.
+
+    Parameters
+    ----------
+    fs : fsspec.AbstractFileSystem
+    root : str
+        As `open_location` gives it.
+    name : str
+        As the catalogue has it.
+    """
+    if _speaks(fs, "http"):
+        name = quote(name, safe="/")  # in a web address ``#``, ``?`` and ``%`` mean something else
+    return f"{root}/{name}" if root else name
+
+
+def _speaks(fs: Any, *wanted: str) -> bool:
+    protocols = getattr(fs, "protocol", ())
+    return bool({protocols} & set(wanted) if isinstance(protocols, str) else {*protocols} & set(wanted))
+
+
+def sent_instead(fs: Any, path: str, *, size: int | None = None, etag: str | None = None) -> str | None:
+    """Say what a service across the network sends in place of an archive; None if nothing speaks against it.
+
+    Login pages, proxies and routers answer with HTTP 200. What such a one sends is text, and no store vouches
+    for it. Files on disks and SSH servers are what they are.
+
+    Parameters
+    ----------
+    fs : fsspec.AbstractFileSystem
+    path : str
+    size, etag : optional
+        What the service said of it before.
+    """
+    if not _speaks(fs, "http", "s3", "onc"):
+        return None
+    info = fs.info(path)
+    now = str(info.get("ETag") or "").strip('"') or None
+    if etag is not None and now != etag:
+        return "another object is there now than was read"
+    if size is not None and info.get("size") not in (None, size):
+        return f"it sends {info.get('size')} bytes now, before {size}"
+    if _speaks(fs, "s3") and now is not None:
+        return None
+    with fs.open(path, "rb") as file:
+        head = file.read(_HEAD)
+    if not head and _speaks(fs, "http") and info.get("size") is None:
+        return "it sends nothing, and does not say that this is all"
+    if not _is_text(head):
+        return None
+    kind = info.get("mimetype") or info.get("ContentType")
+    return f"it sends {kind or 'text'} that begins {' '.join(head[:40].decode('utf-8', 'replace').split())!r}"
+
+
+def _is_text(head: bytes) -> bool:
+    """Say whether bytes are what people read: no archive begins so."""
+    try:
+        text = head[:-4].decode() if len(head) == _HEAD else head.decode()
+    except UnicodeDecodeError:
+        return False
+    return len(text.strip()) > 1 and all(
+        letter.isprintable() or letter.isspace() for letter in text.lstrip("\ufeff")
+    )
+
+
+def _web_timeout() -> Any:
+    """Give up on a web server that is silent, not on a file that takes long."""
+    import aiohttp
+
+    return aiohttp.ClientTimeout(total=None, connect=10, sock_connect=10, sock_read=60)
 
 
 def _open_onc(host: str, said: Mapping[str, str], options: Mapping[str, Any]) -> Any:

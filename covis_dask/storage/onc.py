@@ -5,6 +5,7 @@ this service is asked by, so no address may get into a message: errors here name
 """
 
 import io
+import json
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -13,10 +14,13 @@ from typing import Any
 
 from fsspec.spec import AbstractFileSystem
 
+from catalog.answers import AccessRefused, NotOfProtocol, NotThere
+
 __all__ = ["OncFileSystem"]
 
 _TIMEOUT = 60.0
 _RESUMES = 3
+_NO_ARCHIVES = frozenset({"text/html", "application/xhtml+xml", "application/json"})
 
 
 class OncFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ships no types
@@ -58,7 +62,8 @@ class OncFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ships n
         Raises
         ------
         FileNotFoundError, PermissionError, OSError
-            As a local disk would.
+            As a local disk would; `AccessRefused` when the token is not good, `NotOfProtocol` when what
+            answers is not this service.
         """
         name = path.rpartition("/")[2]
         query = urllib.parse.urlencode({"filename": name, "token": self._token})
@@ -72,6 +77,13 @@ class OncFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ships n
         except (HTTPException, OSError) as error:
             reason = getattr(error, "reason", None) or error
             raise OSError(f"the archive service does not answer: {reason}") from None
+        kind = answer.headers.get_content_type()
+        if answer.status not in (200, 206) or kind in _NO_ARCHIVES:
+            with answer:
+                begins = " ".join(answer.read(40).decode("utf-8", "replace").split())
+            raise NotOfProtocol(
+                f"in place of {name} it sends {kind} that begins {begins!r} (HTTP {answer.status})"
+            )
         return answer
 
     def info(self, path: str, **_: Any) -> dict[str, Any]:
@@ -102,13 +114,39 @@ class OncFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ships n
 
 
 def _refusal(name: str, code: int, body: bytes) -> OSError:
-    """Choose the error for an HTTP status; a wrong name or token comes as 400 with a JSON explanation."""
-    text = body.decode("utf-8", "replace").lower()
-    if code in (401, 403) or (code == 400 and "token" in text):
-        return PermissionError(f"the archive service refuses the token (HTTP {code}); see DMAS_API_KEY")
-    if code in (400, 404, 410):
-        return FileNotFoundError(f"the archive service has no file {name} (HTTP {code})")
-    return OSError(f"the archive service answers HTTP {code} for {name}")
+    """Choose the error for an HTTP status.
+
+    A wrong name or token comes as 400 with a JSON list of errors, each with a code, a message and the
+    parameter it is about. Absence is only what the service itself calls so: any web server can answer 404.
+    """
+    errors = _errors_in(body)
+    said = "; ".join(
+        f"{message.rstrip('.')}{f': {parameter}' if parameter else ''}" for message, parameter in errors
+    )
+    words = f"{said}; HTTP {code}" if said else f"HTTP {code}"
+    of_token = any("token" in (parameter or message).lower() for message, parameter in errors)
+    if code == 401 or (code in (400, 403) and of_token):
+        return AccessRefused(f"the archive service refuses the token ({words}); see DMAS_API_KEY")
+    if code == 403:
+        return PermissionError(f"the archive service refuses {name} ({words})")
+    if code >= 500 or code in (408, 429):
+        return OSError(f"the archive service cannot just now send {name} ({words})")
+    of_name = any("filename" in f"{message} {parameter}".lower() for message, parameter in errors)
+    if (code in (404, 410) and errors) or (code == 400 and of_name):
+        return NotThere(f"the archive service has no file {name} ({words})")
+    if errors:
+        return PermissionError(f"the archive service refuses to send {name} ({words})")
+    begins = " ".join(body[:40].decode("utf-8", "replace").split())
+    return NotOfProtocol(f"this is not the archive service's answer: HTTP {code}, {begins!r}; see the url")
+
+
+def _errors_in(body: bytes) -> list[tuple[str, str]]:
+    """Return message and parameter of each error that the service names."""
+    try:
+        named = json.loads(body)["errors"]
+        return [(str(one.get("errorMessage") or ""), str(one.get("parameter") or "")) for one in named]
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return []
 
 
 class _OncFile(io.RawIOBase):

@@ -6,6 +6,8 @@ from typing import Any
 import paramiko
 from fsspec.implementations.sftp import SFTPFileSystem
 
+from catalog.answers import AccessRefused
+
 __all__ = ["VerifiedSftp"]
 
 _SYSTEM_KEYS = Path("/etc/ssh/ssh_known_hosts")
@@ -46,17 +48,17 @@ class VerifiedSftp(SFTPFileSystem):  # type: ignore[misc]  # fsspec ships no typ
             self.ftp = self.client.open_sftp()
         except paramiko.BadHostKeyException as error:
             self.client.close()
-            raise PermissionError(
+            raise AccessRefused(
                 f"the SSH server {self.host} shows a host key other than the known one: find out why before "
                 "correcting known_hosts"
             ) from error
         except paramiko.AuthenticationException as error:
             self.client.close()
-            raise PermissionError(f"the SSH server {self.host} refuses this account: {error}") from error
+            raise AccessRefused(f"the SSH server {self.host} refuses this account: {error}") from error
         except paramiko.SSHException as error:
             self.client.close()
             if "not found in known_hosts" in str(error):
-                raise PermissionError(
+                raise AccessRefused(
                     f"the host key of SSH server {self.host} is unknown: verify it, then add it to "
                     "known_hosts (ssh-keyscan)"
                 ) from error

@@ -18,6 +18,7 @@ from typing import Any
 
 from fsspec.implementations.local import LocalFileSystem
 
+from catalog.answers import NotOfProtocol
 from covis_dask.config import Location
 from covis_dask.errors import StorageRefused, StorageUnavailable
 from covis_dask.storage import _disk
@@ -134,8 +135,11 @@ class ProductStore:
 
     def check_writable(self) -> None:
         """Write and remove a small object, so that a refusal is known before anything is computed."""
-        path = f".probe-{uuid.uuid4().hex}"
-        self.put_bytes(path, b"covis-dask looks whether it may write here\n")
+        path, data = f".probe-{uuid.uuid4().hex}", b"covis-dask looks whether it may write here\n"
+        self.put_bytes(path, data)
+        with storage_errors(f"writing {self.url}/{path}"):
+            if self.read_bytes(path) != data:
+                raise NotOfProtocol("it takes what is written, and does not give it back: is this the store?")
         self.remove(path)
 
     def probed(self) -> "ProductStore":

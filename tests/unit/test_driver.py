@@ -25,7 +25,13 @@ from covis_dask.batches.processing import PostProcessing, ProductSpec
 from covis_dask.batches.status import BatchStatus
 from covis_dask.config import load_settings
 from covis_dask.engines import engine_named
-from covis_dask.errors import Cancelled, ConfigurationError, StorageUnavailable, SweepIncomplete
+from covis_dask.errors import (
+    Cancelled,
+    ConfigurationError,
+    StorageRefused,
+    StorageUnavailable,
+    SweepIncomplete,
+)
 from covis_dask.monitor.terminal import show
 from covis_dask.runs.outcome import RunOutcome
 from covis_dask.runs.task import RunTask
@@ -118,6 +124,17 @@ def _damaged(task: RunTask) -> RunOutcome:
 
 def _misconfigured(task: RunTask) -> RunOutcome:
     return RunOutcome.of_error(task, ConfigurationError("wrong store"))
+
+
+def _without_nas(task: RunTask) -> RunOutcome:
+    """Every other run has its only copy on a host that refuses us."""
+    return _refused(task) if task.run.datetime.hour % 2 else _done(task)
+
+
+def _refused(task: RunTask) -> RunOutcome:
+    error = StorageRefused("the store refuses (The provided token has expired; ExpiredToken; HTTP 400)")
+    error.place = "COVIS-NAS"
+    return RunOutcome.of_error(task, error)
 
 
 _GO = threading.Event()
@@ -369,3 +386,28 @@ def test_no_more_than_the_window_is_in_flight(client: Client, catalog: Catalog) 
     cluster: Any = client.cluster
     # What it learns of tasks it keeps by the first word of their keys: let that be the mode, not the run.
     assert not [name for name in cluster.scheduler.task_prefixes if plan.names[0][:30] in name]
+
+
+def test_a_raw_host_that_refuses_stops_only_what_needs_it(client: Client, catalog: Catalog) -> None:
+    """Runs with another copy are done; of the others nothing is recorded, and why is told once."""
+    planned = _plan(catalog, 6)
+    driver = _driver(catalog, planned, _without_nas)
+    said: list[str] = []
+    driver.log = said.append
+    driver.run(client, planned.plan)
+    states = {outcome.basename: outcome.state for outcome in driver.outcomes}
+    assert sorted(states.values()) == ["done"] * 3 + ["not-run"] * 3
+    assert sum("ExpiredToken" in line for line in said) == 1
+    for name, state in states.items():
+        run = catalog.get(name)
+        assert run is not None
+        assert (run.product is not None) == (state == "done")
+
+
+def test_raw_hosts_that_refuse_everything_stop_the_batch(client: Client, catalog: Catalog) -> None:
+    """Where no run can be, the batch ends in the service's words, as an error of configuration."""
+    planned = _plan(catalog, 3)
+    driver = _driver(catalog, planned, _refused)
+    with pytest.raises(ConfigurationError, match="ExpiredToken"):
+        driver.run(client, planned.plan)
+    assert {outcome.state for outcome in driver.outcomes} == {"not-run"}
