@@ -67,8 +67,10 @@ def copy_catalog(source: Catalog, target: Catalog) -> CopyReport:
 
 
 def _whole(source: Catalog) -> Iterator[Run]:
-    """Yield every run with its contents, which a selection leaves out."""
+    """Yield every run that can be read, with its contents, which a selection leaves out."""
     for run in source.select(RunQuery()):
+        if run.fault is not None:
+            continue
         yield source.get(run.basename) or run
 
 

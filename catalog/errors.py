@@ -16,6 +16,7 @@ __all__ = [
     "DocumentError",
     "ListingError",
     "SelectionError",
+    "UnreadableDocument",
 ]
 
 
@@ -54,6 +55,12 @@ class DocumentError(CovisError, ValueError):
     """A document has not the form it should; the message says which, where in it, and what is wrong."""
 
     kind = Kind.BAD_DOCUMENT
+
+
+class UnreadableDocument(DocumentError):
+    """The document of a run in the catalogue cannot be read; the message names it, and what to do."""
+
+    kind = Kind.UNREADABLE
 
 
 class SelectionError(CovisError, ValueError):

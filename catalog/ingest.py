@@ -18,10 +18,11 @@ Four kinds of listing are told apart by their first characters:
 Only archives become runs: products, logs, loose files of unpacked runs and folders are counted and left out.
 """
 
+import codecs
 import csv
-import datetime as dt
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,13 +32,16 @@ from urllib.parse import unquote
 from catalog.answers import Sense, answer_of, look_into
 from catalog.errors import BadName, ListingError
 from catalog.hosts import best_file, host_kind, normalise
-from catalog.model import RawFile, Run
+from catalog.model import RawFile, Run, utc
 from catalog.names import RunName, archive_kind, archive_path, basename_of, parse_basename
 
 __all__ = ["ImportReport", "ListingError", "Skipped", "import_listing", "walk_store"]
 
 _EXAMPLES = 3
+_DIGITS = 19  # of numbers that a 64-bit integer holds
 _RUN_FOLDER = re.compile(r"(?:APLUWCOVISMBSONAR001_|COVIS-)\d{8}T\d{6}", re.ASCII)
+_NAS_LINE = re.compile(r"^\d+\t\d+\t\S", re.ASCII | re.MULTILINE)
+_QUOTED = re.compile(r'"(?:[^"\\\n]|\\.)*"')
 _REPORT_HEADER = re.compile(r"#?\s*basename\s*,", re.ASCII)
 
 
@@ -99,7 +103,7 @@ def import_listing(listing: Path | str, host: str | None = None) -> ImportReport
         return _onc_list(beginning, host)
     if _REPORT_HEADER.match(beginning):
         return _metadata_report(beginning, host)
-    if re.match(r"\d+\t", beginning):
+    if _NAS_LINE.search(beginning):
         return _nas_listing(beginning, host)
     raise ListingError(
         "unknown kind of listing, known are: a JSON list of file names, lines of NAS number, size and path "
@@ -152,9 +156,11 @@ def _below(fs: Any, base: str, path: str) -> str:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        data = path.read_bytes()
     except OSError as error:
         raise ListingError(f"{path} cannot be read: {error.strerror}") from error
+    is_wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return data.decode("utf-16" if is_wide else "utf-8", "replace")
 
 
 def _onc_list(text: str, host: str | None) -> ImportReport:
@@ -162,11 +168,13 @@ def _onc_list(text: str, host: str | None) -> ImportReport:
         raise ListingError(
             "a JSON list does not say where its files lie: give --host (DMAS for a list from ONC)"
         )
+    files = _Files(host)
     try:
         names = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ListingError(f"the JSON list is damaged: {error}") from error
-    files = _Files(host)
+    except (ValueError, RecursionError) as error:
+        names = _names_left(text, files)
+        if not names:
+            raise ListingError(f"the JSON list is damaged: {error}") from error
     for name in names:
         if isinstance(name, str):
             files.offer(name, None)
@@ -175,41 +183,63 @@ def _onc_list(text: str, host: str | None) -> ImportReport:
     return files.report("ONC list")
 
 
+def _names_left(text: str, files: "_Files") -> list[str]:
+    """Return the names that a damaged JSON list still holds; what stands between them is told."""
+    names = []
+    for line in text.splitlines():
+        found = _QUOTED.findall(line)
+        for quoted in found:
+            try:
+                names.append(str(json.loads(quoted)))
+            except ValueError:
+                files.skip("names that cannot be read", quoted)
+        if _QUOTED.sub("", line).strip(" \t\r\0,[]"):
+            files.skip("lines that are not a file name in quotes", line)
+    return names
+
+
 def _nas_listing(text: str, host: str | None) -> ImportReport:
-    files: _Files | None = None
-    number = ""
-    for line in filter(None, text.splitlines()):
-        columns = line.split("\t")
-        if files is None:
-            number = columns[0]
-            own = f"OLD-COVIS-NAS{number}"
-            if host is not None and host_kind(host) == "old-nas" and host != own:
-                raise ListingError(f"this is the listing of NAS {number}, so its host is {own}, not {host}")
-            files = _Files(host or own)
-        if len(columns) != 3 or not columns[1].isdecimal():
-            files.skip("lines that are not NAS number, size and path", line)
+    lines = [line.split("\t") for line in text.splitlines() if line.strip(" \t\0")]
+    sound = [len(columns) == 3 and _is_number(columns[0]) and _is_number(columns[1]) for columns in lines]
+    numbers = Counter(columns[0] for columns, good in zip(lines, sound, strict=True) if good)
+    ((number, _),) = numbers.most_common(1)
+    own = f"OLD-COVIS-NAS{number}"
+    if host is not None and host_kind(host) == "old-nas" and host != own:
+        raise ListingError(f"this is the listing of NAS {number}, so its host is {own}, not {host}")
+    files = _Files(host or own)
+    for columns, good in zip(lines, sound, strict=True):
+        if not good:
+            files.skip("lines that are not NAS number, size and path", "\t".join(columns))
         elif columns[0] != number:
-            files.skip(f"lines of another NAS than {number}, the first", line)
+            files.skip(f"lines of another NAS than {number}", "\t".join(columns))
         else:
             files.offer(columns[2], int(columns[1]))
-    if files is None:
-        raise ListingError("the listing is empty")
     return files.report("NAS listing")
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < _DIGITS
 
 
 def _metadata_report(text: str, host: str | None) -> ImportReport:
     files = _Files(host or "")
-    lines = text.removeprefix("#").lstrip().splitlines()
-    for row in csv.DictReader(lines):
+    header, *lines = text.removeprefix("#").lstrip().splitlines()
+    names = [name.strip() for name in _cells(header) or ()]
+    for line in filter(str.strip, lines):
+        cells = _cells(line)
+        if cells is None:
+            files.skip("rows that cannot be read", line)
+            continue
+        row = dict(zip(names, cells, strict=False))
         basename = row.get("basename") or ""
         try:
             name = parse_basename(basename)
-            start = dt.datetime.fromisoformat(row["datetime"]).replace(tzinfo=dt.UTC)
+            start = utc(row["datetime"])
             sizes = {ext: int(row[column]) for ext, column in _SIZES.items() if row.get(column)}
         except BadName:
             files.skip("names that are not of a COVIS run", basename)
-        except (KeyError, TypeError, ValueError):
-            files.skip("rows that cannot be read", ",".join(str(value) for value in row.values()))
+        except (KeyError, OverflowError, ValueError):
+            files.skip("rows that cannot be read", line)
         else:
             said = RunName(
                 basename, start, row.get("mode") or name.mode, row.get("site") or name.site, name.fault
@@ -219,6 +249,15 @@ def _metadata_report(text: str, host: str | None) -> ImportReport:
                 said, RawFile(host, archive_path(basename, extension), sizes.get(extension)) if host else None
             )
     return files.report("metadata report")
+
+
+def _cells(line: str) -> list[str] | None:
+    """Split a row; each by itself, so that a lone quote does not swallow the rows behind it."""
+    try:
+        (cells,) = csv.reader([line], strict=True)
+    except (csv.Error, ValueError):
+        return None
+    return cells
 
 
 _SIZES = {".tar.gz": "gz_size", ".7z": "7z_size"}

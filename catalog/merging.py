@@ -8,7 +8,7 @@ from catalog.hosts import one_per_host
 from catalog.model import RawFile, Run
 from catalog.names import UNKNOWN_MODE
 
-__all__ = ["changes", "chunks", "new_document"]
+__all__ = ["changes", "chunks", "is_on", "new_document", "raw_of"]
 
 
 def chunks(runs: Iterable[Run], size: int) -> Iterator[list[Run]]:
@@ -42,7 +42,7 @@ def changes(document: Mapping[str, Any], run: Run) -> dict[str, Any]:
         does not speak of stay as they are.
     """
     changed: dict[str, Any] = {}
-    known = document.get("raw") or []
+    known = raw_of(document)
     raw = known
     for file in one_per_host(run.raw):
         raw = _with(raw, file)
@@ -59,12 +59,23 @@ def changes(document: Mapping[str, Any], run: Run) -> dict[str, Any]:
 
 def _with(raw: Sequence[Mapping[str, Any]], file: RawFile) -> Sequence[Mapping[str, Any]]:
     """Put a file in its host's place, or return `raw` itself when it is there already."""
-    same_host = [index for index, entry in enumerate(raw) if str(entry["host"]).upper() == file.host.upper()]
+    same_host = [index for index, entry in enumerate(raw) if is_on(entry, file.host)]
     if any(_says(raw[index], file) for index in same_host):
         return raw
     kept = [entry for index, entry in enumerate(raw) if index not in same_host]
     index = same_host[0] if same_host else len(kept)
     return [*kept[:index], file.to_document(), *kept[index:]]
+
+
+def raw_of(document: Mapping[str, Any]) -> Sequence[Any]:
+    """Return the raw entries of a stored document, none where it has no list of them."""
+    raw = document.get("raw")
+    return raw if isinstance(raw, list) else []
+
+
+def is_on(entry: Any, host: str) -> bool:
+    """Say whether a raw entry is of a host; entries of other programs may be anything."""
+    return isinstance(entry, Mapping) and str(entry.get("host")).upper() == host.upper()
 
 
 def _says(entry: Mapping[str, Any], file: RawFile) -> bool:

@@ -161,6 +161,9 @@ class Run:
         Members of the archive, when they have been listed.
     product : ProductRecord, optional
         The newest outcome. Products under other prefixes are found, and adopted, by their manifests.
+    fault : str, optional
+        Why this run's document cannot be read (`catalog.reading`); nothing can be done to such a run. It is
+        never written.
     """
 
     basename: str
@@ -170,6 +173,7 @@ class Run:
     raw: tuple[RawFile, ...] = ()
     contents: tuple[Content, ...] | None = None
     product: ProductRecord | None = None
+    fault: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "datetime", utc(self.datetime))
@@ -177,6 +181,7 @@ class Run:
     def to_document(self) -> dict[str, Any]:
         """Return the run document."""
         document = _document(self)
+        document.pop("fault", None)
         if self.product is not None:
             document["product"] = self.product.to_document()
         return document
@@ -190,7 +195,7 @@ class Run:
         DocumentError
             Says which run, which field, and what is wrong.
         """
-        known = {name: value for name, value in document.items() if value is not None}
+        known = {name: value for name, value in document.items() if value is not None and name != "fault"}
         return decode(cls, known, f"the document of run {document.get('basename')}", strict=False)
 
 

@@ -3,16 +3,17 @@
 import datetime as dt
 import hashlib
 import heapq
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Self, TextIO
 
 from catalog.documents import decode
 from catalog.errors import DocumentError, SelectionError
 from catalog.model import Run, utc
-from catalog.names import families, mode_family
+from catalog.names import UNKNOWN_MODE, families, mode_family
+from catalog.patterns import Searcher, check_pattern
+from catalog.reading import NEVER
 from catalog.selection import Texts, fields_from_text
 
 __all__ = ["RunQuery", "choose", "describe", "explain_empty", "matches", "matches_mode", "spans"]
@@ -96,10 +97,7 @@ class RunQuery:
             if (getattr(self, name) or 0) < 0:
                 raise SelectionError(f"{name} cannot be negative")
         if self.regex is not None:
-            try:
-                re.compile(self.regex)
-            except re.error as error:
-                raise SelectionError(f"{self.regex!r} is not a regular expression: {error}") from error
+            check_pattern(self.regex)
 
     @classmethod
     def from_text(cls, texts: Texts, stdin: TextIO | None = None) -> Self:
@@ -174,7 +172,7 @@ def describe(query: RunQuery) -> str:
     return ", ".join(parts) or "every run"
 
 
-def explain_empty(query: RunQuery, years: Mapping[int, int]) -> str:
+def explain_empty(query: RunQuery, years: Mapping[int, int], elsewhere: Sequence[str] = ()) -> str:
     """Say that no run matches, and what there is instead.
 
     Parameters
@@ -182,7 +180,15 @@ def explain_empty(query: RunQuery, years: Mapping[int, int]) -> str:
     query : RunQuery
     years : mapping of int to int
         Runs that the catalogue holds, by year (`Catalog.years`).
+    elsewhere : sequence of str
+        Other places on the same server that hold runs (`Catalog.elsewhere`).
     """
+    if not years and elsewhere:
+        places = ", ".join(elsewhere)
+        return (
+            f"The catalogue has no runs here, but on the same server there are runs in {places}: let "
+            "covis.catalog.database and covis.catalog.collection name the right ones."
+        )
     if not years:
         return "The catalogue has no runs yet: fill it with `python -m catalog import`."
     held = ", ".join(f"{year} ({count:,})" for year, count in years.items())
@@ -190,7 +196,12 @@ def explain_empty(query: RunQuery, years: Mapping[int, int]) -> str:
 
 
 def matches(query: RunQuery, run: Run) -> bool:
-    """Say whether a run is one that `query` means, `sample` and `limit` apart."""
+    """Say whether a run is one that `query` means, `sample` and `limit` apart.
+
+    An unreadable run is meant unless what is known of it says otherwise.
+    """
+    if run.fault is not None:
+        return _may_mean(query, run)
     moment = run.datetime
     return (
         (not query.years or moment.year in query.years)
@@ -200,8 +211,19 @@ def matches(query: RunQuery, run: Run) -> bool:
         and matches_mode(query, run.mode, run.site)
         and (not query.sites or run.site.capitalize() in query.sites)
         and (not query.basenames or run.basename in query.basenames)
-        and (query.regex is None or re.search(query.regex, run.basename) is not None)
+        and (query.regex is None or Searcher(query.regex)(run.basename))
     )
+
+
+def _may_mean(query: RunQuery, run: Run) -> bool:
+    """Say whether an unreadable run may be one that `query` means."""
+    if run.datetime == NEVER:
+        query = replace(query, years=frozenset(), months=frozenset(), start=None, stop=None)
+    if run.mode == UNKNOWN_MODE:
+        query = replace(query, families=frozenset(), modes=frozenset())
+    if not run.site:
+        query = replace(query, sites=frozenset())
+    return matches(query, replace(run, fault=None))
 
 
 def matches_mode(query: RunQuery, mode: str, site: str) -> bool:
@@ -212,7 +234,7 @@ def matches_mode(query: RunQuery, mode: str, site: str) -> bool:
 
 
 def choose(runs: Iterable[Run], query: RunQuery) -> Iterator[Run]:
-    """Apply `sample`, then `limit`, to the runs that match.
+    """Apply `regex`, then `sample`, then `limit`, to the runs that match the rest of a query.
 
     The sample is drawn by a hash of seed and basename: the same runs on any machine and store, and mostly
     the same ones when runs have been added in between.
@@ -222,11 +244,18 @@ def choose(runs: Iterable[Run], query: RunQuery) -> Iterator[Run]:
     runs : iterable of Run
         All that match, earliest first.
 
+    Raises
+    ------
+    SelectionError
+        When the regular expression takes too long.
+
     Yields
     ------
     Run
         Earliest first.
     """
+    search = Searcher(query.regex)
+    runs = (run for run in runs if search(run.basename))
     if query.sample is not None:
         drawn = heapq.nsmallest(query.sample, runs, key=lambda run: _lot(query.seed, run.basename))
         runs = sorted(drawn, key=lambda run: (run.datetime, run.basename))

@@ -13,6 +13,7 @@ from typing import Any, TextIO
 from catalog.errors import BadName, SelectionError
 from catalog.model import utc
 from catalog.names import UNKNOWN_MODE, basename_of, families, mode_family, parse_basename
+from catalog.patterns import check_pattern
 from catalog.vocabulary import Family, Site
 
 __all__ = ["SELECTION_WORDS", "Texts", "fields_from_text"]
@@ -190,10 +191,8 @@ def _basename(text: str) -> str:
 
 
 def _regex(text: str | None) -> str | None:
-    try:
-        re.compile(text or "")
-    except re.error as error:
-        raise SelectionError(f"--regex {text!r} is not a regular expression: {error}") from error
+    if text is not None:
+        check_pattern(text)
     return text
 
 

@@ -25,7 +25,8 @@ class Catalog(Protocol):
     def select(self, query: RunQuery) -> Iterator[Run]:
         """Yield the runs that match, earliest first.
 
-        Their `contents` are left out (a year of them would not fit in memory): `get` has them.
+        Their `contents` are left out (a year of them would not fit in memory): `get` has them. A run whose
+        document cannot be read comes with its `fault`, unless what is known of it rules it out.
         """
 
     def count(self, query: RunQuery) -> Mapping[str, int]:
@@ -33,6 +34,9 @@ class Catalog(Protocol):
 
     def years(self) -> Mapping[int, int]:
         """Count all runs by year, in order."""
+
+    def elsewhere(self) -> Sequence[str]:
+        """Name other places on the same server that hold runs: an empty catalogue may be the wrong one."""
 
     def get(self, basename: str) -> Run | None:
         """Return one run, whole."""

@@ -105,6 +105,7 @@ class Kind(StrEnum):
     BAD_LISTING = "bad-listing"
     BAD_DOCUMENT = "bad-document"
     PRODUCT_DAMAGED = "product-damaged"
+    UNREADABLE = "unreadable"
 
 
 HEAD_HEIGHT = 4.2

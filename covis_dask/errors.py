@@ -29,6 +29,7 @@
     ├── SelectionError              bad-selection         nothing has been begun
     ├── ListingError                bad-listing           nothing has been imported
     ├── DocumentError               bad-document          a catalogue, manifest or file of settings
+    │   └── UnreadableDocument      unreadable            a run's document: the run is counted, and left alone
     └── BadName                     bad-name              the text is no basename
 
 Each class has a `kind`, a word that stays the same for ever (`catalog.vocabulary.Kind`): catalogue, manifest
@@ -43,6 +44,7 @@ from catalog.errors import (
     DocumentError,
     ListingError,
     SelectionError,
+    UnreadableDocument,
 )
 from catalog.vocabulary import Kind, RunState
 
@@ -74,6 +76,7 @@ __all__ = [
     "StorageUnavailable",
     "SweepIncomplete",
     "TransientError",
+    "UnreadableDocument",
     "WorkerLost",
 ]
 

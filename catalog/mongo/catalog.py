@@ -10,6 +10,7 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from heapq import merge
 from typing import Any, Self
 
 import pymongo
@@ -17,12 +18,13 @@ from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError, PyMongoError
 
 from catalog.errors import CatalogError, CatalogUnavailable, DocumentError
-from catalog.merging import changes, chunks, new_document
+from catalog.merging import changes, chunks, is_on, new_document, raw_of
 from catalog.migrations import Steps, newest, pending
 from catalog.model import Batch, ProductRecord, Run
 from catalog.mongo.leases import Leases
-from catalog.mongo.queries import compiled
+from catalog.mongo.queries import ODD, SOUND, compiled
 from catalog.query import RunQuery, choose, matches, matches_mode
+from catalog.reading import NEVER, read_run
 
 __all__ = ["MongoCatalog"]
 
@@ -33,6 +35,8 @@ _CHUNK = 1000
 _DUPLICATE_KEY = 11000
 _RACES = 100
 _BY_TIME = [("datetime", pymongo.ASCENDING), ("basename", pymongo.ASCENDING)]
+
+_A_RUN = {"basename": {"$type": "string"}, "datetime": {"$exists": True}}
 
 Document = dict[str, Any]
 
@@ -127,11 +131,8 @@ class MongoCatalog:
         self._make_indexes()
         self._is_ready = True
 
-    def _read_everything(self) -> None:
-        for document in self._runs.find():
-            Run.from_document(document)
-        for document in self._batches.find():
-            Batch.from_document(document)
+    def _nothing(self) -> None:
+        """Version 2 is version 1 with a mark: what cannot be read in either is told where it is read."""
 
     def _lease_claims(self) -> None:
         self._leases.forget_claims_of_version_2()
@@ -140,7 +141,10 @@ class MongoCatalog:
         """Make the indexes, unless the users' collection has such of its own."""
         indexes = list(self._runs.index_information().values())
         if not any(index["key"] == [("basename", 1)] and index.get("unique") for index in indexes):
-            self._runs.create_index("basename", unique=True)
+            # Documents without a name are no runs, and several of them are no reason to refuse an index.
+            unnamed = self._runs.count_documents({"basename": {"$not": {"$type": "string"}}}, limit=2)
+            named: Document = {"partialFilterExpression": {"basename": {"$gt": ""}}} if unnamed > 1 else {}
+            self._runs.create_index("basename", unique=True, **named)
         if not any(index["key"] == _BY_TIME for index in indexes):
             self._runs.create_index(_BY_TIME)
 
@@ -152,15 +156,22 @@ class MongoCatalog:
         with self._errors():
             cursor = self._runs.find(compiled(query), {"contents": 0}).sort(_BY_TIME)
             # A collection nobody has written to has no index yet.
-            for document in cursor.allow_disk_use(True):
-                run = Run.from_document(document)
+            sound = (read_run(document, document["_id"]) for document in cursor.allow_disk_use(True))
+            for run in merge(sound, self._odd(), key=lambda run: (run.datetime, run.basename)):
                 if matches(query, run):
                     yield run
+
+    def _odd(self) -> list[Run]:
+        """Return the runs whose documents the server cannot be asked about, in order."""
+        runs = [read_run(document, document["_id"]) for document in self._runs.find(ODD, {"contents": 0})]
+        return sorted(runs, key=lambda run: (run.datetime, run.basename))
 
     def count(self, query: RunQuery) -> Mapping[str, int]:
         """Count the runs that `select` would yield by mode word."""
         counts: Counter[str] = Counter()
-        if query.regex is not None or query.sample is not None or query.limit is not None:
+        # Only spans of time are asked of the server; months of any year are not one.
+        judged_here = (query.regex, query.sample, query.limit, None if query.years else query.months or None)
+        if any(word is not None for word in judged_here):
             counts.update(run.mode for run in self.select(query))
             return dict(sorted(counts.items()))
         by_mode = {"$group": {"_id": {"mode": "$mode", "site": "$site"}, "runs": {"$sum": 1}}}
@@ -168,19 +179,34 @@ class MongoCatalog:
             for group in self._runs.aggregate([{"$match": compiled(query)}, by_mode]):
                 if matches_mode(query, group["_id"]["mode"], group["_id"]["site"]):
                     counts[group["_id"]["mode"]] += group["runs"]
+            counts.update(run.mode for run in self._odd() if matches(query, run))
         return dict(sorted(counts.items()))
 
     def years(self) -> Mapping[int, int]:
         """Count all runs by year, in order."""
         by_year = {"$group": {"_id": {"$year": "$datetime"}, "runs": {"$sum": 1}}}
         with self._errors():
-            return dict(sorted((group["_id"], group["runs"]) for group in self._runs.aggregate([by_year])))
+            years = Counter[int](run.datetime.year for run in self._odd() if run.datetime != NEVER)
+            for group in self._runs.aggregate([{"$match": SOUND}, by_year]):
+                years[group["_id"]] += group["runs"]
+        return dict(sorted(years.items()))
+
+    def elsewhere(self) -> Sequence[str]:
+        """Name other collections on the server that hold runs, as far as one may look."""
+        found, own = [], f"{self._runs.database.name}.{self._runs.name}"
+        with suppress(PyMongoError):
+            for database in self._client.list_database_names():
+                for collection in self._client[database].list_collection_names():
+                    place = f"{database}.{collection}"
+                    if place != own and self._client[database][collection].find_one(_A_RUN, {"_id": 1}):
+                        found.append(place)
+        return sorted(found)
 
     def get(self, basename: str) -> Run | None:
         """Return one run, whole."""
         with self._errors():
             document = self._runs.find_one({"basename": basename})
-        return None if document is None else Run.from_document(document)
+        return None if document is None else read_run(document, document["_id"])
 
     def add_raw(self, runs: Iterable[Run]) -> tuple[int, int]:
         """Add runs and their raw files; return how many are new, how many changed."""
@@ -239,8 +265,8 @@ class MongoCatalog:
         with self._errors():
             for _ in range(_RACES):
                 document = self._runs.find_one({"basename": basename}, {"raw": 1}) or {}
-                raw = document.get("raw") or []
-                kept = [entry for entry in raw if str(entry["host"]).upper() != host.upper()]
+                raw = raw_of(document)
+                kept = [entry for entry in raw if not is_on(entry, host)]
                 if len(kept) == len(raw):
                     return False
                 if self._runs.update_one(
@@ -318,7 +344,7 @@ class MongoCatalog:
                 .sort([("start", pymongo.DESCENDING), ("id", pymongo.DESCENDING)])
                 .limit(limit)
             )
-            return [Batch.from_document(document) for document in newest]
+            return list(_readable(newest))
 
     def get_batch(self, batch_id: str) -> Batch | None:
         """Return one batch."""
@@ -337,4 +363,11 @@ class MongoCatalog:
         self.close()
 
 
-STEPS: Steps[MongoCatalog] = ((2, MongoCatalog._read_everything), (3, MongoCatalog._lease_claims))
+def _readable(documents: Iterable[Document]) -> Iterator[Batch]:
+    """Yield the batches among documents; one that another hand has changed is no reason to hide the rest."""
+    for document in documents:
+        with suppress(DocumentError):
+            yield Batch.from_document(document)
+
+
+STEPS: Steps[MongoCatalog] = ((2, MongoCatalog._nothing), (3, MongoCatalog._lease_claims))

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from catalog.documents import decode_json
-from catalog.errors import CatalogError, DocumentError
-from catalog.merging import changes, chunks, new_document
+from catalog.errors import DocumentError
+from catalog.merging import changes, chunks, is_on, new_document, raw_of
 from catalog.model import Batch, Content, ProductRecord, Run, iso, to_json, utc
 from catalog.query import RunQuery, choose
+from catalog.reading import read_run
 from catalog.sqlite import leases
 from catalog.sqlite.connection import Connection
 from catalog.sqlite.queries import NAMED, add_functions, compiled
@@ -27,6 +28,7 @@ from catalog.sqlite.schema import prepare
 __all__ = ["SqliteCatalog"]
 
 _CHUNK = 5000
+_KEYS = "basename, datetime, mode, site"
 
 
 class SqliteCatalog:
@@ -57,23 +59,12 @@ class SqliteCatalog:
     def select(self, query: RunQuery) -> Iterator[Run]:
         """Yield the runs that match, earliest first, without their contents."""
         where, parameters = compiled(query)
-        sql = f"SELECT document FROM runs WHERE {where} ORDER BY datetime, basename"  # noqa: S608
-        rows = self._rows(sql, parameters)
-        return choose((self._run(document) for (document,) in rows), query)
-
-    def _run(self, document: str, contents: str | None = None) -> Run:
-        try:
-            run = decode_json(Run, document, f"the document of run {_name(document)}", strict=False)
-            if contents is None:
-                return run
-            listed = decode_json(tuple[Content, ...], contents, f"the contents of run {run.basename}")
-            return replace(run, contents=listed)
-        except DocumentError as error:
-            raise CatalogError(f"catalogue {self._connection.path}: {error}") from error
+        sql = f"SELECT {_KEYS}, document FROM runs WHERE {where} ORDER BY datetime, basename"  # noqa: S608
+        return choose((_run(*row) for row in self._rows(sql, parameters)), query)
 
     def count(self, query: RunQuery) -> Mapping[str, int]:
         """Count the runs that `select` would yield by mode word."""
-        if query.sample is not None or query.limit is not None:
+        if query.regex is not None or query.sample is not None or query.limit is not None:
             return dict(sorted(Counter(run.mode for run in self.select(query)).items()))
         where, parameters = compiled(query)
         sql = f"SELECT mode, count(*) FROM runs WHERE {where} GROUP BY mode ORDER BY mode"  # noqa: S608
@@ -86,8 +77,13 @@ class SqliteCatalog:
 
     def get(self, basename: str) -> Run | None:
         """Return one run, whole."""
-        rows = self._rows("SELECT document, contents FROM runs WHERE basename = ?", (basename,))
-        return self._run(*rows[0]) if rows else None
+        sql = f"SELECT {_KEYS}, document, contents FROM runs WHERE basename = ?"  # noqa: S608
+        rows = self._rows(sql, (basename,))
+        return _run(*rows[0]) if rows else None
+
+    def elsewhere(self) -> Sequence[str]:
+        """Name nothing: a file stands alone."""
+        return ()
 
     def add_raw(self, runs: Iterable[Run]) -> tuple[int, int]:
         """Add runs and their raw files; return how many are new, how many changed."""
@@ -105,8 +101,8 @@ class SqliteCatalog:
         with self._transaction() as db:
             for (text,) in db.execute("SELECT document FROM runs WHERE basename = ?", (basename,)).fetchall():
                 document = json.loads(text)
-                kept = [entry for entry in document["raw"] if entry["host"].upper() != host.upper()]
-                if len(kept) < len(document["raw"]):
+                kept = [entry for entry in raw_of(document) if not is_on(entry, host)]
+                if len(kept) < len(raw_of(document)):
                     document["raw"] = kept
                     db.execute(
                         "UPDATE runs SET document = ? WHERE basename = ?", (to_json(document), basename)
@@ -242,9 +238,31 @@ def _whole(document: str, contents: str | None) -> dict[str, Any]:
     return whole
 
 
-def _name(document: str) -> str:
-    """Return the name of a run whose document may be damaged."""
+def _run(
+    basename: str, datetime: str, mode: str, site: str, document: str, contents: str | None = None
+) -> Run:
+    """Read a row; where its document is silent, the columns speak."""
+    keys = {"basename": basename, "datetime": datetime, "mode": mode, "site": site}
     try:
-        return str(json.loads(document)["basename"])
-    except (KeyError, TypeError, ValueError):
-        return "?"
+        run = decode_json(Run, document, basename, strict=False)
+    except DocumentError:
+        run = _odd_run(keys, document)
+    if (run.basename, run.site) != (basename, site):
+        run = _odd_run(keys, document)
+    if contents is None or run.fault is not None:
+        return run
+    try:
+        return replace(run, contents=decode_json(tuple[Content, ...], contents, basename, strict=False))
+    except DocumentError:
+        return run
+
+
+def _odd_run(keys: dict[str, Any], document: str) -> Run:
+    try:
+        known = json.loads(document)
+    except (ValueError, RecursionError):
+        known = None
+    if not isinstance(known, dict):
+        return replace(read_run(known, keys["basename"]), **keys)
+    stated = {name: value for name, value in known.items() if value is not None}
+    return read_run(stated | keys, keys["basename"])

@@ -1,7 +1,6 @@
 """A query as SQL, for the table of runs in `catalog.sqlite`."""
 
 import json
-import re
 import sqlite3
 from collections.abc import Iterable
 
@@ -17,16 +16,11 @@ NAMED = "basename IN (SELECT value FROM json_each(?))"
 
 def add_functions(db: sqlite3.Connection) -> None:
     """Give a connection the functions that `compiled` queries call."""
-    db.create_function("regexp", 2, _regexp, deterministic=True)
     db.create_function("mode_family", 2, mode_family, deterministic=True)
 
 
-def _regexp(pattern: str, text: str) -> bool:
-    return re.search(pattern, text) is not None
-
-
 def compiled(query: RunQuery) -> tuple[str, list[object]]:
-    """Compile all of a query but `sample` and `limit`.
+    """Compile all of a query but `regex`, `sample` and `limit`, which `choose` heeds.
 
     Returns
     -------
@@ -63,6 +57,4 @@ def compiled(query: RunQuery) -> tuple[str, list[object]]:
         term("site IN (SELECT value FROM json_each(?))", listed(query.sites))
     if query.basenames:
         term(NAMED, listed(query.basenames))
-    if query.regex is not None:
-        term("basename REGEXP ?", query.regex)
     return " AND ".join(terms), parameters

@@ -20,6 +20,9 @@ def select(catalog: Catalog, args: argparse.Namespace) -> int:
     empty = True
     for run in catalog.select(args.query):
         empty = False
+        if run.fault is not None:
+            print(f"catalog: {run.fault}", file=sys.stderr)
+            continue
         print(to_json(run.to_document()) if args.json else run.basename)
     return _say_empty(catalog, args.query) if empty else Exit.DONE
 
@@ -38,9 +41,12 @@ def count(catalog: Catalog, args: argparse.Namespace) -> int:
 
 
 def _count_by_year(catalog: Catalog, args: argparse.Namespace) -> int:
-    cells = Counter(
-        (run.datetime.year, mode_family(run.mode, run.site)) for run in catalog.select(args.query)
-    )
+    cells = Counter[tuple[int, str]]()
+    for run in catalog.select(args.query):
+        if run.fault is not None:
+            print(f"catalog: {run.fault}", file=sys.stderr)
+        else:
+            cells[run.datetime.year, mode_family(run.mode, run.site)] += 1
     rows_of = sorted({year for year, _ in cells})
     shown = [family for family in families() if any((year, family) in cells for year in rows_of)]
     if args.json:
@@ -77,7 +83,8 @@ def batches(catalog: Catalog, args: argparse.Namespace) -> int:
 
 
 def _say_empty(catalog: Catalog, query: RunQuery) -> int:
-    print(f"catalog: {explain_empty(query, catalog.years())}", file=sys.stderr)
+    years = catalog.years()
+    print(f"catalog: {explain_empty(query, years, () if years else catalog.elsewhere())}", file=sys.stderr)
     return Exit.NOTHING
 
 

@@ -204,6 +204,8 @@ class History:
 
 def _recorded(run: Run, batch: Batch) -> RunOutcome | None:
     """Make of a catalogue's record what is known of a run in a batch; None while it may still be coming."""
+    if run.fault is not None:
+        return RunOutcome(run.basename, RunState.FAILED, "", kind=Kind.UNREADABLE, reason=run.fault)
     record = run.product
     of_another = record is None or record.batch != batch.id
     if of_another and batch.end is None and (batch.settings.get("force") or record is None):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from catalog.model import Run
-from catalog.vocabulary import RunState
+from catalog.vocabulary import Kind, RunState
 from covis_dask.batches.job import Decision, Job, Task
 
 __all__ = ["Plan", "make_plan"]
@@ -65,7 +65,10 @@ def make_plan(runs: Iterable[Run], job: Job, only: str | None = None) -> Plan:
     ConfigurationError
         When the job cannot work as it was asked to.
     """
-    decisions = (job.decide(run) for run in runs)
+    decisions = (
+        job.decide(run) if run.fault is None else Decision(run, RunState.FAILED, run.fault, Kind.UNREADABLE)
+        for run in runs
+    )
     items = tuple(item for item in decisions if only is None or _is_in(item, only))
     return Plan(items, job.notes())
 

@@ -99,7 +99,8 @@ def prepare(request: BatchRequest, settings: Settings, catalog: Catalog) -> "Pre
     """
     runs = list(catalog.select(request.query))
     if not runs:
-        raise NothingSelected(explain_empty(request.query, catalog.years()))
+        years = catalog.years()
+        raise NothingSelected(explain_empty(request.query, years, () if years else catalog.elsewhere()))
     created = dt.datetime.now(dt.UTC).replace(microsecond=0)
     batch_id = f"{created:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
     job = job_named(JobContext(request, settings, batch_id, created))

@@ -15,8 +15,9 @@ from catalog.errors import CatalogError, CatalogUnavailable
 from catalog.migrations import newest
 from catalog.model import ProductRecord, RawFile, Run
 from catalog.mongo import STEPS, MongoCatalog
-from catalog.query import RunQuery
+from catalog.query import RunQuery, explain_empty
 from cluster.servers import mongo_server
+from tests.field._runs import report
 from tests.services._mongo import drop
 from tests.unit._old_catalogs import BATCHES, CLAIMED, MONGODB, RUNS
 
@@ -162,17 +163,49 @@ def test_a_catalogue_of_a_newer_release(mongo_url: str, old: Any) -> None:
 
 
 @pytest.mark.parametrize("old", [1], indirect=True)
-def test_a_document_that_cannot_be_read_is_never_marked(mongo_url: str, old: Any) -> None:
-    """A document that cannot be read is named with the path of the fault; nothing is written before that."""
+def test_a_document_that_cannot_be_read_stops_nobody(mongo_url: str, old: Any) -> None:
+    """Documents that cannot be read, several without a name among them, do not refuse the first write."""
     old.runs.update_one({"basename": RUNS[1].basename}, {"$set": {"raw.1.filename": 5}})
-    fault = r"run APLU\S+IMAGING cannot be read: raw\[1\].filename: expected `str`, got `int`"
+    odd = old.runs.insert_many([{"note": "mine"}, {"note": "mine too"}, {"basename": 7}]).inserted_ids
     with MongoCatalog(mongo_url, old.name) as catalog:
-        with pytest.raises(CatalogError, match=fault):
-            list(catalog.select(RunQuery()))
-        with pytest.raises(CatalogError, match=f"from schema 1 to {newest(STEPS)}: .*{fault}"):
-            catalog.add_raw([RUN])
-    assert _mark(old) is None
-    assert old.runs.count_documents({}) == len(RUNS)
+        runs = list(catalog.select(RunQuery()))
+        assert catalog.add_raw([replace(RUNS[0], raw=(RawFile("B", "x.tar"),))]) == (0, 1)
+    assert _mark(old) == newest(STEPS)
+    assert sorted(str(run.fault).split()[4] for run in runs if run.fault) == sorted(map(str, odd))
+    assert [run.basename for run in runs if not run.fault] == [run.basename for run in RUNS]
+    assert len(next(run for run in runs if run.basename == RUNS[1].basename).raw) == len(RUNS[1].raw) - 1
+    with pytest.raises(pymongo.errors.DuplicateKeyError):
+        old.runs.insert_one({"basename": RUN.basename})
+
+
+def test_the_wrong_database(mongo_url: str, database: Any) -> None:
+    """An empty collection is told from the wrong one: places on the server that hold runs are named."""
+    with MongoCatalog(mongo_url, database.name) as catalog:
+        catalog.add_raw([RUN])
+    with MongoCatalog(mongo_url, database.name, "sweeps") as catalog:
+        assert catalog.years() == {}
+        assert f"{database.name}.runs" in catalog.elsewhere()
+        assert f"{database.name}.sweeps" not in catalog.elsewhere()
+        sentence = explain_empty(RunQuery(), {}, catalog.elsewhere())
+    assert f"{database.name}.runs" in sentence
+    assert "covis.catalog.database" in sentence
+
+
+def test_odd_documents_of_the_field(mongo_url: str, database: Any) -> None:
+    """The documents of the report: the sound one and what can be read of the others, every one counted."""
+    lines = (report("01-mongo-odd-documents") / "docs.jsonl").read_text("utf-8").splitlines()
+    database.runs.insert_many([json_util.loads(line) for line in lines])
+    with MongoCatalog(mongo_url, database.name) as catalog:
+        query = RunQuery.from_text({"year": "2011", "mode": "imaging", "site": "endeavour"})
+        runs = list(catalog.select(query))
+        assert [run.datetime.day for run in runs] == [1, 2, 3, 4, 5, 6, 7]
+        assert {(run.mode, run.site, run.fault) for run in runs} == {("IMAGING", "Endeavour", None)}
+        assert [len(run.raw) for run in runs] == [1, 0, 0, 0, 0, 0, 0]
+        assert catalog.count(query) == {"IMAGING": 7}
+        assert catalog.years() == {2011: 7}
+        assert [
+            run.basename for run in catalog.select(RunQuery.from_text({"month": "10", "limit": "9"}))
+        ] == [run.basename for run in runs]
 
 
 @pytest.mark.parametrize("old", [1], indirect=True)

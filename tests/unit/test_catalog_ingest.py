@@ -65,7 +65,7 @@ def test_nas_listing() -> None:
         "loose files in the folder of a run": 2,
         "folders, and files without an extension": 2,
         "further files of a run that has a better one here": 1,
-        "lines of another NAS than 5, the first": 1,
+        "lines of another NAS than 5": 1,
         "lines that are not NAS number, size and path": 1,
     }
     assert report.skipped["further files of a run that has a better one here"].examples == (
@@ -112,7 +112,7 @@ def test_faulty_names_are_taken_and_told() -> None:
     [
         ("", "DMAS", "unknown kind of listing"),
         ("hello", "DMAS", "unknown kind of listing"),
-        ('["a.tar"', "DMAS", "the JSON list is damaged"),
+        ('["a.tar', "DMAS", "the JSON list is damaged"),
         ("[]", None, "does not say where its files lie"),
         ("5\t1\t./x.tar\n", "OLD-COVIS-NAS6", "this is the listing of NAS 5"),
         ("5\t1\t./x.tar\n", "a b", "not a host name"),
@@ -122,6 +122,53 @@ def test_no_listing(text: str, host: str | None, sentence: str) -> None:
     """What is no listing, or contradicts its host, is refused by a sentence."""
     with pytest.raises(ListingError, match=sentence):
         import_listing(text, host)
+
+
+A, B, C = (f"2019/10/24/COVIS-20191024T0{hour}3346-diffuse3.tar.gz" for hour in (1, 2, 3))
+
+
+@pytest.mark.parametrize(
+    ("kind", "bad"),
+    [
+        ("nas", "5\tmany\tx.tar.gz"),
+        ("nas", "9\t12"),
+        ("nas", "# of disk 5"),
+        ("nas", "\0\0\0"),
+        ("nas", f"\u0665\t\u0665\t{A}"),
+        ("nas", f"5\t{'9' * 30}\tx"),
+        ("onc", f'"{A}'),
+        ("onc", "{"),
+        ("onc", '"\\u12"'),
+        ("report", '"' + "x" * 200_000),
+        ("report", 'COVIS-20191024T043346-diffuse3,2019,"'),
+        ("report", "COVIS-20191024T043346-diffuse3,9999-99-99,Ashes,diffuse3,1,2,3"),
+        ("report", "\0,\0"),
+    ],
+)
+@pytest.mark.parametrize("place", [0, 1, 3])
+def test_one_bad_line_costs_that_line(kind: str, bad: str, place: int) -> None:
+    """Wherever a bad line stands, the others are read, and it is told, unless nothing is on it."""
+    names = [name.rpartition("/")[2].removesuffix(".tar.gz") for name in (A, B, C)]
+    if kind == "nas":
+        lines = [f"5\t1000\t{name}" for name in (A, B, C)]
+        text = "\n".join([*lines[:place], bad, *lines[place:]])
+    elif kind == "onc":
+        lines = [f'"{name}"' for name in (A, B, C)]
+        text = "[\n" + ",\n".join([*lines[:place], bad, *lines[place:]]) + "\n]"
+    else:
+        lines = [f"{name},2019-10-24T01:33:46,Ashes,diffuse3,1,2,3" for name in names]
+        header = "basename,datetime,site,mode,raw_size,gz_size,7z_size"
+        text = "\n".join([header, *lines[:place], bad, *lines[place:]])
+    report = import_listing(text, "COVIS-NAS" if kind == "onc" else None)
+    assert [run.basename for run in report.runs] == names
+    assert sum(skipped.count for skipped in report.skipped.values()) == (bad.strip("\0") != "")
+
+
+def test_wide_text(tmp_path: Path) -> None:
+    """A listing that an editor has saved as UTF-16 is read."""
+    path = tmp_path / "list.txt"
+    path.write_text(f"5\t1000\t{A}\r\n", "utf-16")
+    assert len(import_listing(path).runs) == 1
 
 
 def test_no_file(tmp_path: Path) -> None:
