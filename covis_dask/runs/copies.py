@@ -125,7 +125,7 @@ class _Copy:
         except StorageUnavailable as error:
             raise self._named(error) from error
         except ConfigurationError as error:  # the account, the host key, a variable that is not set
-            raise self._whole(error) from error
+            raise self._whole(StorageRefused(f"host {raw.host}: {error}")) from error
         path = path_on(fs, root, raw.filename)
         try:
             with storage_errors(f"looking for {raw.host}:{raw.filename}", missing=RawMissing):
