@@ -7,8 +7,18 @@ editors (`covis_dask.config.schema`).
 from typing import Annotated, Any
 
 import msgspec
+<<<<<<< HEAD
 from msgspec import Meta
 
+=======
+from dask.utils import parse_bytes, parse_timedelta
+from msgspec import Meta, field
+
+from covis_dask.config._section import Section
+from covis_dask.config.science import ScienceSection
+from covis_dask.errors import ConfigurationError
+
+>>>>>>> 1950fb4 (Second-level science as pure functions: plumes, heat flux, diffuse flow, seafloor change, series)
 __all__ = [
     "BatchSection",
     "CatalogSection",
@@ -35,10 +45,6 @@ Count = Annotated[int, Meta(ge=1)]
 Amount = Annotated[int, Meta(ge=0)]
 
 
-class Section(msgspec.Struct, frozen=True, rename=lambda name: name.replace("_", "-")):
-    """Part of the configuration; its keys have dashes."""
-
-
 class LocationSection(Section, frozen=True):
     """Where files lie."""
 
@@ -48,7 +54,9 @@ class LocationSection(Section, frozen=True):
     secret: Annotated[
         str | None, Meta(description="reference to the secret, such as ${NAS_SECRET_KEY}; never the secret")
     ] = None
-    options: Annotated[dict[str, Any], Meta(description="further arguments of the file system")] = {}
+    options: Annotated[dict[str, Any], Meta(description="further arguments of the file system")] = field(
+        default_factory=dict
+    )
 
 
 class CatalogSection(Section, frozen=True):
@@ -130,7 +138,11 @@ class CovisSection(Section, frozen=True):
         dict[str, dict[str, Any] | None], Meta(description="arguments of the class that starts each kind")
     ]
     matlab: MatlabSection
+<<<<<<< HEAD
     dashboard: DashboardSection = DashboardSection()
+=======
+    science: ScienceSection = ScienceSection()
+>>>>>>> 1950fb4 (Second-level science as pure functions: plumes, heat flux, diffuse flow, seafloor change, series)
     prefix: Annotated[str | None, Meta(description="folder below products")] = None
     scratch: Annotated[str | None, Meta(description="folder for temporary files")] = None
     patience: Annotated[Seconds | None, Meta(description="former name of max-outage")] = None

@@ -1,4 +1,4 @@
-"""The quirks of the original programs, Q1 to Q57: what each of them does, and what mends it.
+"""The quirks of the original programs, Q1 to Q68: what each of them does, and what mends it.
 
 They stand in ``quirks.toml`` beside this module; `page` is docs/quirks.md.
 """
@@ -41,12 +41,14 @@ class Quirk:
         What the original does; what mends it.
     switch : str
         Name of the field of `Fixes` that mends it; empty where it has no switch.
+    science : str
+        Name of the field of `ScienceFixes` that mends it, where it is one of the second level.
     touches : tuple of str
         Runs whose numbers the switch changes: site, family, and presets where not all of them.
     tests : tuple of str
         Functions that test what we do, where there is no switch.
     level : int
-        2 for what is made from products, and not yet here.
+        2 for what is made from products (`covis_dask.science`).
     """
 
     id: str
@@ -55,6 +57,7 @@ class Quirk:
     original: str
     fix: str
     switch: str = ""
+    science: str = ""
     touches: tuple[str, ...] = ()
     tests: tuple[str, ...] = ()
     level: int = 1
@@ -102,18 +105,25 @@ This page is written from `covis_dask/modes/quirks.toml`, by `python -m tests.qu
 """
 
 
+_SECOND = """\
+The second level ([science.md](science.md)) has a profile of its own, `covis.science.profile`, which is
+`corrected` unless the configuration says otherwise; `covis.science.fixes` mends single ones in `matlab`.
+"""
+
+
 def page() -> str:
     """Return docs/quirks.md."""
     head = _HEAD.format(classes="\n".join(f"| {kind} | {meaning} |" for kind, meaning in CLASSES.items()))
     first, second = ([one for one in quirks().values() if one.level == level] for level in (1, 2))
     parts = [head, "## From raw run to gridded product\n", *_sections(first)]
-    parts += ["## From products onwards\n", "These belong to quantities that are not made here yet.\n"]
+    parts += ["## From products onwards\n", _SECOND]
     return "\n".join([*parts, *_sections(second)]).rstrip() + "\n"
 
 
 def _sections(some: Iterable[Quirk]) -> Iterable[str]:
     for one in some:
-        switch = f", `--fix {one.id}`" if one.switch else ""
+        how = f"`--fix {one.id}`" if one.level == 1 else f"`covis.science.fixes: [{one.id}]`"
+        switch = f", {how}" if one.switch or one.science else ""
         lines = [
             f"### {one.id}\n",
             f"{one.where[0].upper()}{one.where[1:]}. Class {one.kind}{switch}.\n",
