@@ -6,19 +6,11 @@ editors (`covis_dask.config.schema`).
 
 from typing import Annotated, Any
 
-import msgspec
-<<<<<<< HEAD
-from msgspec import Meta
-
-=======
-from dask.utils import parse_bytes, parse_timedelta
 from msgspec import Meta, field
 
 from covis_dask.config._section import Section
 from covis_dask.config.science import ScienceSection
-from covis_dask.errors import ConfigurationError
 
->>>>>>> 1950fb4 (Second-level science as pure functions: plumes, heat flux, diffuse flow, seafloor change, series)
 __all__ = [
     "BatchSection",
     "CatalogSection",
@@ -138,11 +130,8 @@ class CovisSection(Section, frozen=True):
         dict[str, dict[str, Any] | None], Meta(description="arguments of the class that starts each kind")
     ]
     matlab: MatlabSection
-<<<<<<< HEAD
     dashboard: DashboardSection = DashboardSection()
-=======
     science: ScienceSection = ScienceSection()
->>>>>>> 1950fb4 (Second-level science as pure functions: plumes, heat flux, diffuse flow, seafloor change, series)
     prefix: Annotated[str | None, Meta(description="folder below products")] = None
     scratch: Annotated[str | None, Meta(description="folder for temporary files")] = None
     patience: Annotated[Seconds | None, Meta(description="former name of max-outage")] = None

@@ -14,6 +14,7 @@ from covis_dask.config.legacy import host_name, merged_hosts
 from covis_dask.config.locations import Location, location_faults
 from covis_dask.config.origins import flat, misplaced, origin_of, origins
 from covis_dask.config.reading import Fault, faults_in, read_section
+from covis_dask.config.science import ScienceSection
 from covis_dask.config.sections import CovisSection
 from covis_dask.errors import ConfigurationError
 from covis_dask.raw.archive import Limits
@@ -43,6 +44,7 @@ class Settings:
     limits: Limits
     window: int
     heartbeat: float
+    science: ScienceSection
 
 
 def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -88,6 +90,7 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         ),
         window=section.batch.window,
         heartbeat=float(section.batch.heartbeat),
+        science=section.science,
     )
 
 

@@ -178,7 +178,8 @@ class ModeSpec:
     quicklook : str
         ``module:function``; the function takes a `Sheet` and the finished dataset.
     second_level : str, optional
-        ``module:function`` that makes second-level quantities of a finished dataset.
+        ``module:function`` that makes second-level quantities: it takes the finished dataset and the
+        section ``covis.science`` of the configuration.
     acquisition : Acquisition, optional
         Without it no runs of the mode can be simulated by its name alone.
     version : str

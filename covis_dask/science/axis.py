@@ -1,6 +1,7 @@
 """The centre line of a plume through its centres, and which way it leans (docs/science.md#axis)."""
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,8 @@ Bool = NDArray[np.bool_]
 
 _FEWEST = 6
 _FAR = 1.0  # m
-_ROUNDS = 30
+_TRIPLES = 400
+_MOST_AGREE = 0.6
 _UPRIGHT = 0.05  # degrees
 _LEAST_ERROR = 1e-3  # m
 
@@ -98,7 +100,7 @@ def fit_axis(
 
     Notes
     -----
-    Outliers are told by their distance from a quadratic of least absolute deviations; the moving medians of
+    Outliers are told by their distance from the quadratic on which most centres agree; the moving medians of
     the originals lag behind a leaning plume at both ends.
     """
     usable = good & np.isfinite(centres[0]) & np.isfinite(centres[1])
@@ -106,7 +108,7 @@ def fit_axis(
         return None
     middle = float(np.mean(z[usable]))
     powers = np.vander(z - middle, 3, increasing=True)
-    far = np.hypot(*(_robust(powers, centre, usable) - centre for centre in centres))
+    far = _distances(powers, centres, usable)
     used = usable & (far <= _FAR)
     if np.count_nonzero(used) < _FEWEST:
         return None
@@ -136,15 +138,21 @@ def _error(powers: Real, covariance: Real) -> Real:
     return np.asarray(np.sqrt(np.einsum("ij,jk,ik->i", powers, covariance, powers)))
 
 
-def _robust(powers: Real, values: Real, usable: Bool) -> Real:
-    """Evaluate a quadratic of least absolute deviations."""
-    p, v = powers[usable], values[usable]
-    weights = np.ones(len(v))
-    fit: Real = np.zeros(powers.shape[1])
-    for _ in range(_ROUNDS):
-        fit = np.asarray(np.linalg.lstsq(p * weights[:, None], v * weights, rcond=None)[0], np.float64)
-        weights = 1 / np.sqrt(np.maximum(abs(v - p @ fit), _LEAST_ERROR))
-    return np.asarray(powers @ fit)
+def _distances(powers: Real, centres: tuple[Real, Real], usable: Bool) -> Real:
+    """Return how far the centres are from the quadratic whose middle distance to them is least.
+
+    It runs through three of them; of many levels a fixed choice of triples is tried.
+    """
+    rows = np.flatnonzero(usable)
+    points = np.stack(centres, axis=1)
+    triples = np.array(list(combinations(range(len(rows)), 3)))
+    if len(triples) > _TRIPLES:
+        triples = triples[np.random.default_rng(0).choice(len(triples), _TRIPLES, replace=False)]
+    chosen = rows[triples]
+    curves = np.linalg.solve(powers[chosen], points[chosen])
+    off = np.linalg.norm(powers[rows] @ curves - points[rows], axis=2)
+    best = curves[int(np.quantile(off, _MOST_AGREE, axis=1).argmin())]
+    return np.asarray(np.linalg.norm(powers @ best - points, axis=1))
 
 
 def _fit(powers: Real, values: Real, errors: Real, used: Bool) -> tuple[Real, Real]:

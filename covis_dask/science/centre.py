@@ -23,6 +23,7 @@ _WEAKEST = 1e-6  # 1/m, -60 dB
 _UNSEEN = 0.25  # share of the cells within 1.5 radii
 _LOPSIDED = 0.1  # difference of the shares seen of opposite halves
 _SECOND_SHARE, _SECOND_AREA = 0.4, 0.25
+_LONG, _FAINT = 2.0, 0.05  # ratio of variances; share of the amplitude that does not count
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,9 +208,22 @@ def _neighbours(fit: GaussianFit, cells: tuple[Real, Real, Real], near: Bool, se
         flags |= LevelFlag.CUT_BY_EDGE
     rest = np.where(near & np.isfinite(field), field - gaussian(fit.values, x, y), -np.inf)
     other = largest(rest > _SECOND_SHARE * amplitude)
-    if np.count_nonzero(other) * step**2 > _SECOND_AREA * np.pi * radius**2:
+    lump = np.count_nonzero(other) * step**2 > _SECOND_AREA * np.pi * radius**2
+    if lump or _elongation((x, y, field), fit, near) > _LONG:
         flags |= LevelFlag.SECOND_PLUME
     return flags
+
+
+def _elongation(cells: tuple[Real, Real, Real], fit: GaussianFit, near: Bool) -> float:
+    """Return how much longer than broad the backscatter above the background is (ratio of variances)."""
+    amplitude, x0, y0, radius, background = fit.values
+    dx, dy = cells[0] - x0, cells[1] - y0
+    inner = near & np.isfinite(cells[2]) & (np.hypot(dx, dy) <= _REACH * radius)
+    above = np.maximum(cells[2][inner] - background - _FAINT * amplitude, 0.0)
+    if not above.sum() > 0:
+        return 1.0
+    low, high = np.linalg.eigvalsh(np.cov(np.stack([dx[inner], dy[inner]]), aweights=above, ddof=0))
+    return float(high / low) if low > 0 else np.inf
 
 
 def _cut(dx: Real, dy: Real, seen: Bool, size: tuple[float, float]) -> bool:

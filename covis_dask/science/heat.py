@@ -124,7 +124,7 @@ def heat_flux(profile: PlumeProfile, entrainment: Entrainment, water: SeaWater) 
     """Fit the plume model, Q = p zeta^(5/3), with an entrainment coefficient that is given.
 
     The height of the virtual source follows from the widths, zeta = z - mean(z - b/(1.2 alpha)), so that an
-    error of alpha enters the heat flux once, and one of the widths five times; both are in its error.
+    error of alpha enters the heat flux less than once, and one of the widths five times; its error has both.
     """
     flags = VentFlag(0) if entrainment.measured else VentFlag.ALPHA_DEFAULT
     z = profile.z
@@ -145,7 +145,7 @@ def heat_flux(profile: PlumeProfile, entrainment: Entrainment, water: SeaWater) 
     relative = (
         (3 * p_error / p) ** 2
         + (5 * source_error / float(np.mean(zeta))) ** 2
-        + (entrainment.error / alpha) ** 2
+        + (_spread(profile, entrainment, water) / flux) ** 2
     )
     return Heat(
         flux,
@@ -158,6 +158,20 @@ def heat_flux(profile: PlumeProfile, entrainment: Entrainment, water: SeaWater) 
         width_misfit,
         flags,
     )
+
+
+def _spread(profile: PlumeProfile, entrainment: Entrainment, water: SeaWater) -> float:
+    """Return by how much the heat flux changes with the error of the entrainment coefficient, W."""
+    if not entrainment.error > 0:
+        return 0.0
+    fluxes = []
+    for alpha in (entrainment.value - entrainment.error, entrainment.value + entrainment.error):
+        zeta = profile.z - float(np.mean(profile.z - profile.radius / (1.2 * max(alpha, 1e-3))))
+        if not np.all(zeta > 0):
+            return float("nan")
+        p = _factor(profile, zeta)[0]
+        fluxes.append(water.heat_per_buoyancy * buoyancy_from_flux(p, max(alpha, 1e-3)))
+    return abs(fluxes[1] - fluxes[0]) / 2
 
 
 def _none(flags: VentFlag) -> Heat:

@@ -133,6 +133,7 @@ SPECS: Final = (
         grids=IMAGING,
         shows_seafloor=True,
         quicklook="covis_dask.products._plumes:draw_imaging",
+        second_level="covis_dask.science.imaging:level2",
         acquisition=Acquisition(
             pitches=(-9.0, 15.0, 4.0), pings=4, interval=0.5, samples=480, sector=54.0, vertical_width=1.07
         ),
@@ -153,6 +154,7 @@ SPECS: Final = (
         needs_seafloor=True,
         shows_seafloor=True,
         quicklook="covis_dask.products._maps:draw_diffuse",
+        second_level="covis_dask.science.diffuse:level2",
         acquisition=Acquisition(
             pitches=(-20.4, -20.4, 1.0),
             pings=20,
@@ -209,6 +211,7 @@ SPECS: Final = (
         arrays=OFFSETS,
         shows_seafloor=True,
         quicklook="covis_dask.products._plumes:draw_doppler",
+        second_level="covis_dask.science.doppler:level2",
         acquisition=Acquisition(
             pitches=(2.0, 14.0, 4.0),
             pings=4,
@@ -236,6 +239,7 @@ SPECS: Final = (
         grids=(*(replace(grid, part="imaging") for grid in IMAGING), *FULL_RANGE),
         shows_seafloor=True,
         quicklook="covis_dask.products._maps:draw_fullimaging",
+        second_level="covis_dask.science.fullrange:level2",
         acquisition=Acquisition(
             pitches=(-40.0, 10.0, 10.0), pings=10, interval=0.5, samples=480, sector=54.0, vertical_width=1.07
         ),

@@ -218,6 +218,7 @@ SPECS: Final = (
         program="covis_dask.modes.endeavour.imaging:process",
         grids=_IMAGING_GRIDS,
         quicklook="covis_dask.products._plumes:draw_imaging",
+        second_level="covis_dask.science.imaging:level2",
         acquisition=Acquisition(
             pitches=(20.0, 32.0, 2.0), pings=3, interval=0.5, samples=640, sector=64.0, vertical_width=1.03
         ),
@@ -238,6 +239,7 @@ SPECS: Final = (
         grids=_DIFFUSE_GRIDS,
         notes=("flat seafloor assumed",),  # the only way of 2010-15 (docs/method.md#diffuse-flow-2010-15)
         quicklook="covis_dask.products._maps:draw_diffuse",
+        second_level="covis_dask.science.diffuse:level2",
         acquisition=Acquisition(
             pitches=(-18.2, -18.2, 1.0),
             pings=12,
@@ -283,6 +285,7 @@ SPECS: Final = (
             ),
         ),
         quicklook="covis_dask.products._plumes:draw_doppler",
+        second_level="covis_dask.science.doppler:level2",
         acquisition=Acquisition(
             pitches=(24.0, 36.0, 2.0),
             pings=4,

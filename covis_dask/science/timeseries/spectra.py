@@ -20,6 +20,7 @@ _SHUFFLES = 200
 _BLOCK = 72.0  # h
 _LEVEL = 0.99
 _FEWEST = 10
+_LOBES, _HIGHER = 2.0, 5.0  # how near (widths of a line), and how much lower, side lobes are
 
 
 def lomb_scargle(
@@ -61,7 +62,7 @@ def lomb_scargle(
     table = pd.DataFrame(
         {"period": 1 / frequency, "power": power}, index=pd.Index(24 * frequency, name="frequency")
     )
-    table.attrs |= {"level": level, "peaks": _peaks(table, level), "notes": aliases(interval)}
+    table.attrs |= {"level": level, "peaks": _peaks(table, level, 24 / hours[-1]), "notes": aliases(interval)}
     return table
 
 
@@ -95,9 +96,8 @@ def _false_alarm(hours: Real, x: Real, highest: float, random: np.random.Generat
     peaks = []
     for _ in range(shuffles):
         order = np.concatenate([blocks[k] for k in random.permutation(len(blocks))])
-        peaks.append(
-            _floating_mean_power(transform(deviation[order]), window, double, float(np.mean(deviation**2)))
-        )
+        power = _floating_mean_power(transform(deviation[order]), window, double, variance)
+        peaks.append(power)
     return float(np.quantile(peaks, _LEVEL))
 
 
@@ -117,8 +117,11 @@ def _floating_mean_power(
     return float(np.nanmax(power))
 
 
-def _peaks(table: pd.DataFrame, level: float) -> pd.DataFrame:
-    """Return the local maxima above a level, the highest first, each at the top of a parabola."""
+def _peaks(table: pd.DataFrame, level: float, width: float) -> pd.DataFrame:
+    """Return the local maxima above a level, the highest first, each at the top of a parabola.
+
+    `width` is that of a line, cycles per day.
+    """
     power, frequency = table["power"].to_numpy(), table.index.to_numpy(np.float64)
     inner = (
         np.flatnonzero((power[1:-1] > power[:-2]) & (power[1:-1] >= power[2:]) & (power[1:-1] > level)) + 1
@@ -128,7 +131,17 @@ def _peaks(table: pd.DataFrame, level: float) -> pd.DataFrame:
     offset = np.where(bend < 0, 0.5 * (left - right) / np.where(bend < 0, bend, 1.0), 0.0)
     at = frequency[inner] + offset * (frequency[1] - frequency[0] if len(frequency) > 1 else 0.0)
     found = pd.DataFrame({"period": 24 / at, "power": middle}, index=pd.Index(at, name="frequency"))
-    return found.sort_values("power", ascending=False)
+    found = found.sort_values("power", ascending=False)
+    return found[_own_peaks(found.index.to_numpy(np.float64), found["power"].to_numpy(np.float64), width)]
+
+
+def _own_peaks(frequency: Real, power: Real, width: float) -> NDArray[np.bool_]:
+    """Return which peaks, the highest first, are no side lobe of a much higher one."""
+    kept = np.ones(len(power), np.bool_)
+    for index in range(1, len(power)):
+        near = abs(frequency[:index] - frequency[index]) < _LOBES * width
+        kept[index] = not np.any(near & (power[:index] > _HIGHER * power[index]))
+    return kept
 
 
 def coherence(

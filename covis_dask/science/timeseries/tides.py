@@ -57,8 +57,8 @@ def alias_period(period: float, interval: float) -> float:
     Infinite where every sample meets the same phase.
     """
     turns = interval / period
-    off = abs(turns - round(turns))
-    return interval / off if off > 1e-12 else float("inf")
+    off = abs(turns - np.rint(turns))
+    return float(interval / off) if off > 1e-12 else float("inf")
 
 
 def _aliased(name: str, interval: float) -> str:
@@ -118,7 +118,7 @@ def harmonic_fit(series: "pd.Series[float]", wanted: Iterable[str] = CONSTITUENT
         explained (share of the variance), notes.
     """
     values = known(series)
-    names, notes = resolved_constituents(values, wanted)
+    names, notes = resolved_constituents(values, wanted) if len(values) > 1 else ([], [])
     columns = ["period", "amplitude", "amplitude_error", "phase", "cosine", "sine"]
     hours = hours_of(values)
     if len(values) < 2 * len(names) + 3:
