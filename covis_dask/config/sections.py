@@ -84,7 +84,9 @@ class DashboardSection(Section, frozen=True):
     address: Annotated[
         str, Meta(description="where schedulers started for a batch serve it; :8787 is every address")
     ] = "127.0.0.1:8787"
-    hosts: Annotated[list[str], Meta(description="further names of the server, such as a proxy's")] = []
+    hosts: Annotated[list[str], Meta(description="further names of the server, such as a proxy's")] = field(
+        default_factory=list
+    )
     steering: Annotated[
         bool | str, Meta(description="auto: on loopback, and where a token is given; on; off")
     ] = "auto"

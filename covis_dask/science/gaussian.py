@@ -114,14 +114,26 @@ def fit_gaussian(
             xtol=_TOLERANCE,
             maxfev=_MOST_CALLS,
         )
-    values = full(part)
+    spread = None if inverse is None else (inverse * np.outer(scale, scale), float(np.sum(info["fvec"] ** 2)))
+    return _fitted(full(part), cells, free, spread, settled=status in (1, 2, 3, 4))
+
+
+def _fitted(
+    values: Real,
+    cells: tuple[Real, Real, Real],
+    free: list[int],
+    spread: tuple[Real, float] | None,
+    *,
+    settled: bool,
+) -> GaussianFit:
+    """Return a fit with its covariance, from the inverse of the normal matrix and the sum of squares."""
+    x, y, f = cells
     values[B] = abs(values[B])
     covariance = np.zeros((5, 5))
     spare = f.size - len(free)
-    if inverse is not None and spare > 0:
-        variance = float(np.sum(info["fvec"] ** 2)) / spare
-        covariance[np.ix_(free, free)] = inverse * variance * np.outer(scale, scale)
+    if spread is not None and spare > 0:
+        covariance[np.ix_(free, free)] = spread[0] * spread[1] / spare
     rest = gaussian(values, x, y) - f
     misfit = float(np.sqrt(np.mean(rest**2)) / abs(values[A])) if values[A] else np.inf
-    converged = status in (1, 2, 3, 4) and inverse is not None and bool(np.isfinite(values).all())
+    converged = settled and spread is not None and bool(np.isfinite(values).all())
     return GaussianFit(values, covariance, misfit, f.size, converged)

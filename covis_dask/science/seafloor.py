@@ -85,44 +85,49 @@ def seafloor_change(
     if z1.shape != z2.shape or not all(np.array_equal(first[d], second[d]) for d in z1.dims):
         raise ValueError("the two surveys lie on different grids: give both the same grid before comparing")
     y, x = (np.asarray(first[dim].values, np.float64) for dim in z1.dims)
-    xx, yy = np.meshgrid(x, y)
-    change = np.asarray(z2.values, np.float64) - np.asarray(z1.values, np.float64)
-    own = errors or (height_error(xx, yy), height_error(xx, yy))
+    own = errors or (height_error(*np.meshgrid(x, y)),) * 2
     sigma = np.hypot(np.asarray(own[0], np.float64), np.asarray(own[1], np.float64))
-    flag, notes = ChangeFlag(0), []
-    if _other_frame(first, second):
-        flag |= ChangeFlag.OTHER_FRAME
-        notes.append(
-            "The tower stood elsewhere at the second survey: heights of different frames are not compared."
-        )
+    change = np.asarray(z2.values, np.float64) - np.asarray(z1.values, np.float64)
+    flag, note = _comparable(first, second, change)
+    if flag & ChangeFlag.OTHER_FRAME:
         change = np.full_like(change, np.nan)
-    elif not np.isfinite(change).any():
-        flag |= ChangeFlag.NO_COMMON_CELLS
-        notes.append("The surveys have no common cell.")
-    shift, shift_error = _datum(
-        change, sigma, None if stable is None else np.asarray(stable.values, np.bool_)
-    )
-    change = change - shift
-    significant = _significant(change, sigma)
-    out = _volumes(change, sigma, significant, (abs((x[1] - x[0]) * (y[1] - y[0])), shift_error))
-    dims = tuple(str(d) for d in z1.dims)
-    out.add("height_change", dims, change, ("m", "rise of the seafloor between the surveys"))
-    out.add(
-        "height_change_error",
-        dims,
-        np.where(np.isfinite(change), sigma, np.nan),
-        ("m", "1-sigma error of the rise of the seafloor"),
-    )
-    out.add(
-        "significant", dims, np.where(np.isfinite(change), significant, np.nan), ("1", "significant change")
-    )
-    out.add("datum_shift", (), shift, ("m", "difference of the surveys where nothing changed"))
-    out.add("datum_shift_error", (), shift_error, ("m", "1-sigma error of the datum shift"))
+    datum = _datum(change, sigma, None if stable is None else np.asarray(stable.values, np.bool_))
+    change = change - datum[0]
+    cell = float(abs((x[1] - x[0]) * (y[1] - y[0])))
+    out = _described((change, sigma), datum, cell, (str(z1.dims[0]), str(z1.dims[1])))
     out.flags("change_flag", (), int(flag), ChangeFlag, "doubts about the comparison")
-    coords: dict[str, Any] = {dim: first[dim].variable for dim in dims}
-    return out.dataset(
-        coords, {"Conventions": "CF-1.10", "title": "Change of the seafloor", "notes": " ".join(notes)}
+    coords: dict[str, Any] = {str(dim): first[dim].variable for dim in z1.dims}
+    attributes = {"Conventions": "CF-1.10", "title": "Change of the seafloor", "notes": note}
+    return out.dataset(coords, attributes)
+
+
+def _comparable(first: xr.Dataset, second: xr.Dataset, change: Real) -> tuple[ChangeFlag, str]:
+    """Say whether two surveys can be compared, and why not."""
+    if _other_frame(first, second):
+        note = "The tower stood elsewhere at the second survey: heights of different frames are not compared."
+        return ChangeFlag.OTHER_FRAME, note
+    if not np.isfinite(change).any():
+        return ChangeFlag.NO_COMMON_CELLS, "The surveys have no common cell."
+    return ChangeFlag(0), ""
+
+
+def _described(
+    maps: tuple[Real, Real], datum: tuple[float, float], cell: float, dims: tuple[str, str]
+) -> Quantities:
+    """Return the change, its significance, the shift of the datum, and volumes."""
+    change, sigma = maps
+    known, significant = np.isfinite(change), _significant(change, sigma)
+    out = _volumes(change, sigma, significant, (cell, datum[1]))
+    rise = "rise of the seafloor between the surveys"
+    out.add("height_change", dims, change, ("m", rise))
+    out.add(
+        "height_change_error", dims, np.where(known, sigma, np.nan), ("m", f"1-sigma error of the {rise}")
     )
+    out.add("significant", dims, np.where(known, significant, np.nan), ("1", "significant change"))
+    shift = "difference of the surveys where nothing changed"
+    out.add("datum_shift", (), datum[0], ("m", shift))
+    out.add("datum_shift_error", (), datum[1], ("m", f"1-sigma error of the {shift}"))
+    return out
 
 
 def _other_frame(first: xr.Dataset, second: xr.Dataset) -> bool:
