@@ -6,7 +6,6 @@ words read from there.
 """
 
 import datetime as dt
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -111,8 +110,6 @@ class Kind(StrEnum):
 HEAD_HEIGHT = 4.2
 """Height of the sonar head above the base of the tower, m: the same tower stood at both sites."""
 
-_METRES_PER_DEGREE = 111_320.0  # of longitude at the equator; within 0.5 % for latitude too
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteDescription:
@@ -129,7 +126,9 @@ class SiteDescription:
     deployed : tuple of date
         First and last day with runs in the archive; None while there may be more.
     position : tuple of float, optional
-        Latitude and longitude of the tower, degrees (WGS 84); None where no source gives it to the metre.
+        Latitude and longitude of the tower, degrees (WGS 84); None where no source gives it.
+    position_comment : str
+        How well it is known, for the reader of a product.
     easting, northing : float
         UTM coordinates of the tower in the original's parameter files, m; nought where they give none.
     depth : float
@@ -166,6 +165,7 @@ class SiteDescription:
     catalogued_from: dt.date
     deployed: tuple[dt.date, dt.date | None]
     position: tuple[float, float] | None = None
+    position_comment: str = ""
     easting: float = 0.0
     northing: float = 0.0
     depth: float = 0.0
@@ -186,24 +186,6 @@ class SiteDescription:
         """Return the magnetic heading of the centred head, degrees: in a year, or in those not listed."""
         return self.headings.get(year, self.headings.get(0, 0.0))
 
-    def bounds(
-        self, x: tuple[float, float], y: tuple[float, float]
-    ) -> tuple[float, float, float, float] | None:
-        """Turn extents in metres east and north of the tower into degrees.
-
-        Returns
-        -------
-        tuple of float, or None
-            South, north, west, east; None where the tower's position is not known.
-        """
-        if self.position is None:
-            return None
-        latitude, longitude = self.position
-        east = _METRES_PER_DEGREE * math.cos(math.radians(latitude))
-        south, north = (round(latitude + metres / _METRES_PER_DEGREE, 6) for metres in y)
-        west, eastern = (round(longitude + metres / east, 6) for metres in x)
-        return south, north, west, eastern
-
 
 # Sources. Both: head height and declination from the programs' code and parameter files, in the public
 # repositories named below; days of the first and last runs from the archive listings.
@@ -219,6 +201,7 @@ SITES: Mapping[str, SiteDescription] = MappingProxyType(
             catalogued_from=dt.date.min,
             deployed=(dt.date(2010, 9, 30), dt.date(2015, 12, 31)),
             position=(47.949374, -129.098181),
+            position_comment="COVIS stood at 47.949374 N, 129.098181 W (WGS 84), known to the metre.",
             easting=492669.0,
             northing=5310678.0,
             depth=2205.0,
@@ -234,15 +217,19 @@ SITES: Mapping[str, SiteDescription] = MappingProxyType(
             water_depth=2500.0,
             comment="main endeavour site",
         ),
-        # github.com/COVIS-Sonar/postprocessing: parameter files and code of release 3.2. The files give no
-        # position, so none is claimed; latitude, longitude and the properties of the water are those of the
-        # sound speed.
+        # github.com/COVIS-Sonar/postprocessing: parameter files and code of release 3.2; latitude, longitude
+        # and the properties of the water are those of the sound speed. The files give no position of the
+        # tower; that of the field is 45 56.0167 N, 130 0.8333 W (https://novae.ocean.washington.edu/file/Ashes).
         # Field: Xu et al. (2021), Earth and Space Science
         Site.ASHES: SiteDescription(
             title="ASHES vent field, Axial Seamount, Juan de Fuca Ridge",
             observatory="Ocean Observatories Initiative Regional Cabled Array",
             catalogued_from=dt.date(2016, 1, 1),
             deployed=(dt.date(2018, 7, 29), None),
+            position=(45.933612, -130.013888),
+            position_comment="The position of the tower is not published: 45.933612 N, 130.013888 W (WGS 84) "
+            "is that of the ASHES vent field, so longitude and latitude are good to some 50 m, all of a "
+            "deployment shifted alike; x and y are not affected.",
             depth=1500.0,
             declination=16.0,
             headings=MappingProxyType({2018: 289.0, 0: 279.0}),

@@ -92,7 +92,7 @@ def _height_and_weight(product: xr.Dataset) -> tuple[NDArray[np.float64], NDArra
     """Find value and weight of a bathymetry product by their names in the original."""
     arrays = {
         array.attrs.get("original_name"): array
-        for array in product.data_vars.values()
+        for array in (product.isel(time=0) if "time" in product.sizes else product).data_vars.values()
         if array.dims == ("y", "x")
     }
     if "v" not in arrays or "w" not in arrays:

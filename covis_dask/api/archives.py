@@ -20,7 +20,7 @@ from covis_dask.modes.parameters import load_overrides
 from covis_dask.products.manifest import InputFile
 from covis_dask.products.metadata import finish_dataset
 from covis_dask.products.paths import ProductPaths
-from covis_dask.products.reading import read_netcdf, read_zarr
+from covis_dask.products.reading import ENDINGS, read_file
 from covis_dask.products.stored import ProductMissing, StoredProduct
 from covis_dask.raw.lazy import open_run
 from covis_dask.raw.source import ArchiveSource
@@ -199,18 +199,24 @@ def open_raw(
 def open_product(
     product: str | Path, *, prefix: str | None = None, storage_options: _Options | None = None
 ) -> xr.Dataset:
-    """Read the product of a run into memory.
+    """Read the product of a run into memory, whichever version of this package wrote it.
 
     Parameters
     ----------
     product : str or Path
         Name of the run (of its archive will do), whose product catalogue and configuration know; or path or
-        fsspec URL of a product: its folder, its ``.nc`` file or its ``.zarr`` store.
+        fsspec URL of a product: its folder, its ``.nc`` file or its ``.zarr.zip`` store.
     prefix : str, optional
         With a run's name: folder below the product store, such as ``native-corrected``; by default that of
         the newest product.
     storage_options : mapping, optional
         Arguments of the file system that `product` names.
+
+    Returns
+    -------
+    xarray.Dataset
+        Grids (time, z, y, x) or (time, y, x), with one time; tables of pings, bursts and beams, which a file
+        keeps in groups.
 
     Raises
     ------
@@ -218,6 +224,8 @@ def open_product(
         When there is no product.
     LegacyProduct, ProductDamaged
         When another program's lies there, or what lies there cannot be used.
+    DocumentError
+        When a newer version of this package wrote it.
     CatalogError
         When the catalogue does not know the run, or does not answer.
     StorageUnavailable
@@ -229,10 +237,10 @@ def open_product(
         history = History.here()
         return history.open(run, ProductPaths(prefix).run(run) if prefix else history.newest_path(run))
     fs, path = open_location(Location(text, options=storage_options or {}))
-    if not path.endswith((".nc", ".zarr")):
+    if not path.endswith(ENDINGS):
         return StoredProduct.of(ProductStore(fs, path, text), "").dataset()
     with storage_errors(f"reading {text}", missing=ProductMissing):
-        return read_zarr(fs, path) if path.endswith(".zarr") else read_netcdf(fs.cat_file(path), text)
+        return read_file(fs, path)
 
 
 def _is_name(text: str) -> bool:

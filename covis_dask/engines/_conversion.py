@@ -198,14 +198,14 @@ def _tally(
         times = recording.table.time
         window = parameters.averaging.avg_win if parameters.era != "END" else np.inf
         chosen = recording.table.ping[times <= times[0] + window].tolist()
-        tally.use(sum(number not in lost for number in chosen))
+        tally.use(number for number in chosen if number not in lost)
     listed: set[int] = set()
     for burst, used in zip(bursts, _used(bursts, parameters), strict=True):
         pings = _pings_of(burst, recording.table)
         listed.update(pings)
         good = [number for number in pings if number not in lost]
         if used and good:
-            tally.use(len(good))
+            tally.use(good)
         else:
             tally.skip(
                 scalar(burst.get("pitch"), np.nan), pings, "no ping of it is valid" if used else _LEFT_OUT

@@ -29,6 +29,8 @@ class PingTally:
         Ping numbers of the table without a file.
     pings_used : int
         Pings that entered the result.
+    used : list of int
+        Their numbers, as far as the mode has told them.
     bursts_used : int
     skipped : list of dict
         Bursts left out: `pitch` (degrees), `pings` (numbers), `reason`.
@@ -39,6 +41,7 @@ class PingTally:
     bad_ping: list[int] = field(default_factory=list)
     missing_ping: list[int] = field(default_factory=list)
     pings_used: int = 0
+    used: list[int] = field(default_factory=list)
     bursts_used: int = 0
     skipped: list[dict[str, Any]] = field(default_factory=list)
     _reasons: dict[int, str] = field(default_factory=dict)
@@ -63,10 +66,22 @@ class PingTally:
         self.skipped.append({"pitch": float(pitch), "pings": numbers, "reason": reason})
         self.log(f"burst at pitch {pitch:g} (pings {_some(numbers)}) skipped: {reason}")
 
-    def use(self, pings: int) -> None:
-        """Note a burst that entered the result, and its number of valid pings."""
+    def use(self, pings: int | Iterable[int]) -> None:
+        """Note a burst that entered the result.
+
+        Parameters
+        ----------
+        pings : iterable of int, or int
+            Numbers of its valid pings, or how many there are: then the product does not tell which, and its
+            time is the middle of all pings of the run.
+        """
         self.bursts_used += 1
-        self.pings_used += pings
+        if isinstance(pings, int):
+            self.pings_used += pings
+            return
+        numbers = [int(number) for number in pings]
+        self.pings_used += len(numbers)
+        self.used += numbers
 
     def require_pings(self) -> None:
         """Refuse a run of which nothing is left.

@@ -213,7 +213,7 @@ class _Pass:
             return
         self._used[burst.index] = True
         self._rows += burst.used
-        self._program.tally.use(len(burst.used))
+        self._program.tally.use(self._table.ping[burst.used])
 
     def finish(self, seen: Bool) -> BurstResult:
         """End the run; `seen` tells which rows of the ping table have a file."""

@@ -6,7 +6,7 @@ variables are called stands in its `ModeSpec`. Cells that no sample reached hold
 
 import datetime as dt
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -21,7 +21,7 @@ from covis_dask.raw._ranges import is_clock
 from covis_dask.raw.sweep import PingTable
 from covis_dask.sonar.grid import GridAxes
 
-__all__ = ["DatasetBuilder", "PingTally", "Swept", "Variable"]
+__all__ = ["DatasetBuilder", "PingTally", "Swept", "Variable", "ping_use"]
 
 _AXES = {
     "x": {"long_name": "distance east of the base of COVIS", "units": "m", "axis": "X"},
@@ -180,6 +180,8 @@ class DatasetBuilder:
             Further attributes: numbers, words, lists of numbers; mappings become JSON.
         """
         parameters = self._parameters
+        if "ping_number" in self._variables and len(tally.used) == tally.pings_used:
+            self._add(ping_use(self._sweep.table.ping, tally.used), ("ping",))
         attributes = {
             "mode": parameters.family,
             "preset": parameters.preset,
@@ -218,6 +220,20 @@ class DatasetBuilder:
             "units": variable.units,
         }
         self._variables[variable.name] = xr.Variable(dims, variable.values, attributes)
+
+
+def ping_use(numbers: NDArray[Any], used: Collection[int]) -> Variable:
+    """Return which pings of a table entered the result.
+
+    Parameters
+    ----------
+    numbers : ndarray of int64, [pings]
+        Of the table.
+    used : collection of int
+        Numbers of those that did.
+    """
+    entered = np.isin(numbers, np.fromiter(used, np.int64, len(used))).astype(np.int8)
+    return Variable("ping_used", "ping_used", "whether the ping was used (1) or left out (0)", "1", entered)
 
 
 def _end(times: NDArray[np.float64]) -> dict[str, str]:

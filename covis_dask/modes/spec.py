@@ -53,6 +53,8 @@ class VariableDescription:
         Of the CF table, where there is one.
     dims : tuple of str
         Of a variable that is on no grid, such as ``("ping_of_burst", "burst")``.
+    relative : bool
+        Whether values are relative to the largest one of their run, and so not to be compared between runs.
     """
 
     name: str
@@ -61,6 +63,7 @@ class VariableDescription:
     units: str
     standard_name: str | None = None
     dims: tuple[str, ...] = ()
+    relative: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ from catalog.vocabulary import HEAD_HEIGHT, SiteDescription, describe_site
 from covis_dask.modes import ModeSpec
 from covis_dask.modes.fixes import profile_name
 from covis_dask.products._facts import Attribution, ProductFacts
+from covis_dask.products.schema import ATTRIBUTE, SCHEMA
 
-__all__ = ["global_attributes", "plain_attributes"]
+__all__ = ["global_attributes", "place_attributes", "plain_attributes"]
 
 _REFERENCES = (
     "Bemis et al. (2015), The path to COVIS: A review of acoustic imaging of hydrothermal flow regimes, "
@@ -82,6 +83,8 @@ def global_attributes(ds: xr.Dataset, provenance: ProductFacts, spec: ModeSpec) 
         "date_created": created,
         "date_modified": created,
         "date_issued": created,
+        "date_metadata_modified": created,
+        ATTRIBUTE: SCHEMA,
         "product_version": provenance.version,
         "cdm_data_type": "Grid",
         "site": provenance.site,
@@ -116,6 +119,8 @@ def _creators(who: Attribution) -> dict[str, Any]:
         "creator_url": who.creator_url,
         "creator_institution": who.institution,
         "publisher_name": who.publisher_name,
+        "publisher_email": who.publisher_email,
+        "publisher_url": who.publisher_url,
         "project": who.project,
     }
 
@@ -151,44 +156,82 @@ def _coverage(ds: xr.Dataset, provenance: ProductFacts, site: SiteDescription) -
         duration = (end - start).total_seconds()
         attributes |= {"time_coverage_end": _iso(end), "time_coverage_duration": f"PT{duration:.3f}S"}
         attributes["time_coverage_resolution"] = attributes["time_coverage_duration"]
-    extents = {head: _extent(ds, head) for head in "xyz"}
-    attributes["geospatial_frame"] = _FRAME
-    for head, extent in extents.items():
-        if extent is not None:
-            attributes |= {f"local_{head}_min": extent[0], f"local_{head}_max": extent[1]}
-    if extents["z"] is not None:
-        low, high = extents["z"]
-        attributes |= {
-            "geospatial_vertical_min": low,
-            "geospatial_vertical_max": high,
-            "geospatial_vertical_units": "m",
-            "geospatial_vertical_positive": "up",
-        }
-    if site.depth:
-        attributes["depth_of_base"] = site.depth
-    box = site.bounds(extents["x"], extents["y"]) if extents["x"] and extents["y"] else None
-    if box is None or site.position is None:
-        attributes["geospatial_comment"] = f"{site.title}: only local coordinates are given."
+    return attributes | place_attributes(ds, site)
+
+
+def place_attributes(ds: xr.Dataset, site: SiteDescription) -> dict[str, Any]:
+    """Say where: at which observatory, in metres from the tower, on Earth as far as that is known."""
+    attributes = {
+        "program": site.observatory,
+        "contributor_name": site.observatory,
+        "contributor_role": "operates the cable that COVIS is connected to",
+        "geospatial_frame": _FRAME,
+        **_extents(ds),
+        **_geography(ds, site),
+    }
+    return attributes | ({"depth_of_base": site.depth} if site.depth else {})
+
+
+def _extents(ds: xr.Dataset) -> dict[str, Any]:
+    """Say how far the axes reach, in metres from the tower."""
+    attributes: dict[str, Any] = {}
+    for head in "xyz":
+        axis = _axis(ds, head)
+        if axis is not None:
+            attributes |= {f"local_{head}_min": axis[0], f"local_{head}_max": axis[1]}
+    height = _axis(ds, "z") or _heights(ds)
+    if height is None:
         return attributes
-    south, north, west, east = box
-    corners = ((south, west), (south, east), (north, east), (north, west), (south, west))
     return attributes | {
-        "geospatial_bounds": f"POLYGON (({', '.join(f'{lat} {lon}' for lat, lon in corners)}))",
-        "geospatial_bounds_crs": "EPSG:4326",
-        "geospatial_lat_min": south,
-        "geospatial_lat_max": north,
-        "geospatial_lat_units": "degrees_north",
-        "geospatial_lon_min": west,
-        "geospatial_lon_max": east,
-        "geospatial_lon_units": "degrees_east",
-        "geospatial_comment": f"COVIS stood at {site.position[0]} N, {-site.position[1]} W (WGS 84).",
+        "geospatial_vertical_min": height[0],
+        "geospatial_vertical_max": height[1],
+        "geospatial_vertical_units": "m",
+        "geospatial_vertical_positive": "up",
+        "geospatial_vertical_resolution": f"{height[2]:g} m" if height[2] else "one level",
     }
 
 
-def _extent(ds: xr.Dataset, head: str) -> tuple[float, float] | None:
-    """Return the least and greatest value over all axes of one kind."""
-    axes = [axis.values for name, axis in ds.coords.items() if str(name).split("_")[0] == head and axis.size]
-    return (min(float(a.min()) for a in axes), max(float(a.max()) for a in axes)) if axes else None
+def _heights(ds: xr.Dataset) -> tuple[float, float, float] | None:
+    """Return between which heights a map lies: those of the seafloor that comes with it."""
+    maps = [v.values for name, v in ds.variables.items() if v.attrs.get("units") == "m" and "time" in v.dims]
+    known = [values[np.isfinite(values)] for values in maps]
+    found = [values for values in known if values.size]
+    if not found:
+        return None
+    return min(float(values.min()) for values in found), max(float(values.max()) for values in found), 0.0
+
+
+def _geography(ds: xr.Dataset, site: SiteDescription) -> dict[str, Any]:
+    """Say where on Earth, as far as it is known."""
+    north, east = _axis(ds, "latitude"), _axis(ds, "longitude")
+    if north is None or east is None or site.position is None:
+        return {"geospatial_comment": f"{site.title}: only local coordinates are given."}
+    corners = ((0, 0), (0, 1), (1, 1), (1, 0), (0, 0))
+    ring = ", ".join(f"{north[a]:.7f} {east[b]:.7f}" for a, b in corners)
+    return {
+        "geospatial_bounds": f"POLYGON (({ring}))",
+        "geospatial_bounds_crs": "EPSG:4326",
+        "geospatial_lat_min": north[0],
+        "geospatial_lat_max": north[1],
+        "geospatial_lat_units": "degrees_north",
+        "geospatial_lat_resolution": f"{north[2]:.3g} degrees",
+        "geospatial_lon_min": east[0],
+        "geospatial_lon_max": east[1],
+        "geospatial_lon_units": "degrees_east",
+        "geospatial_lon_resolution": f"{east[2]:.3g} degrees",
+        "geospatial_comment": site.position_comment,
+    }
+
+
+def _axis(ds: xr.Dataset, head: str) -> tuple[float, float, float] | None:
+    """Return least and greatest value and finest step over all axes of one kind."""
+    axes = [
+        axis.values for name, axis in ds.coords.items() if str(name).partition("_")[0] == head and axis.size
+    ]
+    if not axes:
+        return None
+    steps = [float(np.abs(np.diff(axis)).min()) for axis in axes if axis.size > 1]
+    return min(float(a.min()) for a in axes), max(float(a.max()) for a in axes), min(steps, default=0.0)
 
 
 def _moment(text: Any) -> dt.datetime | None:

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterator, Sequence
 
-__all__ = ["SMALL", "blocks", "chunk_shape"]
+__all__ = ["SMALL", "blocks", "chunk_shape", "shard_shape"]
 
 SMALL = 4096
 """Arrays of fewer values are stored in one piece, uncompressed."""
@@ -13,14 +13,19 @@ _COLUMN = 32
 
 
 def chunk_shape(shape: Sequence[int]) -> tuple[int, ...]:
-    """Choose chunks: maps in pieces of 128 x 128; volumes in columns of 32 x 32 with all heights.
+    """Choose chunks for an array whose last axes are y and x.
 
-    A column is about 0.7 MB, serves vertical and horizontal slices alike, and is often empty: a plume
-    fills a small part of its box.
+    Maps are cut in pieces of 128 x 128; volumes in columns of 32 x 32 with all heights. A column is about
+    0.7 MB, serves vertical and horizontal slices alike, and is often empty: a plume fills a small part of its
+    box.
     """
-    if len(shape) == 3:
-        return min(shape[0], _COLUMN), min(shape[1], _COLUMN), shape[2]
-    return tuple(min(size, _MAP) for size in shape)
+    side = _COLUMN if len(shape) == 4 else _MAP
+    return (*shape[:-2], *(min(size, side) for size in shape[-2:]))
+
+
+def shard_shape(shape: Sequence[int], chunks: Sequence[int]) -> tuple[int, ...]:
+    """Choose one shard that holds a whole array: whole chunks, so it may reach beyond the array."""
+    return tuple(-(-size // chunk) * chunk for size, chunk in zip(shape, chunks, strict=True))
 
 
 def blocks(shape: Sequence[int], chunks: Sequence[int]) -> Iterator[tuple[slice, ...]]:

@@ -20,6 +20,8 @@ class Attribution:
     creator_url: str = "https://github.com/COVIS-Sonar"
     project: str = "COVIS: Cabled Observatory Vent Imaging Sonar"
     publisher_name: str = ""
+    publisher_email: str = ""
+    publisher_url: str = ""
     naming_authority: str = "com.github.covis-sonar"
     license: str = "none stated by the producer"
     acknowledgment: str = ""

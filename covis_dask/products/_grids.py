@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from covis_dask.modes import ModeSpec, spec_for
 from covis_dask.modes.spec import GridDescription
 
-__all__ = ["Grid", "extras", "field", "grids", "is_gridded", "spec_of"]
+__all__ = ["Grid", "as_computed", "extras", "field", "grids", "is_gridded", "spec_of"]
 
+_AXES = ("y", "x", "z")
 _PAIR = ("_real", "_imag")
 WEIGHT = "w"
 
@@ -77,6 +78,17 @@ def is_gridded(variable: xr.DataArray) -> bool:
     """Tell variables on a product grid, dims (y, x) or (y, x, z), from a mode's small extras."""
     heads = tuple(str(name).split("_")[0] for name in variable.dims)
     return heads in {("y", "x"), ("y", "x", "z")}
+
+
+def as_computed(ds: xr.Dataset) -> xr.Dataset:
+    """Return a finished dataset in the shape that its mode gave it: dims (y, x) or (y, x, z), no time."""
+    alone = ds.isel(time=0, drop=True) if "time" in ds.sizes else ds
+    placed = {
+        name: variable.transpose(*sorted(variable.dims, key=lambda dim: _AXES.index(str(dim)[0])))
+        for name, variable in alone.variables.items()
+        if variable.dims and all(str(dim).partition("_")[0] in _AXES for dim in variable.dims)
+    }
+    return alone.assign(placed)
 
 
 def spec_of(ds: xr.Dataset) -> ModeSpec:

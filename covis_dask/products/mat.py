@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.io import savemat
 
 from catalog.vocabulary import describe_site
-from covis_dask.products._grids import WEIGHT, Grid, extras, grids, spec_of
+from covis_dask.products._grids import WEIGHT, Grid, as_computed, extras, grids, spec_of
 from covis_dask.products._matlab import field_name, plain, struct_array
 
 __all__ = ["write_mat"]
@@ -66,6 +66,7 @@ def write_mat(ds: xr.Dataset, path: Path | str) -> None:
     path : Path or str
         An existing file is replaced.
     """
+    ds = as_computed(ds)
     all_grids = grids(ds, spec_of(ds))
     parts = dict.fromkeys(grid.description.part for grid in all_grids) or {"covis": None}
     content = {
@@ -81,7 +82,9 @@ def _structure(ds: xr.Dataset, part_grids: list[Grid]) -> dict[str, Any]:
     """Build the structure `covis`."""
     attrs = ds.attrs
     parameters = json.loads(attrs.get("parameters", "{}"))
-    small = extras(ds)
+    small = {
+        name: value for name, value in extras(ds).items() if name != "ping_used"
+    }  # the original has none
     built = [_grid(grid, str(attrs.get("basename", ""))) for grid in part_grids]
     if built:
         listed = _PING.keys() | _BURST.keys() | _BEAMS.keys()
@@ -151,7 +154,7 @@ def _grid(grid: Grid, basename: str) -> dict[str, Any]:
     names = grid.names()
     weight = grid.values(WEIGHT) if WEIGHT in names else None
     for name in names:
-        values = grid.values(name)
+        values = _double(grid.values(name))
         structure[field_name(name)] = values if grid.description.keeps_gaps else _filled(values, weight)
     return structure
 
@@ -160,3 +163,8 @@ def _filled(values: NDArray[Any], weight: NDArray[Any] | None) -> NDArray[Any]:
     """Put the original's 0 where no sample reached."""
     empty = np.isnan(values) if weight is None else weight == 0
     return np.where(empty, 0, values)
+
+
+def _double(values: NDArray[Any]) -> NDArray[Any]:
+    """Give Matlab scripts the double precision that they expect."""
+    return values.astype(np.complex128 if np.iscomplexobj(values) else np.float64)

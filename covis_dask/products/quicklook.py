@@ -7,7 +7,7 @@ import xarray as xr
 from covis_dask.modes.context import Bathymetry
 from covis_dask.modes.spec import load_object
 from covis_dask.products._canvas import Sheet
-from covis_dask.products._grids import spec_of
+from covis_dask.products._grids import as_computed, spec_of
 from covis_dask.products._plumes import seafloor
 
 __all__ = ["Sheet", "quicklook"]
@@ -35,6 +35,7 @@ def quicklook(ds: xr.Dataset, path: Path | str, *, floor: Bathymetry | None = No
     ModeUnsupported
         When nothing is known of the dataset's mode.
     """
+    ds = as_computed(ds)
     if floor is not None and seafloor(ds) is None:
         height = xr.DataArray(floor.height, dims=("y_floor", "x_floor"))
         ds = ds.assign(bathymetry=height).assign_coords(y_floor=floor.y, x_floor=floor.x)

@@ -11,9 +11,10 @@ import xarray as xr
 from catalog.errors import CovisError, DocumentError
 from covis_dask.errors import LegacyProduct, ProductDamaged
 from covis_dask.products.commit import look
+from covis_dask.products.formats import file_name
 from covis_dask.products.manifest import Failure, FileEntry, Manifest
 from covis_dask.products.paths import LOG, ProductPaths, picture_name
-from covis_dask.products.reading import read_netcdf, read_zarr
+from covis_dask.products.reading import read_netcdf, read_zarr, read_zarr_zip
 from covis_dask.storage import ProductStore, storage_errors
 
 __all__ = ["ProductMissing", "StoredProduct", "Try", "newest_log", "tries"]
@@ -115,10 +116,11 @@ class StoredProduct:
             When what the manifest names is not there, or cannot be read.
         """
         basename = self.manifest.basename
-        data = self.read(f"{basename}.nc")
         try:
-            if data is not None:
+            if (data := self.read(f"{basename}.nc")) is not None:
                 return read_netcdf(data, basename)
+            if (data := self.read(file_name(basename, "zarr"))) is not None:
+                return read_zarr_zip(data)
             if (folder := self._zarr(f"{basename}.zarr")) is not None:
                 with storage_errors(f"reading {self.store.url}/{folder}", missing=ProductDamaged):
                     return read_zarr(self.store.fs, self.store.full(folder))

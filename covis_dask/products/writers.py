@@ -6,6 +6,7 @@ from pathlib import Path
 import xarray as xr
 
 from covis_dask.modes.context import Bathymetry
+from covis_dask.products.formats import file_name
 from covis_dask.products.mat import write_mat
 from covis_dask.products.netcdf import write_netcdf
 from covis_dask.products.quicklook import quicklook
@@ -52,8 +53,7 @@ def write_product(
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name in formats:
-        # Endeavour basenames hold a dot, so `with_suffix` would cut them.
-        _WRITERS[name](ds, folder / f"{basename}.{name}")
+        _WRITERS[name](ds, folder / file_name(basename, name))
     picture = folder / f"{basename}.png"
     try:
         quicklook(ds, picture, floor=floor)

@@ -17,6 +17,9 @@ import xarray as xr
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_info
 
+from covis_dask.products._grids import as_computed
+from covis_dask.products._groups import group_of
+from covis_dask.products.reading import read_netcdf
 from covis_dask.simulate import RunSpec, Scene, instrument, simulate
 from covis_dask.simulate.pack import write_archive
 from covis_dask.simulate.seafloor import Seafloor
@@ -86,28 +89,31 @@ def product(folder: Path) -> dict[str, Any]:
     """Describe the product in a folder, without what differs from one making to the next."""
     manifest = json.loads((folder / "metadata.json").read_text())
     (file,) = (folder / manifest["folder"]).glob("*.nc")
-    with xr.open_dataset(file, decode_cf=False) as ds:
-        return {
-            "machine": machine(),
-            "fingerprint": manifest["fingerprint"],
-            "files": sorted(
-                entry["name"].removeprefix(f"{manifest['folder']}/") for entry in manifest["files"]
-            ),
-            "pings": manifest["pings"],
-            "bursts": manifest["bursts"],
-            "notes": manifest["notes"],
-            "dims": {str(name): size for name, size in ds.sizes.items()},
-            "attributes": _attributes(ds.attrs),
-            "variables": {str(name): _variable(variable) for name, variable in ds.variables.items()},
-        }
-
-
-def _variable(variable: "xr.Variable") -> dict[str, Any]:
+    ds = read_netcdf(file.read_bytes(), file.name, decode=False)
+    computed = as_computed(ds)  # numbers are compared in the order in which a mode computes them
     return {
+        "machine": machine(),
+        "fingerprint": manifest["fingerprint"],
+        "files": sorted(entry["name"].removeprefix(f"{manifest['folder']}/") for entry in manifest["files"]),
+        "pings": manifest["pings"],
+        "bursts": manifest["bursts"],
+        "notes": manifest["notes"],
+        "dims": {str(name): size for name, size in ds.sizes.items()},
+        "attributes": _attributes(ds.attrs),
+        "variables": {
+            str(name): _variable(variable, computed.variables.get(name, variable).values)
+            for name, variable in sorted(ds.variables.items(), key=lambda item: str(item[0]))
+        },
+    }
+
+
+def _variable(variable: "xr.Variable", values: "NDArray[Any]") -> dict[str, Any]:
+    return {
+        "group": group_of(tuple(map(str, variable.dims))),
         "dims": list(variable.dims),
         "dtype": str(variable.dtype),
         "attributes": _attributes(variable.attrs),
-        "numbers": _numbers(variable.values),
+        "numbers": _numbers(values),
     }
 
 

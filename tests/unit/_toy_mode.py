@@ -35,14 +35,15 @@ def defaults(preset: str) -> Parameters:
 def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dataset:
     """Average the levels of all pings, and lay them out."""
     tally = PingTally(context.log, len(sweep.table))
-    levels = []
+    levels, used = [], []
     for done, ping in enumerate(sweep.pings(256), start=1):
         context.progress(done, len(sweep.table))
         if ping.samples is None:
             tally.bad(ping.number, str(ping.fault))
             continue
+        used.append(ping.number)
         levels.append(np.mean(np.abs(ping.samples.decode()) ** parameters.own.exponent))
-    tally.use(len(levels))
+    tally.use(used)
     tally.require_pings()
     spec = parameters.grids[0]
     axes = GridAxes.from_bounds((spec.xmin, spec.xmax, spec.dx), (spec.ymin, spec.ymax, spec.dy))

@@ -161,7 +161,7 @@ def test_products_are_found_by_name_and_by_path(batch: covis.BatchHandle) -> Non
 def test_zarr_products_open_too(here: Place) -> None:
     """A product without a NetCDF file is read from its Zarr store."""
     assert covis_command(["process", str(_archive(here)), "--format", "zarr", "--output", "zarr"]) == 0
-    store = next(Path("zarr").rglob("*.zarr"))
+    store = next(Path("zarr").rglob("*.zarr.zip"))
     xr.testing.assert_identical(covis.open_product(store.parents[2]), covis.open_product(store))
 
 

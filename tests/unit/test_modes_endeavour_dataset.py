@@ -85,7 +85,7 @@ def test_account_tells_what_was_left_out() -> None:
     tally.bad(5, "again")
     tally.missing([2])
     tally.skip(30.0, [1, 2], "fewer than 2 valid pings")
-    tally.use(3)
+    tally.use([1, 2, 5])
     found = tally.attributes()
     assert (found["pings_total"], found["pings_used"], found["bursts_used"]) == (6, 3, 1)
     assert (found["bad_ping"], found["missing_ping"]) == ([5], [2])

@@ -1,22 +1,30 @@
 """NetCDF, Zarr and Matlab files give back what was written, the same bytes each time."""
 
 import filecmp
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import fsspec
 import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
+import zarr
 from scipy.io import loadmat
+from zarr.storage import ZipStore
 
 from covis_dask.modes import spec_for
 from covis_dask.products._grids import grids
 from covis_dask.products.mat import write_mat
 from covis_dask.products.metadata import finish_dataset
 from covis_dask.products.netcdf import write_netcdf
+from covis_dask.products.reading import read_file
 from covis_dask.products.zarr import write_zarr
 from tests.unit._datasets import ASHES, ENDEAVOUR, MODES, emptied, facts
+
+_LOCAL = fsspec.filesystem("file")
 
 
 def _product(mode: str, scale: float = 8) -> xr.Dataset:
@@ -24,12 +32,22 @@ def _product(mode: str, scale: float = 8) -> xr.Dataset:
     return finish_dataset(make(scale), facts(basename))
 
 
+def _emptied(mode: str) -> xr.Dataset:
+    make, basename = MODES[mode]
+    return finish_dataset(emptied(make(2)), facts(basename))
+
+
 def _same(back: xr.Dataset, ds: xr.Dataset) -> None:
     """Compare variables to the last bit, and attributes but for what NetCDF makes of short lists."""
+    assert back.variables.keys() == ds.variables.keys()
     for name in ds.variables:
         np.testing.assert_array_equal(back[name].values, ds[name].values, err_msg=str(name))
         assert back[name].dims == ds[name].dims
-        assert back[name].attrs == ds[name].attrs
+        assert back[name].dtype == ds[name].dtype
+        assert back[name].attrs.keys() == ds[name].attrs.keys()
+        for key, value in ds[name].attrs.items():
+            np.testing.assert_array_equal(back[name].attrs[key], value, err_msg=f"{name} {key}")
+    assert back.coords.keys() == ds.coords.keys()
     assert back.attrs.keys() == ds.attrs.keys()
     for name, value in ds.attrs.items():
         np.testing.assert_array_equal(np.squeeze(back.attrs[name]), np.squeeze(value), err_msg=name)
@@ -40,44 +58,73 @@ def test_netcdf_round_trip(tmp_path: Path, mode: str) -> None:
     """Every value comes back to the last bit, NaN where no sample came, weights 0."""
     ds = _product(mode)
     write_netcdf(ds, tmp_path / "run.nc")
-    with xr.open_dataset(tmp_path / "run.nc") as back:
-        assert back["time"].values == ds["time"].values
-    with xr.open_dataset(tmp_path / "run.nc", decode_times=False) as back:
-        _same(back.drop_vars("time"), ds.drop_vars("time"))
+    _same(read_file(_LOCAL, str(tmp_path / "run.nc")), xr.decode_cf(ds))
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_zarr_round_trip(tmp_path: Path, mode: str) -> None:
-    """A Zarr store gives the same values, and opens without a warning."""
+    """A Zarr store, in one file, gives the same values."""
     ds = _product(mode)
-    write_zarr(ds, tmp_path / "run.zarr")
-    with xr.open_dataset(tmp_path / "run.zarr", engine="zarr", decode_times=False) as back:
-        _same(back.drop_vars("time"), ds.drop_vars("time"))
+    write_zarr(ds, tmp_path / "run.zarr.zip")
+    _same(read_file(_LOCAL, str(tmp_path / "run.zarr.zip")), xr.decode_cf(ds))
 
 
-@pytest.mark.parametrize("write", [write_netcdf, write_mat])
+@pytest.mark.parametrize(
+    ("group", "names"),
+    [
+        (None, {"velocity", "time_bounds", "offset"}),
+        ("pings", {"ping_number", "ping_time", "sensor_pitch"}),
+        ("bursts", {"burst_pitch", "burst_npings"}),
+        ("beams", {"beam_angle"}),
+    ],
+)
+def test_plain_xarray_opens_both(tmp_path: Path, group: str | None, names: set[str]) -> None:
+    """Grids at the root and each table in its group, the same from either file, by xarray alone."""
+    ds = _product("doppler 2018+")
+    write_netcdf(ds, tmp_path / "run.nc")
+    write_zarr(ds, tmp_path / "run.zarr.zip")
+    with (
+        xr.open_dataset(tmp_path / "run.nc", group=group) as one,
+        xr.open_dataset(f"zip::{tmp_path}/run.zarr.zip", engine="zarr", group=group) as two,
+    ):
+        assert names <= set(one.data_vars)
+        assert one.attrs.keys() == two.attrs.keys()
+        xr.testing.assert_equal(one.load(), two.load())
+
+
+def test_zarr_by_address(tmp_path: Path) -> None:
+    """The store in a zip file opens by a URL, as from an object store: one object, read by ranges."""
+    ds = _product("bathymetry")
+    write_zarr(ds, tmp_path / "run.zarr.zip")
+    with xr.open_zarr(f"zip::file://{tmp_path}/run.zarr.zip") as back:
+        np.testing.assert_array_equal(back["height"].values, ds["height"].values)
+
+
+def test_zarr_keeps_an_array_in_one_shard(tmp_path: Path) -> None:
+    """Large arrays are chunked and compressed inside one shard; those without a value cost nothing."""
+    ds = _product("imaging 2018+", 2)
+    write_zarr(ds, tmp_path / "run.zarr.zip")
+    store = zarr.open_group(ZipStore(tmp_path / "run.zarr.zip"), mode="r")
+    array = store["fluctuating"]
+    assert isinstance(array, zarr.Array)
+    assert array.chunks == (1, 41, 32, 32)
+    assert array.shards == (1, 41, 128, 128)
+    with zipfile.ZipFile(tmp_path / "run.zarr.zip") as file:
+        chunks = [name for name in file.namelist() if name.startswith("fluctuating/c/")]
+        assert chunks == ["fluctuating/c/0/0/0/0"]
+        assert {entry.compress_type for entry in file.infolist()} == {zipfile.ZIP_STORED}
+    write_zarr(_emptied("imaging 2018+"), tmp_path / "empty.zarr.zip")
+    with zipfile.ZipFile(tmp_path / "empty.zarr.zip") as file:
+        assert not any(name.startswith("fluctuating/c/") for name in file.namelist())
+
+
+@pytest.mark.parametrize("write", [write_netcdf, write_zarr, write_mat])
 def test_files_are_deterministic(tmp_path: Path, write: Callable[[xr.Dataset, Path], None]) -> None:
     """Two attempts of one task write the same bytes."""
     ds = _product("doppler 2018+")
     write(ds, tmp_path / "one")
     write(ds.copy(deep=True), tmp_path / "two")
     assert filecmp.cmp(tmp_path / "one", tmp_path / "two", shallow=False)
-
-
-def test_zarr_is_deterministic(tmp_path: Path) -> None:
-    """Two attempts of one task write the same files; an earlier store leaves nothing behind."""
-    ds = _product("doppler 2018+")
-    write_zarr(_product("bathymetry"), tmp_path / "two")
-    for name in ("one", "two"):
-        write_zarr(ds, tmp_path / name)
-    names = [
-        sorted(
-            str(path.relative_to(tmp_path / name)) for path in (tmp_path / name).rglob("*") if path.is_file()
-        )
-        for name in ("one", "two")
-    ]
-    assert names[0] == names[1]
-    assert filecmp.cmpfiles(tmp_path / "one", tmp_path / "two", names[0], shallow=False)[0] == names[0]
 
 
 def test_netcdf_layout(tmp_path: Path) -> None:
@@ -90,18 +137,23 @@ def test_netcdf_layout(tmp_path: Path) -> None:
         assert np.isnan(variable.getncattr("_FillValue"))
         assert variable.filters()["shuffle"]
         assert 1 <= variable.filters()["complevel"] <= 4
-        assert variable.chunking() == [32, 32, 41]
+        assert variable.chunking() == [1, 41, 32, 32]
         assert "_FillValue" not in file["x"].ncattrs()
 
 
 def test_empty_chunks_are_not_stored(tmp_path: Path) -> None:
     """A grid without a value costs next to nothing, and still reads as NaN."""
-    ds = emptied(_product("imaging 2018+", 2))
+    ds = _emptied("imaging 2018+")
     write_netcdf(ds, tmp_path / "run.nc")
     assert (tmp_path / "run.nc").stat().st_size < 200_000
     with xr.open_dataset(tmp_path / "run.nc", decode_times=False) as back:
         assert np.isnan(back["fluctuating"].values).all()
         assert (back["weight"].values == 0).all()
+
+
+def _upright(variable: xr.DataArray) -> np.ndarray[Any, Any]:
+    """Return a variable in the order of the original."""
+    return variable.isel(time=0).transpose("y", "x", "z").values
 
 
 def test_mat_of_one_grid(tmp_path: Path) -> None:
@@ -114,10 +166,10 @@ def test_mat_of_one_grid(tmp_path: Path) -> None:
     assert grid["name"] == ASHES["imaging"]
     assert grid["axis"].tolist() == [-40, 20, -40, 20, 0, 20]
     assert grid["bounds"]["zmax"] == 20
-    assert grid["x"].shape == grid["Id_filt"].shape == ds["weight"].shape
+    assert grid["x"].shape == grid["Id_filt"].shape == (31, 31, 11)
     np.testing.assert_array_equal(grid["y"][:, 0, 0], ds["y"].values)
-    np.testing.assert_array_equal(grid["Id_filt"], ds["fluctuating_filtered"].fillna(0).values)
-    np.testing.assert_array_equal(grid["w"], ds["weight"].values)
+    np.testing.assert_array_equal(grid["Id_filt"], _upright(ds["fluctuating_filtered"].fillna(0)))
+    np.testing.assert_array_equal(grid["w"], _upright(ds["weight"]))
 
 
 def test_mat_of_several_grids(tmp_path: Path) -> None:
@@ -138,7 +190,7 @@ def test_mat_of_bathymetry_keeps_gaps(tmp_path: Path) -> None:
     ds = _product("bathymetry")
     write_mat(ds, tmp_path / "run.mat")
     grid = loadmat(tmp_path / "run.mat", simplify_cells=True)["covis"]["grid"]
-    np.testing.assert_array_equal(grid["v"], ds["height"].values)
+    np.testing.assert_array_equal(grid["v"], ds["height"].values[0])
     assert np.isnan(grid["v"]).any()
 
 

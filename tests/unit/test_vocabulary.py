@@ -107,7 +107,9 @@ def test_facts_of_the_sites() -> None:
     assert (endeavour.depth, endeavour.head_height, endeavour.declination) == (2205.0, 4.2, 18.0)
     assert (ashes.depth, ashes.head_height, ashes.declination) == (1500.0, 4.2, 16.0)
     assert [ashes.heading(year) for year in (2018, 2019, 2030)] == [289.0, 279.0, 279.0]
-    assert ashes.bounds((0.0, 1.0), (0.0, 1.0)) is None
+    assert endeavour.position == (47.949374, -129.098181)
+    assert ashes.position is not None
+    assert "not published" in ashes.position_comment
     assert describe_site("Atlantis").title == "Atlantis"
     assert describe_site("Atlantis").depth == 0.0
 
@@ -141,15 +143,6 @@ def test_numbers_of_a_site_stand_in_the_vocabulary_alone(room: str) -> None:
         and node.value in distinctive
     ]
     assert found == []
-
-
-def test_degrees_of_a_grid() -> None:
-    """A kilometre north of the tower is 0.009 degrees of latitude; one east, more of longitude."""
-    bounds = describe_site("Endeavour").bounds((-1000.0, 1000.0), (-1000.0, 1000.0))
-    assert bounds is not None
-    south, north, west, east = bounds
-    assert north - south == pytest.approx(2 / 111.32, rel=1e-3)
-    assert east - west == pytest.approx(2 / 111.32 / 0.66986, rel=1e-3)
 
 
 @pytest.fixture

@@ -182,7 +182,8 @@ def _together(imaging: BurstResult, full: BurstResult) -> PingTally:
         for number, why in json.loads(tally.attributes()["bad_ping_reasons"]).items():
             both.bad(int(number), why)
     both.missing(dict.fromkeys([*imaging.tally.missing_ping, *full.tally.missing_ping]))
-    both.pings_used = len({*imaging.rows, *full.rows})
+    both.used = sorted({*imaging.tally.used, *full.tally.used})
+    both.pings_used = len(both.used)
     both.bursts_used = int(np.count_nonzero(imaging.used | full.used))
     reasons = {burst["pings"][0]: burst["reason"] for burst in imaging.tally.skipped}
     for burst in full.tally.skipped:

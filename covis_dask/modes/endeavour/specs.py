@@ -95,12 +95,12 @@ def _doppler(preset: str) -> Parameters:
     )
 
 
-def _map(name: str, long_name: str) -> GridDescription:
+def _map(name: str, long_name: str, *, relative: bool = False) -> GridDescription:
     """Describe a map and its weight."""
     return GridDescription(
         name.replace("_", " "),
         (
-            VariableDescription(name, f"{name}_v", long_name, "1"),
+            VariableDescription(name, f"{name}_v", long_name, "1", relative=relative),
             VariableDescription(
                 f"{name}_weight", f"{name}_w", f"gridding weight of the {name.replace('_', ' ')}", "1"
             ),
@@ -120,9 +120,13 @@ _IMAGING_GRIDS: Final = (
 )
 
 _DIFFUSE_GRIDS: Final = (
-    _map("decorrelation_intensity", "intensity times decorrelation, relative to its maximum"),
-    _map("decorrelation", "ping-to-ping decorrelation of the seafloor echo"),
-    _map("intensity", "intensity of the seafloor echo, relative to its maximum"),
+    _map(
+        "decorrelation_intensity",
+        "intensity times decorrelation of the seafloor echo, relative to its largest value",
+        relative=True,
+    ),
+    _map("decorrelation", "decorrelation of the seafloor echo from ping to ping"),
+    _map("intensity", "intensity of the seafloor echo, relative to its largest value", relative=True),
 )
 
 _DOPPLER_GRIDS: Final = (
@@ -237,7 +241,10 @@ SPECS: Final = (
         reads_when_mended=(_WATER_READ,),
         program="covis_dask.modes.endeavour.diffuse:process",
         grids=_DIFFUSE_GRIDS,
-        notes=("flat seafloor assumed",),  # the only way of 2010-15 (docs/method.md#diffuse-flow-2010-15)
+        notes=(
+            "flat seafloor assumed",
+            "intensities are relative to the largest value of the run: do not average them over runs",
+        ),  # the only way of 2010-15 (docs/method.md#diffuse-flow-2010-15)
         quicklook="covis_dask.products._maps:draw_diffuse",
         second_level="covis_dask.science.diffuse:level2",
         acquisition=Acquisition(
