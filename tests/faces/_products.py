@@ -34,7 +34,14 @@ CASES = tuple((mode, profile) for mode in MODES for profile in PROFILES)
 
 _TOLERANCE = 1e-5
 """Of the largest value: what another order of sums may change, and a change of the method may not."""
-_VOLATILE = ("date_created", "date_modified", "date_issued", "history", "software_version")
+_VOLATILE = (
+    "date_created",
+    "date_modified",
+    "date_issued",
+    "date_metadata_modified",
+    "history",
+    "software_version",
+)
 _CUBE = {"xmin": -4, "xmax": 4, "ymin": -4, "ymax": 4, "dx": 0.5, "dy": 0.5, "zmin": 2, "zmax": 7, "dz": 0.5}
 _PLANE = {"xmin": -8, "xmax": 8, "ymin": -8, "ymax": 8, "dx": 0.5, "dy": 0.5}
 
