@@ -61,7 +61,7 @@ class BatchHandle:
         catalog = settings.catalog.open()
         try:
             prepared = prepare(request, settings, catalog)
-            catalog.put_batch(prepared.batch)  # so that it can be attached to as soon as it has a name
+            prepared.announce()  # so that it can be attached to as soon as it has a name
         except BaseException:
             catalog.close()
             raise

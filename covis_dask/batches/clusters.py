@@ -1,9 +1,11 @@
 """Where tasks run: a local cluster, any scheduler by its address, or a cluster started for the batch."""
 
+import asyncio
 import logging
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
@@ -11,7 +13,9 @@ from typing import Any
 
 import dask.config
 from dask.system import CPU_COUNT
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, Security
+from distributed.comm.addressing import parse_address, parse_host_port
+from distributed.comm.core import connect
 
 from catalog.redaction import redact_error, register_options, watch_logs
 from covis_dask.batches.request import LOCAL, ClusterSpec
@@ -25,8 +29,11 @@ __all__ = ["KINDS", "check_versions", "open_client", "page_link"]
 logger = logging.getLogger(__name__)
 
 _DASK_LINK = "{scheme}://{host}:{port}/status"
+_ANSWER = 3.0
+_BUSY = 15.0
 _ARRIVAL = 60.0
 _RETURN = 300.0
+_CLOSING = 60.0
 
 
 def _dashboard_address(spec: ClusterSpec) -> str:
@@ -76,8 +83,14 @@ def _free(address: str) -> str:
 
 
 @contextmanager
-def open_client(spec: ClusterSpec) -> Iterator[Client]:
+def open_client(spec: ClusterSpec, say: Callable[[str], object] = logger.warning) -> Iterator[Client]:
     """Connect to a cluster, started if need be, and leave it as it was.
+
+    Parameters
+    ----------
+    spec : ClusterSpec
+    say : callable
+        Takes a line for the user, about what could not be closed; no batch fails for that.
 
     Raises
     ------
@@ -88,31 +101,111 @@ def open_client(spec: ClusterSpec) -> Iterator[Client]:
     # A run that kills its worker is ours to judge, so the scheduler must not try it again by itself.
     with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
         if spec.is_there:
-            with _connected(spec.where) as client:
-                _await_worker(client, spec)
-                check_versions(client)
-                _check_resources(client, spec.resources)
-                client.register_plugin(ReadyPlugin())
+            with _connected(spec.where, say) as client:
+                with _staying(spec.where):
+                    _await_worker(client, spec)
+                    check_versions(client)
+                    _check_resources(client, spec.resources)
+                    client.register_plugin(ReadyPlugin())
+                # A scheduler that is started again is worth more patience than one that never was.
+                client._timeout = _RETURN
+                client.rpc.timeout = _BUSY
                 yield client
             return
-        with _started(spec) as cluster, Client(cluster) as client:
-            check_versions(client)
-            client.register_plugin(ReadyPlugin())
-            yield client
+        with _started(spec, say) as cluster:
+            with _staying(spec.where):
+                client = Client(cluster)
+            with _left("the connection to the scheduler", client.close, say):
+                with _staying(spec.where):
+                    check_versions(client)
+                    client.register_plugin(ReadyPlugin())
+                yield client
 
 
 @contextmanager
-def _connected(address: str) -> Iterator[Client]:
+def _connected(address: str, say: Callable[[str], object]) -> Iterator[Client]:
     try:
-        client = Client(address, timeout="15s")
+        _reach(address)
+        client = Client(address, timeout=_ANSWER)
     except (OSError, TimeoutError, ValueError, TypeError) as error:
         raise ConfigurationError(
             f"no Dask scheduler answers at {address} ({error}); start one, or use --scheduler local"
         ) from error
-    # A scheduler that is being started again is worth more patience than one that never was.
-    client._timeout = _RETURN
-    with client:
+    with _left("the connection to the scheduler", client.close, say):
         yield client
+
+
+def _reach(address: str) -> None:
+    """See whether somebody there speaks as a scheduler does; Dask's client would wait for that for ever.
+
+    Raises
+    ------
+    OSError, ValueError, TypeError
+        When nobody does.
+    """
+
+    async def greet() -> None:
+        security = Security().get_connection_args("client")
+        comm = await asyncio.wait_for(connect(address, timeout=_ANSWER, **security), _ANSWER)
+        await comm.close()
+
+    def look() -> None:
+        # A closed port is known at once; and a name server that does not answer holds up this thread alone.
+        socket.create_connection(parse_host_port(parse_address(address)[1]), _ANSWER).close()
+        try:
+            asyncio.run(greet())
+        except (OSError, TimeoutError, TypeError):
+            raise
+        except Exception as error:  # whatever Dask makes of the words of another program
+            raise OSError("what answers there is no Dask scheduler") from error
+
+    fault = _within(_ANSWER, look)
+    if isinstance(fault, TimeoutError):
+        raise TimeoutError(f"there was no answer within {_ANSWER:g} s") from fault
+    if fault is not None:
+        raise fault
+
+
+def _within(seconds: float, call: Callable[[], object]) -> Exception | None:
+    """Call something that may hang, and be patient for so long; return its error, or that of our patience."""
+    faults: list[Exception] = []
+
+    def guarded() -> None:
+        try:
+            call()
+        except Exception as error:  # it is for the caller to say which are expected
+            faults.append(error)
+
+    thread = threading.Thread(target=guarded, name="covis-waiting", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return (
+        TimeoutError(f"it takes longer than {seconds:g} s") if thread.is_alive() else next(iter(faults), None)
+    )
+
+
+@contextmanager
+def _staying(where: str) -> Iterator[None]:
+    """Say so when a scheduler goes away while we make its acquaintance."""
+    try:
+        with dask.config.set({"distributed.comm.timeouts.connect": _ANSWER}):
+            yield
+    except (OSError, RuntimeError, AttributeError, asyncio.CancelledError) as error:
+        raise ConfigurationError(
+            f"the scheduler ({where}) went away while the batch connected to it ({type(error).__name__}: "
+            f"{error}); when it is back, give the same command again"
+        ) from error
+
+
+@contextmanager
+def _left(what: str, close: Callable[[], object], say: Callable[[str], object]) -> Iterator[None]:
+    """Close something at the end, or leave it behind after a while when it cannot be closed."""
+    try:
+        yield
+    finally:
+        fault = _within(_CLOSING, close)
+        if fault is not None:
+            say(f"{what} could not be closed ({fault}): look for jobs or processes that are left of it")
 
 
 def _await_worker(client: Client, spec: ClusterSpec) -> None:
@@ -181,7 +274,7 @@ def _kept_from_ctrl_c() -> Iterator[None]:
 
 
 @contextmanager
-def _started(spec: ClusterSpec) -> Iterator[Any]:
+def _started(spec: ClusterSpec, say: Callable[[str], object]) -> Iterator[Any]:
     """Start a cluster, with its workers, and end it."""
     if spec.where == LOCAL:
         with _kept_from_ctrl_c():
@@ -193,7 +286,7 @@ def _started(spec: ClusterSpec) -> Iterator[Any]:
                 silence_logs=logging.CRITICAL,
                 resources=dict(spec.resources),
             )
-        with local:
+        with _left("the local cluster", local.close, say):
             yield local
         return
     arguments = dict(dask.config.get(f"covis.cluster.{spec.where}", None) or {})
@@ -214,7 +307,7 @@ def _started(spec: ClusterSpec) -> Iterator[Any]:
             f"the {spec.where} cluster cannot be started ({error}); its arguments are in "
             f"covis.cluster.{spec.where}"
         ) from redact_error(error)
-    with cluster:
+    with _left(f"the {spec.where} cluster", cluster.close, say):
         if spec.adapt is not None:
             cluster.adapt(minimum=spec.adapt[0], maximum=spec.adapt[1])
         elif spec.workers is not None and spec.where != "ssh":

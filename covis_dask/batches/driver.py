@@ -6,38 +6,38 @@ alone talks to the catalogue. Whatever is lost here can be started again: produc
 
 import datetime as dt
 import heapq
-import queue
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from functools import partial
+from typing import Protocol
 
-from distributed import Client, Future, KilledWorker
-from distributed.client import FutureCancelledError, FuturesCancelledError
+from distributed import Client
 
-from catalog.errors import CatalogError
 from catalog.store import Catalog
 from catalog.vocabulary import COMPLETE, RunState
+from covis_dask.batches.abandoned import close_abandoned
 from covis_dask.batches.announce import BatchAnnouncer
+from covis_dask.batches.completing import Completing
 from covis_dask.batches.job import Decision, Finished, Job, Task
-from covis_dask.batches.outages import Outages
+from covis_dask.batches.leases import Claims, Lease
+from covis_dask.batches.link import ClusterLink
+from covis_dask.batches.outages import Patience
 from covis_dask.batches.plan import Plan
 from covis_dask.batches.status import BatchStatus
 from covis_dask.config import Settings
-from covis_dask.errors import Cancelled, ConfigurationError, WorkerLost
+from covis_dask.errors import Cancelled, ConfigurationError, RunError
 from covis_dask.runs.outcome import RunOutcome
 from covis_dask.storage.retry import LONGEST_PAUSE
 
 __all__ = ["Display", "Driver"]
 
-T = TypeVar("T")
-
 _TICK = 0.25
-_CATALOGUE = "the catalogue"
 _RECORD_EVERY = 1.0
+_MOST_LIFTS = 3
+"""How often a run is claimed anew because the store knows a higher token, before somebody must look."""
 
 
 def _utc_now() -> dt.datetime:
@@ -57,7 +57,8 @@ class Driver:
 
     Parameters
     ----------
-    catalog : Catalog
+    lease : Lease
+        Of this batch, open and kept; with the catalogue.
     settings : Settings
     job : Job
         What is done with each run, and recorded of it.
@@ -69,9 +70,11 @@ class Driver:
         Takes a line that belongs to no single run.
     bring_page : callable, optional
         Gives the page back to a scheduler that was started again.
+    clock : callable
+        Monotonic seconds.
     """
 
-    catalog: Catalog
+    lease: Lease
     settings: Settings
     job: Job
     status: BatchStatus
@@ -79,18 +82,29 @@ class Driver:
     stop: threading.Event
     log: Callable[[str], None] = print
     bring_page: Callable[[Client], None] | None = None
+    clock: Callable[[], float] = time.monotonic
     outcomes: list[RunOutcome] = field(default_factory=list)
+    patience: Patience = field(init=False)
+    _claims: Claims = field(init=False)
+    _completing: Completing = field(init=False)
     _waiting: deque[Task] = field(default_factory=deque)
     _later: list[tuple[float, str, Task]] = field(default_factory=list)
-    _flying: dict[Future[RunOutcome], Task] = field(default_factory=dict)
-    _ended: "queue.SimpleQueue[Future[RunOutcome]]" = field(default_factory=queue.SimpleQueue)
+    _behind: dict[str, tuple[Task, int]] = field(default_factory=dict)
+    _lifts: Counter[str] = field(default_factory=Counter)
+    _dead: list[str] = field(default_factory=list)
     _unrecorded: list[Finished] = field(default_factory=list)
     _recorded_at: float = 0.0
-    _beaten_at: float = 0.0
     _fault: ConfigurationError | None = None
     _refusing: dict[str, str] = field(default_factory=dict)
-    _outages: Outages = field(default_factory=Outages)
-    _ask_after: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.patience = Patience(self.settings.backoff, self.settings.max_outage, self.log)
+        self._claims = Claims(self.lease, self.log)
+        self._completing = Completing(self.lease, self.job)
+
+    @property
+    def _catalog(self) -> Catalog:
+        return self.lease.catalog
 
     def settle(self, plan: Plan) -> None:
         """Account for the runs that need no worker."""
@@ -112,31 +126,45 @@ class Driver:
             next batch adopts them.
         """
         self._waiting.extend(plan.tasks)
+        link = ClusterLink(client, self.job, self.status.batch)
         announcer = BatchAnnouncer(client, self.status, self.bring_page)
         try:
-            self.patiently(lambda: self.catalog.open_lease(self.status.batch))
-            while self._waiting or self._later or self._flying:
+            while self._is_at_work(link):
                 if self.stop.is_set() or self._fault:
-                    with suppress(OSError):  # a scheduler that is away has nothing to cancel
-                        client.cancel(list(self._flying))
+                    link.cancel()
                     break
-                self._wake()
-                self._submit(client)
-                self._collect(client)
-                self._keep_lease()
-                self._record()
-                self.status.running, self.status.retrying = len(self._flying), len(self._later)
+                self._go_on(link)
+                self.status.running, self.status.retrying = len(link), len(self._later)
                 self.display.update(self.status)
                 announcer.tell(self.outcomes)
+        except ConfigurationError as error:  # the scheduler is lost
+            self._fault = error
         finally:
+            self._finish_completing()
             self.abandon(plan)
             announcer.over(self.outcomes, "stopped" if self.stop.is_set() or self._fault else "finished")
-            self.patiently(self._record_now)
-            self.patiently(lambda: self.catalog.release(self.status.batch))
-            self.patiently(lambda: self.catalog.close_lease(self.status.batch))
+            self.patience.insist(self._record_now)
+            self.patience.insist(lambda: self._catalog.release(self.status.batch))
         fault = self._fault or self._all_refused(plan)
         if fault:
             raise fault
+
+    def _is_at_work(self, link: ClusterLink) -> bool:
+        waiting = self._waiting or self._later or self._behind or self._claims or self._dead
+        return bool(waiting or link or self._completing)
+
+    def _go_on(self, link: ClusterLink) -> None:
+        """Do whatever there is to be done just now."""
+        self._wake()
+        self._keep_what_is_ours(link)
+        self._settle_held()
+        self._lift(link)
+        self._submit(link)
+        for task, outcome in link.ended(_TICK):
+            self._judge(task, outcome)
+        for task, outcome in self._completing.ended():
+            self._judge(task, outcome)
+        self._record()
 
     def _end_without_task(self, item: Decision) -> None:
         outcome = RunOutcome(item.run.basename, item.action, "", kind=item.kind, reason=item.reason)
@@ -151,84 +179,99 @@ class Driver:
         if task is not None and outcome.state != RunState.NOT_RUN:
             self._unrecorded.append(Finished(task, outcome, _utc_now()))
 
+    def _end_taken(self, task: Task, batch: str) -> None:
+        """End a run that another batch holds."""
+        who = f"batch {batch}" if batch else "another batch"
+        taken = Cancelled(f"{who} is processing it; its outcome will be in the catalogue")
+        self._end(RunOutcome.of_error(task, taken), None)
+
     def _wake(self) -> None:
         """Bring back the runs whose pause is over."""
-        while self._later and self._later[0][0] <= time.monotonic():
+        while self._later and self._later[0][0] <= self.clock():
             self._waiting.appendleft(heapq.heappop(self._later)[2])
 
-    def _threads(self, client: Client) -> int:
-        """Return how many runs can be at work at once; 0 while the scheduler is away.
-
-        What was in flight then comes back as lost, and is tried again once the client has found it again.
-        """
-        if client.status == "closed":
-            self._fault = ConfigurationError(
-                "the scheduler went away and did not return; start it again, and the same command resumes"
-            )
-        if client.status != "running":
-            return 0
-        try:
-            threads: list[int] = list(client.nthreads().values())
-        except OSError:  # it goes away just now
-            return 0
-        return max(1, sum(threads))
-
-    def _submit(self, client: Client) -> None:
-        room = max(0, self.settings.window * self._threads(client) - len(self._flying))
+    def _submit(self, link: ClusterLink) -> None:
+        room = max(0, self.settings.window * link.threads() - len(link))
         chosen = [self._waiting.popleft() for _ in range(min(room, len(self._waiting)))]
-        if not chosen:
-            return
-        ours = self._claim([task.basename for task in chosen])
+        ours = self.patience.ask(lambda: self._claims.claim(chosen)) if chosen else []
         if ours is None:
             self._waiting.extendleft(reversed(chosen))
             return
-        for unclaimed in chosen:
-            task = unclaimed.under(ours.get(unclaimed.basename, 0))
-            if task.basename not in ours:
-                taken = Cancelled("another batch is processing it; its outcome will be in the catalogue")
-                self._end(RunOutcome.of_error(task, taken), None)
-                continue
-            # Dask keeps what it learns of tasks by the first word of their keys, for ever; so let that be the
-            # mode, not the run.
-            key = f"{task.label}-{self.status.batch}-{task.basename}-{task.attempt}"
-            resources = dict(self.job.resources) or None
-            future = client.submit(self.job.work, task, key=key, pure=False, resources=resources)
-            self._flying[future] = task
-            future.add_done_callback(self._ended.put)
+        for task in ours:
+            link.submit(task)
 
-    def _collect(self, client: Client) -> None:
-        """Take in what has ended, in one round trip."""
-        ended: list[Future[RunOutcome]] = []
-        try:
-            ended.append(self._ended.get(timeout=_TICK))
-            while True:
-                ended.append(self._ended.get_nowait())
-        except queue.Empty:
-            pass
-        ended = [future for future in ended if future in self._flying]
-        good = [future for future in ended if future.status == "finished"]
-        try:
-            results = dict(zip(good, client.gather(good), strict=True)) if good else {}
-        except (OSError, FutureCancelledError, FuturesCancelledError):
-            results = {}  # the scheduler went away with them; what is committed will be found so
-        for future in ended:
-            task = self._flying.pop(future)
-            outcome = results[future] if future in results else _lost(task, future)
-            if outcome.uncommitted is not None:
-                outcome = self.job.complete(task, outcome)
-            self._judge(task, outcome)
-            future.release()
+    def _lift(self, link: ClusterLink) -> None:
+        """Claim anew, above the token that lies in the store, the runs whose task came behind it."""
+        if not self._behind or not link.threads():
+            return
+        tasks = [task for task, _ in self._behind.values()]
+        floors = {name: token for name, (_, token) in self._behind.items()}
+        ours = self.patience.ask(lambda: self._claims.claim(tasks, floors))
+        if ours is not None:
+            self._behind = {}
+            for task in ours:
+                link.submit(task)
 
-    def _judge(self, task: Task, outcome: RunOutcome) -> None:
+    def _settle_held(self) -> None:
+        """Go on with the runs that other batches held."""
+        settled = self.patience.ask(self._claims.settle) if self._claims else None
+        if settled is not None:
+            self._waiting.extendleft(reversed(settled.free))
+            self._dead.extend(settled.dead)
+            for task, batch in settled.taken:
+                if batch:
+                    self._end_taken(task, batch)
+                else:
+                    gone = RunError("the catalogue does not hold the run any more")
+                    self._end(RunOutcome.of_error(task, gone), None)
+        for batch in list(self._dead):
+            if not self.patience.ask(partial(self._close, batch)):
+                return
+            self._dead.remove(batch)
+
+    def _close(self, dead: str) -> bool:
+        close_abandoned(self._catalog, dead, _utc_now())
+        return True
+
+    def _keep_what_is_ours(self, link: ClusterLink) -> None:
+        """Begin our lease anew when it was taken over, and cancel the runs that another batch has now."""
+        if not self.lease.is_lost:
+            return
+        flying = link.tasks()
+
+        def lost() -> Mapping[str, str]:
+            self._catalog.open_lease(self.status.batch)
+            taken = self._claims.lost(list(flying))
+            self.lease.open()
+            return taken
+
+        taken = self.patience.ask(lost)
+        if taken is None:
+            return
+        self.log(
+            "this batch gave no sign of life for a while, and another has taken over its lease: "
+            f"{len(taken)} of its runs are in other hands, the others go on"
+        )
+        link.cancel(taken)
+        for name, batch in taken.items():
+            self._end_taken(flying[name], batch)
+
+    def _judge(self, task: Task, outcome: RunOutcome | None) -> None:
         """Decide what an outcome means: another try, the end of the run, or the end of the batch."""
-        if outcome.state == RunState.NOT_RUN and outcome.place is not None:
+        if outcome is None:  # the scheduler went away with the run: no try of the run's
+            self._put_off(task, task.attempt)
+        elif outcome.behind is not None and self._lifts[task.basename] < _MOST_LIFTS:
+            self._lifts[task.basename] += 1
+            self._behind[task.basename] = (task, outcome.behind)
+        elif outcome.uncommitted is not None:
+            self._completing.take(task, outcome)
+        elif outcome.state == RunState.NOT_RUN and outcome.place is not None:
             self._refused(outcome)
         elif outcome.state == RunState.NOT_RUN and outcome.kind != Cancelled.kind:
             self._fault = self._fault or ConfigurationError(outcome.reason)
             self._end(outcome, None)
         elif self._try_again(task, outcome):
-            pause = min(self.settings.backoff * 2 ** (task.attempt - 1), LONGEST_PAUSE)
-            heapq.heappush(self._later, (time.monotonic() + pause, task.basename, task.again()))
+            self._put_off(task.again(), task.attempt)
         else:
             self._end(outcome, task)
 
@@ -246,15 +289,21 @@ class Driver:
             self.log(f"{outcome.place} refuses; runs that need it are not run: {outcome.reason}")
         self._end(outcome, None)
 
+    def _put_off(self, task: Task, tries: int) -> None:
+        """Let a run wait for its next try, longer with each."""
+        pause = min(self.settings.backoff * 2 ** (tries - 1), LONGEST_PAUSE)
+        heapq.heappush(self._later, (self.clock() + pause, task.basename, task))
+
     def _try_again(self, task: Task, outcome: RunOutcome) -> bool:
         """Say whether a run gets another try; while a store is away as a whole, tries are not counted."""
+        outages = self.patience.outages
         if outcome.state in COMPLETE:
             for place in {"products", f"scratch of {outcome.worker}", outcome.host} - {None}:
-                if self._outages.answered(str(place)) is not None:
+                if outages.answered(str(place)) is not None:
                     self.log(f"{place} answers again")
         if not outcome.retry:
             return False
-        away = None if outcome.place is None else self._outages.failed(outcome.place)
+        away = None if outcome.place is None else outages.failed(outcome.place)
         if away == 0:
             self.log(f"{outcome.place} does not answer; its runs wait for it: {outcome.reason}")
         return task.attempt <= self.settings.retries or (away is not None and away < self.settings.max_outage)
@@ -270,81 +319,25 @@ class Driver:
                 )
         self.status.running = self.status.retrying = 0
 
-    def _claim(self, basenames: list[str]) -> Mapping[str, int] | None:
-        """Claim runs; None while the catalogue is away."""
-        return self._ask(lambda: self.catalog.claim(basenames, self.status.batch))
-
-    def _keep_lease(self) -> None:
-        """Say that we live."""
-        if time.monotonic() - self._beaten_at > self.settings.heartbeat:
-            self._beaten_at = time.monotonic()
-            self._ask(lambda: self.catalog.beat(self.status.batch))
+    def _finish_completing(self) -> None:
+        """Wait for the products that are being committed here: what was computed is not thrown away."""
+        for task, outcome in self._completing.rest(self.settings.max_outage):
+            self._end(outcome, task)
 
     def _record(self) -> None:
         """Write outcomes to the catalogue, many at once; while it is away they wait here."""
-        if self._unrecorded and time.monotonic() - self._recorded_at > _RECORD_EVERY:
-            self._recorded_at = time.monotonic()
-            self._ask(self._record_now)
+        if self._unrecorded and self.clock() - self._recorded_at > _RECORD_EVERY:
+            self._recorded_at = self.clock()
+            self.patience.ask(self._record_now)
 
     def _record_now(self) -> None:
         if self._unrecorded:
-            self.job.record(self.catalog, self._unrecorded)
+            refused = self.job.record(self._catalog, self._unrecorded)
             self._unrecorded = []
+            self._say_refused(refused)
 
-    def _ask(self, call: Callable[[], T]) -> T | None:
-        """Ask the catalogue, unless it has failed to answer a moment ago; None while it is away.
-
-        Raises
-        ------
-        CatalogError
-            When it has refused, or been away, for longer than ``covis.max-outage``.
-        """
-        if time.monotonic() < self._ask_after:
-            return None
-        try:
-            answer = call()
-        except CatalogError as error:
-            away = self._outages.failed(_CATALOGUE)
-            if away > self.settings.max_outage:
-                raise
-            if away == 0:
-                self.log(f"the catalogue does not answer, the batch waits for it: {error}")
-            self._ask_after = time.monotonic() + min(self.settings.backoff, LONGEST_PAUSE)
-            return None
-        away_for = self._outages.answered(_CATALOGUE)
-        if away_for is not None:
-            self.log(f"the catalogue answers again, after {away_for:.0f} s")
-        return answer
-
-    def patiently(self, call: Callable[[], object]) -> None:
-        """Ask the catalogue until it answers; see `_ask` for what is raised when it never does."""
-        done = False
-
-        def noting() -> bool:
-            call()
-            return True
-
-        while not done:
-            done = bool(self._ask(noting))
-            if not done:
-                time.sleep(_TICK)
-
-
-def _lost(task: Task, future: Future[RunOutcome]) -> RunOutcome:
-    """Make the outcome of a run whose worker, or whose scheduler, went away."""
-    error = future.exception() if future.status == "error" else None
-    if error is not None and not isinstance(error, KilledWorker):
-        # `process_run` lets no error out, so the worker could not even call it.
-        return RunOutcome.of_error(
-            task,
-            ConfigurationError(
-                f"a worker cannot run our tasks ({type(error).__name__}: {error}); "
-                "install the same covis-dask on workers and here"
-            ),
-        )
-    reason = (
-        "it was killed, perhaps for lack of memory"
-        if error
-        else f"the scheduler has lost it: {future.status}"
-    )
-    return RunOutcome.of_error(task, WorkerLost(f"the worker was lost while processing the run ({reason})"))
+    def _say_refused(self, refused: Iterable[str]) -> None:
+        names = sorted(refused)
+        for name, batch in self._claims.lost(names).items():
+            who = f"batch {batch}" if batch else "another batch"
+            self.log(f"{name}: {who} has taken the run over; what this one made of it is not recorded")

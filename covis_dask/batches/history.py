@@ -1,17 +1,21 @@
 """Batches that are over, and runs that are done: what catalogue and store still say of them. Reads only."""
 
 import datetime as dt
-from dataclasses import dataclass
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import xarray as xr
 
 from catalog.errors import CatalogError
-from catalog.model import Batch, Run
+from catalog.model import Batch, ProductRecord, Run
 from catalog.query import RunQuery, describe
 from catalog.store import Catalog
 from catalog.vocabulary import Kind, RunState
-from covis_dask.batches.status import BatchStatus
+from covis_dask.batches.endings import endings, is_dead
+from covis_dask.batches.leases import LeaseWatch
+from covis_dask.batches.status import ABANDONED, FINISHED, BatchStatus
 from covis_dask.config import Settings, load_settings
 from covis_dask.errors import CovisError
 from covis_dask.products.stored import ProductMissing, StoredProduct, newest_log
@@ -56,6 +60,10 @@ class History:
     """
 
     settings: Settings
+    _watch: LeaseWatch = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_watch", LeaseWatch(self.settings.heartbeat))
 
     @classmethod
     def here(cls) -> "History":
@@ -165,7 +173,7 @@ class History:
         """Return how the runs of a batch ended: by the stored report, or else by the catalogue.
 
         The catalogue keeps the newest outcome of a run only, so what a later batch did again is counted as
-        that batch left it. Runs of a batch that is going on and has not come to them yet are left out.
+        that batch left it. Runs of a batch that is going on and has not recorded them yet are left out.
         """
         return self._outcomes(batch)[1]
 
@@ -197,9 +205,24 @@ class History:
             status.add(outcome, just_now=False)
         status.start_earlier(((batch.end or dt.datetime.now(dt.UTC)) - batch.start).total_seconds())
         if batch.end is not None:
-            status.finish(report=batch.report)
+            status.finish(batch.ending or FINISHED, report=batch.report)
             status.end = batch.end
+        elif self._is_abandoned(batch):
+            status.finish(ABANDONED)
+            status.end = None
         return status
+
+    def _is_abandoned(self, batch: Batch) -> bool:
+        """Tell whether the driver of a batch without an end is dead, as far as the looks up to now tell."""
+        with open_for_reading(self.settings) as catalog:
+            self._watch.look(catalog.leases(), time.monotonic())
+            found = catalog.get_batch(batch.id)
+        return is_dead(batch, self._watch) and (found is None or found.end is None)
+
+    def endings(self, batches: Iterable[Batch]) -> Mapping[str, str]:
+        """Return how batches stand; see `covis_dask.batches.endings.endings`."""
+        with open_for_reading(self.settings) as catalog:
+            return endings(catalog, batches)
 
 
 def _recorded(run: Run, batch: Batch) -> RunOutcome | None:
@@ -207,16 +230,31 @@ def _recorded(run: Run, batch: Batch) -> RunOutcome | None:
     if run.fault is not None:
         return RunOutcome(run.basename, RunState.FAILED, "", kind=Kind.UNREADABLE, reason=run.fault)
     record = run.product
-    of_another = record is None or record.batch != batch.id
-    if of_another and batch.end is None and (batch.settings.get("force") or record is None):
+    if record is not None and record.batch == batch.id:
+        state = record.state
+    elif batch.end is None:
         return None
-    if record is None:
-        reason = "nothing is recorded about it"
+    elif record is None or not _came_to_its_end(batch):
+        reason = "this batch has recorded nothing about it"
         return RunOutcome(run.basename, RunState.NOT_RUN, "", kind=Kind.CANCELLED, reason=reason)
-    if of_another and record.state != RunState.DONE and batch.end is None:
-        return None
-    state = RunState.ALREADY if record.state == RunState.DONE and of_another else record.state
+    else:
+        state = RunState.ALREADY if _was_found_done(record, batch) else record.state
     return RunOutcome(run.basename, state, record.path, kind=record.kind, reason=record.reason)
+
+
+def _came_to_its_end(batch: Batch) -> bool:
+    """Tell whether a batch has decided about each of its runs."""
+    return batch.ending == FINISHED or (batch.ending is None and not batch.counts.get(RunState.NOT_RUN))
+
+
+def _was_found_done(record: ProductRecord, batch: Batch) -> bool:
+    """Tell whether a batch left a run alone because its product had the fingerprint that was wanted.
+
+    A batch that came to its end, and was not forced, has made anew every product with another fingerprint; so
+    one that is older than the batch was compared, and found to be right.
+    """
+    is_older = record.at < batch.start and record.path.startswith(f"{batch.settings.get('prefix', '')}/")
+    return record.state == RunState.DONE and is_older and not batch.settings.get("force")
 
 
 def report_folder(batch: Batch) -> str:

@@ -4,7 +4,7 @@ import base64
 import datetime as dt
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -194,19 +194,30 @@ def _comparison(store: ProductStore, run: str) -> Any:
         return None
 
 
-def write_report(report: Report, store: ProductStore) -> str:
+def write_report(report: Report, store: ProductStore, log: Callable[[str], object] = print) -> str:
     """Store the report in its three forms.
+
+    Parameters
+    ----------
+    report : Report
+    store : ProductStore
+    log : callable
+        Is told when the page cannot be made; the other forms do without pictures and templates.
 
     Returns
     -------
     str
-        Path of the HTML page below the store.
+        Path of the HTML page below the store, else of the text.
     """
     folder = report_folder(report.batch)
     document = json.dumps(report.to_document(), indent=1, default=str)
     store.put_bytes(f"{folder}/report.json", document.encode())
     store.put_bytes(f"{folder}/report.txt", f"{final_table(report)}\n".encode())
-    store.put_bytes(f"{folder}/report.html", _page(report, store).encode())
+    try:
+        store.put_bytes(f"{folder}/report.html", _page(report, store).encode())
+    except Exception as error:  # of whatever kind: the numbers are stored
+        log(f"the report has no page ({error}), but report.txt and report.json are there")
+        return f"{folder}/report.txt"
     return f"{folder}/report.html"
 
 
@@ -238,7 +249,7 @@ def _pictures(report: Report, store: ProductStore) -> list[tuple[str, str]]:
             product = StoredProduct.at(store, outcome.path)
             data = None if product is None else product.picture()
             small = None if data is None else thumbnail(data, _PICTURE_WIDTH)
-        except (CovisError, OSError):
+        except (CovisError, OSError, ValueError):  # a picture that is away or damaged is left out
             continue
         if small is not None:
             pictures.append((outcome.basename, base64.b64encode(small).decode()))

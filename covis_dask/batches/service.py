@@ -1,41 +1,50 @@
 """A batch from request to report: select and plan (`prepare`), then carry out (`PreparedBatch.run`)."""
 
 import datetime as dt
+import logging
 import platform
 import secrets
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from dask.system import CPU_COUNT
 from distributed import Client, performance_report
 
+from catalog.errors import CatalogError
 from catalog.model import Batch
 from catalog.query import explain_empty
 from catalog.store import Catalog
+from catalog.vocabulary import RunState
 from covis_dask._version import __version__
 from covis_dask.batches.clusters import open_client, page_link
 from covis_dask.batches.driver import Display, Driver
 from covis_dask.batches.history import batch_attributes, report_folder
 from covis_dask.batches.job import Job, JobContext, job_named
+from covis_dask.batches.keeper import kept
+from covis_dask.batches.leases import Lease
 from covis_dask.batches.plan import Plan, make_plan
 from covis_dask.batches.report import PERFORMANCE, Report, compared, write_report
 from covis_dask.batches.request import LOCAL, BatchRequest, ClusterSpec
-from covis_dask.batches.status import BatchStatus
+from covis_dask.batches.status import FINISHED, STOPPED, BatchStatus
 from covis_dask.batches.stores import known_store, marked_store
 from covis_dask.config import Settings, load_settings
-from covis_dask.errors import ConfigurationError, CovisError, StorageUnavailable
+from covis_dask.errors import Bug, ConfigurationError, CovisError, StorageUnavailable
 from covis_dask.runs.outcome import RunOutcome
 from covis_dask.runs.task import RunTask
 from covis_dask.storage import ProductStore
 
 __all__ = ["Ended", "NothingSelected", "PreparedBatch", "Watchers", "prepare", "settings_for"]
+
+logger = logging.getLogger(__name__)
 
 _PERFORMANCE_TASKS = 2000
 """Dask's report draws every task; of more than this no browser would be fond."""
@@ -47,11 +56,11 @@ class NothingSelected(CovisError):
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a batch ended: its report, where that lies, and the error of configuration that stopped it."""
+    """How a batch ended: its report, where that lies, and the error that stopped it."""
 
     report: Report
     report_path: str | None
-    fault: ConfigurationError | None
+    fault: CovisError | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +126,7 @@ def prepare(request: BatchRequest, settings: Settings, catalog: Catalog) -> "Pre
             **job.settings(),
             "only": request.only,
             "retries": settings.retries,
+            "heartbeat": settings.heartbeat,
         },
         versions={"covis-dask": __version__, **job.versions(), **_library_versions()},
         counts={},
@@ -165,6 +175,11 @@ class PreparedBatch:
     status: BatchStatus
     outcomes: list[RunOutcome] = field(default_factory=list)
 
+    def announce(self) -> None:
+        """Put the batch into the catalogue, where it can be found and is known to live; again is no harm."""
+        self.catalog.open_lease(self.batch.id)
+        self.catalog.put_batch(self.batch)
+
     def run(self, watchers: Watchers, stop: threading.Event) -> Ended:
         """Carry the batch out to its end, report included.
 
@@ -176,29 +191,39 @@ class PreparedBatch:
 
         Raises
         ------
+        ConfigurationError
+            When there is no cluster to be had; then nothing has been claimed or recorded.
         CatalogError
-            When the catalogue stays away for too long; products are safe, and the next batch adopts them.
+            When the catalogue fails before anything has begun.
         """
-        driver = self._driver(watchers, stop)
-        fault = None
-        try:
-            placed = self._placed(driver)
-        except ConfigurationError as error:
-            placed, fault = self, error
-        self.catalog.put_batch(placed.batch)
-        driver.settle(placed.plan)
-        if placed.plan.tasks and fault is None:
+        with ExitStack() as stack:
+            lease = Lease(self.catalog, self.batch.id, self.settings.heartbeat, time.monotonic)
+            driver = self._driver(lease, watchers, stop)
+            stack.enter_context(kept(lease))
+            if self.catalog.get_batch(self.batch.id) is not None:  # it was announced, so it is to live
+                lease.open()
             try:
-                placed._compute(driver)
+                client = stack.enter_context(self._client(watchers.say)) if self.plan.tasks else None
+            except BaseException:
+                self._never_begun()
+                raise
+            lease.open()
+            fault: CovisError | None = None
+            try:
+                placed = self._placed(driver)
             except ConfigurationError as error:
-                fault = error
-        if fault is not None:
-            driver.abandon(placed.plan)
-        return placed._end(driver, fault)
+                placed, fault = self, error
+            placed.announce()
+            driver.settle(placed.plan)
+            if client is not None and fault is None:
+                fault = placed._compute(driver, client)
+            if fault is not None:
+                driver.abandon(placed.plan)
+            return placed._end(driver, fault)
 
-    def _driver(self, watchers: Watchers, stop: threading.Event) -> Driver:
+    def _driver(self, lease: Lease, watchers: Watchers, stop: threading.Event) -> Driver:
         return Driver(
-            self.catalog,
+            lease,
             self.settings,
             self.job,
             self.status,
@@ -231,23 +256,44 @@ class PreparedBatch:
             self, plan=replace(self.plan, items=items), batch=replace(self.batch, settings=settings)
         )
 
-    def _compute(self, driver: Driver) -> None:
-        """Bring the tasks to a cluster, and wait for them."""
+    def _never_begun(self) -> None:
+        """Close the document of a batch that was announced before it had a cluster."""
+        with suppress(CatalogError):
+            if self.catalog.get_batch(self.batch.id) is not None:
+                counts = {str(RunState.NOT_RUN): len(self.plan.items)}
+                end = dt.datetime.now(dt.UTC)
+                self.catalog.put_batch(replace(self.batch, counts=counts, end=end, ending=STOPPED))
+                self.catalog.close_lease(self.batch.id)
+
+    def _client(self, say: Callable[[str], None]) -> AbstractContextManager[Client]:
         spec = replace(self.cluster, resources=self.job.resources)
         if spec.where == LOCAL and spec.workers is None:
             spec = replace(spec, workers=min(len(self.plan.tasks), CPU_COUNT))
-        with open_client(spec) as client:
+        return open_client(spec, say)
+
+    def _compute(self, driver: Driver, client: Client) -> CovisError | None:
+        """Bring the tasks to a cluster, and wait for them; return what stopped that."""
+        try:
             if driver.bring_page is not None:
                 driver.bring_page(client)
             link = page_link(client)
             driver.log(f"{len(self.plan.tasks)} of {len(self.plan.items)} runs to process; dashboard {link}")
             self.status.attributes["dashboard"] = link
-            # Whoever attaches to the batch finds the scheduler in the catalogue.
-            here = {"scheduler": client.scheduler_info()["address"], "dashboard": link}
-            known = replace(self.batch, settings={**self.batch.settings, **here})
-            driver.patiently(lambda: self.catalog.put_batch(known))
+            # Whoever attaches to the batch finds the scheduler in the catalogue; and whoever has to close its
+            # document in our stead, what the plan alone has settled.
+            scheduler: Any = client.scheduler
+            here = {"scheduler": scheduler.address, "dashboard": link}
+            counts = dict(self.status.counts)
+            known = replace(self.batch, settings={**self.batch.settings, **here}, counts=counts)
+            driver.patience.insist(lambda: self.catalog.put_batch(known))
             with self._performance_kept(driver):
                 driver.run(client, self.plan)
+        except CovisError as error:
+            return error
+        except Exception as error:
+            logger.exception("an error that nobody foresaw stopped batch %s", self.batch.id)
+            return Bug(f"{type(error).__name__}: {error}; this is a bug, please report it with these lines")
+        return None
 
     @contextmanager
     def _performance_kept(self, driver: Driver) -> Iterator[None]:
@@ -270,26 +316,30 @@ class PreparedBatch:
             except (OSError, RuntimeError, TimeoutError, CovisError) as error:
                 driver.log(f"Dask's performance report could not be saved: {error}")
 
-    def _end(self, driver: Driver, fault: ConfigurationError | None) -> Ended:
+    def _end(self, driver: Driver, fault: CovisError | None) -> Ended:
         """Write the report, and close the batch's document."""
         end = dt.datetime.now(dt.UTC)
+        ending = STOPPED if fault or driver.stop.is_set() else FINISHED
         report = Report.of(self.batch, self.plan, self.outcomes, end, self.status.seconds)
         report, path = self._keep_report(report, driver, fault)
-        closed = replace(self.batch, counts=report.counts, end=report.end, report=path)
-        driver.patiently(lambda: self.catalog.put_batch(closed))
-        self.status.finish("stopped" if fault or driver.stop.is_set() else "finished", path)
+        closed = replace(self.batch, counts=report.counts, end=report.end, report=path, ending=ending)
+        try:
+            driver.patience.insist(lambda: self.catalog.put_batch(closed))
+            driver.patience.insist(driver.lease.close)
+        except CatalogError as error:
+            fault = fault or error
+        self.status.finish(ending, path)
         return Ended(report, path, fault)
 
     def _keep_report(
-        self, report: Report, driver: Driver, fault: ConfigurationError | None
+        self, report: Report, driver: Driver, fault: CovisError | None
     ) -> tuple[Report, str | None]:
-        """Store the report beside the products; a store that refuses has had its say already."""
-        if fault is not None:
-            return report, None
+        """Store the report beside the products, as far as it can be; no batch fails for want of it."""
         try:
             store = ProductStore.open(self.settings.products)
             report = compared(report, store)
-            return report, write_report(report, store)
-        except CovisError as error:
-            driver.log(f"the report could not be stored: {error}")
+            return report, write_report(report, store, driver.log)
+        except Exception as error:  # of whatever kind: the runs are done, and the table tells of them
+            if not isinstance(fault, ConfigurationError):  # a store that refuses has had its say already
+                driver.log(f"the report could not be stored: {error}")
             return report, None

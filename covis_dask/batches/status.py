@@ -12,7 +12,22 @@ from covis_dask.batches._rates import Recent, Series
 from covis_dask.batches.calendar import STATES, Calendar
 from covis_dask.runs.outcome import RunOutcome
 
-__all__ = ["STATES", "BatchStatus", "FailureGroup", "ModeStatus"]
+__all__ = [
+    "ABANDONED",
+    "FINISHED",
+    "LOST",
+    "RUNNING",
+    "STATES",
+    "STOPPED",
+    "BatchStatus",
+    "FailureGroup",
+    "ModeStatus",
+]
+
+RUNNING, FINISHED, STOPPED, ABANDONED = "running", "finished", "stopped", "abandoned"
+"""How a batch stands, or ended; abandoned: its driver died, and said nothing any more."""
+LOST = "lost"
+"""What a scheduler says of a batch whose driver has left it without a word."""
 
 _PICTURES = 8
 
@@ -120,7 +135,8 @@ class BatchStatus:
     start, end : datetime, optional
         UTC.
     ending : str
-        ``running``; then ``finished``, ``stopped``, or ``lost`` when the driver went away without a word.
+        ``running``; then ``finished``, ``stopped``, ``abandoned``; a scheduler says ``lost`` when the driver
+        went away without a word.
     running, retrying : int
         Runs handed to the cluster, and runs that wait for another try.
     odd : FailureGroup, optional
@@ -135,7 +151,7 @@ class BatchStatus:
     attributes: dict[str, Any] = field(default_factory=dict)
     start: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
     end: dt.datetime | None = None
-    ending: str = "running"
+    ending: str = RUNNING
     report: str | None = None
     running: int = 0
     retrying: int = 0
@@ -218,7 +234,7 @@ class BatchStatus:
             mode.recent.add(outcome.seconds)
             self.series.add(self.seconds, 1, outcome.bytes_in, outcome.bytes_out)
 
-    def finish(self, ending: str = "finished", report: str | None = None) -> None:
+    def finish(self, ending: str = FINISHED, report: str | None = None) -> None:
         """Say that the batch is over."""
         self.ending, self.report = ending, report
         self.end = dt.datetime.now(dt.UTC)
@@ -228,7 +244,7 @@ class BatchStatus:
     @property
     def over(self) -> bool:
         """Whether nothing more will happen."""
-        return self.ending != "running"
+        return self.ending != RUNNING
 
     @property
     def ended(self) -> int:

@@ -13,7 +13,7 @@ from rich.table import Table
 from catalog.model import Batch
 from covis_dask.batches.durations import duration
 from covis_dask.batches.history import History, batch_attributes
-from covis_dask.batches.status import STATES
+from covis_dask.batches.status import ABANDONED, LOST, STATES
 from covis_dask.cli._answer import answered, put
 from covis_dask.monitor.scheduler.client import SchedulerClient
 from covis_dask.monitor.terminal import panel
@@ -47,6 +47,9 @@ def _one(arguments: argparse.Namespace) -> int:
     address = arguments.scheduler or batch.settings.get("scheduler")
     live = SchedulerClient(str(address)).snapshot(batch.id) if address and not batch.end else None
     status = live or history.status(batch)
+    if not status.over and live is None and history.endings([batch])[batch.id] == ABANDONED:
+        status.finish(ABANDONED)
+        status.end = None
     if arguments.json:
         put(json.dumps(status.to_document(), indent=1))
     else:
@@ -58,7 +61,8 @@ def _one(arguments: argparse.Namespace) -> int:
 
 
 def _all(arguments: argparse.Namespace) -> int:
-    batches = History.here().batches(arguments.limit)
+    history = History.here()
+    batches = history.batches(arguments.limit)
     going_on = [batch for batch in batches if batch.end is None]
     known = [str(batch.settings["scheduler"]) for batch in going_on if batch.settings.get("scheduler")]
     addresses = dict.fromkeys([*([arguments.scheduler] if arguments.scheduler else []), *known])
@@ -66,10 +70,13 @@ def _all(arguments: argparse.Namespace) -> int:
     live = {
         entry["batch"]: entry for board in boards.values() if board is not None for entry in board["batches"]
     }
+    # What was killed could not say so, but its lease tells; a scheduler has only lost sight of it.
+    told = {name: str(entry["state"]) for name, entry in live.items() if entry["state"] != LOST}
+    states = {**told, **history.endings(batch for batch in batches if batch.id not in told)}
     workers = [worker for board in boards.values() if board is not None for worker in board["workers"]]
     if arguments.json:
         document = {
-            "batches": [_document(batch, live.get(batch.id)) for batch in batches],
+            "batches": [_document(batch, states[batch.id], live.get(batch.id)) for batch in batches],
             "workers": workers,
         }
         put(json.dumps(document, indent=1))
@@ -78,7 +85,7 @@ def _all(arguments: argparse.Namespace) -> int:
         put("the catalogue has no batch yet")
     console = Console(width=None if sys.stdout.isatty() else 160)
     if batches:
-        console.print(_table(batches, live))
+        console.print(_table(batches, states, live))
     if workers:
         console.print(_work(workers))
     silent = [address for address, board in boards.items() if board is None]
@@ -87,10 +94,10 @@ def _all(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _document(batch: Batch, live: Mapping[str, Any] | None) -> dict[str, Any]:
+def _document(batch: Batch, state: str, live: Mapping[str, Any] | None) -> dict[str, Any]:
     return {
         "batch": batch.id,
-        "state": _state(batch, live),
+        "state": state,
         "start": batch.start.isoformat(),
         "end": batch.end.isoformat() if batch.end else None,
         "counts": dict(live["counts"] if live else batch.counts),
@@ -99,14 +106,9 @@ def _document(batch: Batch, live: Mapping[str, Any] | None) -> dict[str, Any]:
     }
 
 
-def _state(batch: Batch, live: Mapping[str, Any] | None) -> str:
-    if live is not None:
-        return str(live["state"])
-    # A batch that was killed could not say so; whether it lives, only its scheduler knows.
-    return "finished" if batch.end else "no end recorded"
-
-
-def _table(batches: Iterable[Batch], live: Mapping[str, Mapping[str, Any]]) -> Table:
+def _table(
+    batches: Iterable[Batch], states: Mapping[str, str], live: Mapping[str, Mapping[str, Any]]
+) -> Table:
     table = Table(box=None, header_style="dim", pad_edge=False)
     for name in ("batch", "started (UTC)", "state"):
         table.add_column(name, no_wrap=True)
@@ -117,11 +119,13 @@ def _table(batches: Iterable[Batch], live: Mapping[str, Mapping[str, Any]]) -> T
         entry = live.get(batch.id)
         counts = entry["counts"] if entry else batch.counts
         took = (batch.end - batch.start).total_seconds() if batch.end else (entry or {}).get("seconds")
-        expected = entry["expected"] if entry else sum(batch.counts.values())
+        # The counts of a batch that has not ended, or was abandoned, are not all of its runs.
+        is_whole = batch.end is not None and batch.ending != ABANDONED
+        expected = entry["expected"] if entry else sum(batch.counts.values()) if is_whole else 0
         table.add_row(
             batch.id,
             f"{batch.start.astimezone(dt.UTC):%Y-%m-%d %H:%M}",
-            _state(batch, entry),
+            states[batch.id],
             duration(took) if took is not None else "",
             str(expected or ""),
             *(str(counts.get(state, 0) or "") for state in STATES),

@@ -1,8 +1,8 @@
 """The driver brings every run of a plan to one end, on a real (in-process) Dask cluster."""
 
 import datetime as dt
-import sys
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -16,10 +16,12 @@ import pytest
 from distributed import Client, KilledWorker, LocalCluster
 
 from catalog.errors import CatalogUnavailable
-from catalog.model import RawFile, Run
+from catalog.model import Batch, ProductRecord, RawFile, Run
 from catalog.query import RunQuery
 from catalog.store import Catalog, open_catalog
 from covis_dask.batches.driver import Driver
+from covis_dask.batches.keeper import kept
+from covis_dask.batches.leases import Lease
 from covis_dask.batches.plan import Plan, make_plan
 from covis_dask.batches.processing import PostProcessing, ProductSpec
 from covis_dask.batches.status import BatchStatus
@@ -88,19 +90,19 @@ def _plan(catalog: Catalog, count: int) -> _Planned:
     return _Planned(job, make_plan(catalog.select(RunQuery()), job))
 
 
-def _driver(catalog: Catalog, planned: _Planned, work: Callable[[RunTask], RunOutcome]) -> Driver:
-    settings = replace(load_settings({}), backoff=0.01, max_outage=0.0, window=2, retries=2)
+def _driver(
+    catalog: Catalog, planned: _Planned, work: Callable[[RunTask], RunOutcome], **changes: Any
+) -> Driver:
+    """Make the driver of a plan; changes are settings, `log` or `clock`."""
+    log, clock = changes.pop("log", lambda _: None), changes.pop("clock", time.monotonic)
+    usual: dict[str, Any] = {"backoff": 0.01, "max_outage": 0.0, "window": 2, "retries": 2, "heartbeat": 0.4}
+    settings = replace(load_settings({}), **{**usual, **changes})
     job = replace(planned.job, work=work)
+    lease = Lease(catalog, job.batch, settings.heartbeat, clock)
+    lease.open()
+    status = BatchStatus(job.batch, len(planned.plan.items))
     with show(quiet=True) as display:
-        return Driver(
-            catalog,
-            settings,
-            job,
-            BatchStatus(job.batch, len(planned.plan.items)),
-            display,
-            stop=threading.Event(),
-            log=lambda _: None,
-        )
+        return Driver(lease, settings, job, status, display, threading.Event(), log=log, clock=clock)
 
 
 def _done(task: RunTask) -> RunOutcome:
@@ -242,17 +244,183 @@ def test_a_run_whose_workers_die_is_tried_again(client: Client, catalog: Catalog
         assert run.product.attempts == 3
 
 
+def _holding(catalog: Catalog, names: list[str]) -> Lease:
+    """Make another batch that holds runs."""
+    lease = Lease(catalog, "another", 0.4, time.monotonic)
+    lease.open()
+    catalog.claim(names, "another")
+    return lease
+
+
 def test_two_batches_never_compute_the_same_run(client: Client, catalog: Catalog) -> None:
-    """A run that another batch has claimed is left to it."""
+    """A run that a batch holds which is alive is left to it, and who that is is said."""
     plan = _plan(catalog, 3)
     first = plan.names[0]
-    catalog.open_lease("another")
-    catalog.claim([first], "another")
     driver = _driver(catalog, plan, _done)
-    driver.run(client, plan.plan)
-    states = {outcome.basename: outcome.state for outcome in driver.outcomes}
-    assert states.pop(first) == "not-run"
-    assert set(states.values()) == {"done"}
+    with kept(_holding(catalog, [first])):
+        driver.run(client, plan.plan)
+    outcomes = {outcome.basename: outcome for outcome in driver.outcomes}
+    left = outcomes.pop(first)
+    assert (left.state, left.kind) == ("not-run", "cancelled")
+    assert "batch another is processing it" in str(left.reason)
+    assert {outcome.state for outcome in outcomes.values()} == {"done"}
+    assert catalog.holders([first]) == {first: "another"}
+
+
+def test_the_runs_of_a_dead_batch_are_taken_over(client: Client, catalog: Catalog) -> None:
+    """A batch that gives no sign of life for two heartbeats loses its runs, and its document is closed."""
+    planned = _plan(catalog, 6)
+    *names, done = planned.names
+    plan = Plan(planned.plan.items[:-1])
+    catalog.put_batch(Batch("another", RunQuery().to_document(), {}, {}, {"already": 2}, _NOW))
+    _holding(catalog, [*names[:2], done])
+    catalog.record({done: ProductRecord("done", "native", "1", "f", "p", 1, "another", _NOW, token=1)})
+    said: list[str] = []
+    driver = _driver(catalog, planned, _done, log=said.append)
+    begun = time.monotonic()
+    driver.run(client, plan)
+    assert 0.8 <= time.monotonic() - begun < 10
+    assert [outcome.state for outcome in driver.outcomes] == ["done"] * 5
+    tokens = [run.product and run.product.token for run in catalog.select(RunQuery())]
+    assert tokens == [2, 2, 1, 1, 1, 1]
+    assert [line.partition(":")[0] for line in said] == [
+        "2 runs are held by batch another",
+        "batch another has given no sign of life for 0.8 s",
+    ]
+    closed = catalog.get_batch("another")
+    assert closed is not None
+    assert (closed.ending, closed.counts) == ("abandoned", {"already": 2, "done": 1})
+    assert closed.end is not None
+
+
+def test_a_batch_whose_lease_was_taken_over(client: Client, catalog: Catalog) -> None:
+    """A driver that was thought dead cancels what another batch has now, says who, and does the rest."""
+    planned = _plan(catalog, 3)
+    said: list[str] = []
+    driver = _driver(catalog, planned, _held, log=said.append)
+    first, batch = planned.names[0], planned.job.batch
+
+    def steal(status: BatchStatus, outcome: RunOutcome | None = None) -> None:  # noqa: ARG001
+        if status.running == 3 and not said:
+            assert catalog.take_over(batch, catalog.leases()[batch])
+            _holding(catalog, [first])
+            driver.lease.beat()
+        if said:
+            _GO.set()
+
+    driver.display = SimpleNamespace(update=steal)
+    _GO.clear()
+    driver.run(client, planned.plan)
+    outcomes = {outcome.basename: outcome for outcome in driver.outcomes}
+    taken = outcomes.pop(first)
+    assert (taken.state, taken.kind) == ("not-run", "cancelled")
+    assert "batch another" in str(taken.reason)
+    assert {outcome.state for outcome in outcomes.values()} == {"done"}
+    assert "1 of its runs are in other hands" in said[0]
+    assert catalog.holders(planned.names) == {first: "another"}
+    assert driver.lease.beat()
+
+
+class _Thief:
+    """A display that lets another batch take over what the driver has handed to the cluster."""
+
+    def __init__(self, catalog: Catalog, planned: _Planned) -> None:
+        self._catalog, self._planned = catalog, planned
+        _GO.clear()
+
+    def update(self, status: BatchStatus, outcome: RunOutcome | None = None) -> None:  # noqa: ARG002
+        if status.running and not _GO.is_set():
+            self._catalog.close_lease(self._planned.job.batch)
+            _holding(self._catalog, self._planned.names)
+            _GO.set()
+
+
+def test_a_record_that_is_refused(client: Client, catalog: Catalog) -> None:
+    """What a batch made of a run that another has taken over is not recorded, and it is said who has it."""
+    planned = _plan(catalog, 1)
+    said: list[str] = []
+    driver = _driver(catalog, planned, _held, log=said.append)
+    driver.display = _Thief(catalog, planned)
+    driver.run(client, planned.plan)
+    assert said == [
+        f"{planned.names[0]}: batch another has taken the run over; what this one made of it is not recorded"
+    ]
+    assert catalog.holders(planned.names) == {planned.names[0]: "another"}
+
+
+def _behind(task: RunTask) -> RunOutcome:
+    """Find a manifest with a token of 7, as another catalogue may have given."""
+    if task.token <= 7:
+        return replace(_away(task), behind=7)
+    return _done(task)
+
+
+def test_a_store_that_knows_a_higher_token(client: Client, catalog: Catalog) -> None:
+    """A run whose task came behind a token in the store is claimed above it, and that costs no try."""
+    planned = _plan(catalog, 2)
+    driver = _driver(catalog, planned, _behind, retries=0)
+    driver.run(client, planned.plan)
+    assert [outcome.state for outcome in driver.outcomes] == ["done"] * 2
+    records = [run.product for run in catalog.select(RunQuery())]
+    assert [(record.token, record.attempts) for record in records if record] == [(8, 1), (8, 1)]
+
+
+def _always_behind(task: RunTask) -> RunOutcome:
+    return replace(_away(task), behind=task.token + 1)
+
+
+def test_a_store_whose_tokens_run_away(client: Client, catalog: Catalog) -> None:
+    """Two catalogues that fight for a run are not followed for ever: it fails, with the worker's word."""
+    planned = _plan(catalog, 1)
+    driver = _driver(catalog, planned, _always_behind, retries=0)
+    driver.run(client, planned.plan)
+    assert [(outcome.state, outcome.reason) for outcome in driver.outcomes] == [("failed", "never there")]
+
+
+def _uncommitted(task: RunTask) -> RunOutcome:
+    return replace(_held(task), uncommitted={"token": task.token})
+
+
+@dataclass(frozen=True)
+class _Committer:
+    """A job whose products the driver commits."""
+
+    job: PostProcessing
+    committed: list[tuple[str, Any]]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.job, name)
+
+    def complete(self, task: RunTask, outcome: RunOutcome) -> RunOutcome:
+        self.committed.append((task.basename, outcome.uncommitted))
+        return outcome
+
+
+def test_what_workers_cannot_commit_the_driver_does(client: Client, catalog: Catalog) -> None:
+    """An outcome that holds its manifest is completed by the job, once, and only then counts as done."""
+    planned = _plan(catalog, 4)
+    driver = _driver(catalog, planned, _uncommitted)
+    committed: list[tuple[str, Any]] = []
+    job: Any = _Committer(replace(planned.job, work=_uncommitted), committed)
+    driver = replace(driver, job=job)
+    _GO.set()
+    driver.run(client, planned.plan)
+    assert sorted(committed) == [(name, {"token": 1}) for name in planned.names]
+    assert [(outcome.state, outcome.uncommitted) for outcome in driver.outcomes] == [("done", None)] * 4
+    assert all(run.product and run.product.state == "done" for run in catalog.select(RunQuery()))
+
+
+def test_a_run_that_was_lost_is_not_completed(client: Client, catalog: Catalog) -> None:
+    """The driver commits nothing of a run that another batch has taken over while it was uploaded."""
+    planned = _plan(catalog, 1)
+    committed: list[tuple[str, Any]] = []
+    job: Any = _Committer(replace(planned.job, work=_uncommitted), committed)
+    driver = replace(_driver(catalog, planned, _uncommitted), job=job)
+    driver.display = _Thief(catalog, planned)
+    driver.run(client, planned.plan)
+    assert committed == []
+    assert [outcome.state for outcome in driver.outcomes] == ["not-run"]
+    assert all(run.product is None for run in catalog.select(RunQuery()))
 
 
 class _Leaky:
@@ -277,11 +445,10 @@ class _Leaky:
 def test_catalogue_that_goes_away_delays_the_batch(client: Client, catalog: Catalog) -> None:
     """Claims and records wait for the catalogue; once it is back all are made."""
     plan = _plan(catalog, 5)
-    leaky = _Leaky(catalog, 4)
+    leaky = _Leaky(catalog, 0)
     said: list[str] = []
-    driver = _driver(leaky, plan, _done)
-    driver.log = said.append
-    driver.settings = replace(driver.settings, max_outage=60.0)
+    driver = _driver(leaky, plan, _done, log=said.append, max_outage=60.0)
+    leaky.calls = 4
     driver.run(client, plan.plan)
     assert all(run.product is not None and run.product.state == "done" for run in catalog.select(RunQuery()))
     assert [line.partition(",")[0] for line in said] == [
@@ -293,7 +460,9 @@ def test_catalogue_that_goes_away_delays_the_batch(client: Client, catalog: Cata
 def test_catalogue_that_stays_away_ends_the_batch(client: Client, catalog: Catalog) -> None:
     """Patience has an end; every run is accounted for all the same."""
     plan = _plan(catalog, 5)
-    driver = _driver(_Leaky(catalog, 10**9), plan, _done)
+    leaky = _Leaky(catalog, 0)
+    driver = _driver(leaky, plan, _done)
+    leaky.calls = 10**9
     with pytest.raises(CatalogUnavailable):
         driver.run(client, plan.plan)
     assert {outcome.state for outcome in driver.outcomes} == {"not-run"}
@@ -309,8 +478,7 @@ def _until(task: RunTask) -> RunOutcome:
 def test_store_that_goes_away_costs_no_run_its_tries(client: Client, catalog: Catalog) -> None:
     """While a store is away as a whole, runs are tried again for as long as the batch has patience."""
     plan = _plan(catalog, 3)
-    driver = _driver(catalog, plan, _until)
-    driver.settings = replace(driver.settings, max_outage=60.0)
+    driver = _driver(catalog, plan, _until, max_outage=60.0)
     driver.run(client, plan.plan)
     assert [outcome.state for outcome in driver.outcomes] == ["done"] * 3
 
@@ -338,23 +506,16 @@ class _Clock:
         if self.now >= self._until:
             _GO.set()
 
-    def rule(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Let the driver go by this clock."""
-        monkeypatch.setattr(
-            sys.modules[Driver.__module__], "time", SimpleNamespace(monotonic=lambda: self.now)
-        )
+    def __call__(self) -> float:
+        return self.now
 
 
-def test_each_pause_is_twice_the_last(
-    client: Client, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_pause_is_twice_the_last(client: Client, catalog: Catalog) -> None:
     """A run is tried again after the back-off, then after twice and four times that, but a minute at most."""
     planned = _plan(catalog, 1)
     clock = _Clock(5.0, lambda status: status.retrying > 0)
-    clock.rule(monkeypatch)
-    driver = _driver(catalog, planned, _away)
+    driver = _driver(catalog, planned, _away, clock=clock, backoff=10.0, retries=4)
     driver.display = clock
-    driver.settings = replace(driver.settings, backoff=10.0, retries=4)
     tried: list[float] = []
     submit = client.submit
 
@@ -373,10 +534,12 @@ def test_no_more_than_the_window_is_in_flight(client: Client, catalog: Catalog) 
     driver = _driver(catalog, plan, _done)
     most = driver.settings.window * sum(client.nthreads().values())
     flying: list[int] = []
+    submitted: list[str] = []
     submit = client.submit
 
     def counting(*arguments: Any, **words: Any) -> Any:
-        flying.append(len(driver._flying) + 1)
+        submitted.append(arguments[1].basename)
+        flying.append(len(submitted) - len(driver.outcomes))
         return submit(*arguments, **words)
 
     with patch.object(client, "submit", counting):

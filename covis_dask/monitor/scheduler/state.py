@@ -8,7 +8,7 @@ from typing import Any
 
 from catalog.model import Batch, utc
 from covis_dask.batches.calendar import place_of
-from covis_dask.batches.status import BatchStatus
+from covis_dask.batches.status import LOST, BatchStatus
 from covis_dask.runs.outcome import RunOutcome
 
 __all__ = ["SchedulerState", "WorkerNow"]
@@ -142,7 +142,7 @@ class SchedulerState:
         """Note that a driver has gone; without a word before, its batch is lost."""
         status = self.batches.get(self._clients.pop(client, ""))
         if status is not None and not status.over:
-            status.finish("lost")
+            status.finish(LOST)
 
     @property
     def newest(self) -> BatchStatus | None:
