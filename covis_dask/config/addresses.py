@@ -32,7 +32,7 @@ def address_faults(read: LocationSection, where: str) -> Iterator[Fault]:
     scheme = read.url.partition("://")[0].lower() if "://" in read.url else ""
     if "::" in read.url or "$" in scheme:
         return  # fsspec's chains have a grammar of their own, and of a reference nothing is known yet
-    yield from _scheme_faults(scheme, read.url, where)
+    yield from _scheme_faults(scheme, where)
     yield from _endpoint_faults(read.endpoint, where)
     if scheme in _S3 and not read.url.partition("://")[2].strip("/"):
         yield Fault(f"{where}.url", f"{where}.url: name the bucket, as in s3://raw")
@@ -47,12 +47,12 @@ def address_faults(read: LocationSection, where: str) -> Iterator[Fault]:
     yield from _option_faults(scheme, read.options, where)
 
 
-def _scheme_faults(scheme: str, url: str, where: str) -> Iterator[Fault]:
+def _scheme_faults(scheme: str, where: str) -> Iterator[Fault]:
     known = {*known_implementations, *registry, *_OWN}
     if scheme and scheme not in known:
         near = difflib.get_close_matches(scheme, sorted(known), 1, 0.5)
         hint = f"did you mean {near[0]}://?" if near else "such as s3, sftp, http, ftp, onc, or a folder"
-        yield Fault(f"{where}.url", f"{where}.url: unknown kind of store {scheme}:// in {url!r}; {hint}")
+        yield Fault(f"{where}.url", f"{where}.url: unknown kind of store {scheme}://; {hint}")
 
 
 def _endpoint_faults(endpoint: str | None, where: str) -> Iterator[Fault]:
@@ -65,7 +65,7 @@ def _endpoint_faults(endpoint: str | None, where: str) -> Iterator[Fault]:
     except ValueError:  # a port that is no number
         sound = False
     if not sound or any(letter.isspace() for letter in endpoint):
-        yield Fault(key, f"{key}: write http://HOST:PORT or https://HOST, not {endpoint!r}")
+        yield Fault(key, f"{key}: write http://HOST:PORT or https://HOST")
 
 
 _FURTHER: Mapping[str, tuple[str, ...]] = {

@@ -10,7 +10,7 @@ from typing import Any
 import dask.config
 import msgspec
 
-from covis_dask.config.reading import Fault, dotted
+from covis_dask.config.reading import Fault, dotted, shown
 from covis_dask.config.sections import CovisSection, Section
 
 __all__ = ["flat", "misplaced", "origin_of", "origins"]
@@ -82,7 +82,7 @@ def _no_sections(kind: type[Section], said: Any, name: str) -> Iterator[Fault]:
     if said is None:
         return
     if not isinstance(said, Mapping):
-        yield Fault(name, f"{name} must be keys and values, not {said!r}")
+        yield Fault(name, f"{name} must be keys and values, not {shown(said)}")
         return
     for field in msgspec.structs.fields(kind):
         here = said.get(field.encode_name, said.get(field.name))
@@ -90,7 +90,7 @@ def _no_sections(kind: type[Section], said: Any, name: str) -> Iterator[Fault]:
         if isinstance(field.type, type) and issubclass(field.type, Section):
             yield from _no_sections(field.type, here, full)
         elif field.encode_name in _TABLES and here is not None and not isinstance(here, Mapping):
-            yield Fault(full, f"{full} must be keys and values, not {here!r}")
+            yield Fault(full, f"{full} must be keys and values, not {shown(here)}")
 
 
 _TABLES = frozenset({"hosts", "cluster", "knows"})

@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar, get_args, get_origin
@@ -12,9 +13,12 @@ from dask.utils import parse_bytes, parse_timedelta
 from covis_dask.config.sections import LocationSection, Seconds, Section, Size
 from covis_dask.errors import ConfigurationError
 
-__all__ = ["Fault", "dotted", "faults_in", "misspelt", "read_section"]
+__all__ = ["Fault", "dotted", "faults_in", "misspelt", "read_section", "shown"]
 
 S = TypeVar("S", bound=Section)
+
+_HIDDEN = re.compile(r"(?:key|pass\w*|secret|token)$", re.IGNORECASE)
+_PLAIN = re.compile(r"[\w .,-]{0,40}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ def read_section(kind: type[S], section: object, name: str) -> S:
 def faults_in(kind: type[Section], section: object, name: str) -> Iterator[Fault]:
     """Check what is said in a section, key by key; see `read_section`. What is left out is no fault."""
     if not isinstance(section, Mapping):
-        yield Fault(dotted(name), f"{dotted(name)} must be keys and values, not {section!r}")
+        yield Fault(dotted(name), f"{dotted(name)} must be keys and values, not {shown(section)}")
         return
     known = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
     for key, value in section.items():
@@ -76,24 +80,31 @@ def faults_in(kind: type[Section], section: object, name: str) -> Iterator[Fault
             yield from faults_in(inner, value, full.removeprefix("covis."))
             continue
         # In a location a secret may stand there by mistake.
-        yield from _value_faults(full, inner, value, shown=kind is not LocationSection)
+        yield from _value_faults(full, inner, value, visible=kind is not LocationSection)
 
 
-def _value_faults(key: str, kind: Any, value: Any, *, shown: bool) -> Iterator[Fault]:
+def _value_faults(key: str, kind: Any, value: Any, *, visible: bool) -> Iterator[Fault]:
     """Check one value; tables entry by entry, for msgspec does not say which it is."""
     if get_origin(kind) is Annotated and get_origin(get_args(kind)[0]) is dict:
         kind = get_args(kind)[0]
     if get_origin(kind) is dict and isinstance(value, Mapping):
         for entry, held in value.items():
-            yield from _value_faults(f"{key}.{entry}", get_args(kind)[1], held, shown=shown)
+            yield from _value_faults(f"{key}.{entry}", get_args(kind)[1], held, visible=visible)
         return
     try:
         msgspec.convert(value, kind, dec_hook=_read)
     except msgspec.ValidationError as error:
         fault, _, inside = str(error).partition(" - at `$")
         key += inside.strip("`")
-        said = "" if inside or not shown else _value(value)
+        said = "" if inside or not visible or _HIDDEN.search(key) else _value(value)
         yield Fault(key, f"{key}: {_sentence(fault)}{said}{_advice(fault, value)}")
+
+
+def shown(value: object) -> str:
+    """Say what stands where it should not, unless it might hold a secret, as addresses do."""
+    if isinstance(value, list):
+        return "a list"
+    return repr(value) if _PLAIN.fullmatch(str(value)) else "text"
 
 
 def misspelt(word: str, known: Mapping[str, Any]) -> str:
@@ -120,11 +131,9 @@ def _with_dashes(kind: type[Section], section: object) -> dict[str, Any]:
 
 def _value(value: Any) -> str:
     """Say what stands there, if that is short."""
-    return f", not {'null' if value is None else repr(value)}" if _is_short(value) else ""
-
-
-def _is_short(value: Any) -> bool:
-    return isinstance(value, int | float | str | None)
+    if value is None:
+        return ", not null"
+    return f", not {shown(value)}" if isinstance(value, int | float | str) else ""
 
 
 def _read(kind: type, value: Any) -> Any:

@@ -13,7 +13,7 @@ from catalog.settings import CatalogLocation, locate
 from covis_dask.config.legacy import host_name, merged_hosts
 from covis_dask.config.locations import Location, location_faults
 from covis_dask.config.origins import flat, misplaced, origin_of, origins
-from covis_dask.config.reading import Fault, faults_in, read_section
+from covis_dask.config.reading import Fault, faults_in, read_section, shown
 from covis_dask.config.science import ScienceSection
 from covis_dask.config.sections import CovisSection
 from covis_dask.errors import ConfigurationError
@@ -113,6 +113,10 @@ def settings_faults(environ: Mapping[str, str] = os.environ) -> list[str]:
         section = {}
     faults = list(faults_in(CovisSection, {**section, **_APART}, ""))
     faults += _prefix_faults(section.get("prefix"))
+    hosts = section.get("hosts")
+    if hosts is not None and not isinstance(hosts, Mapping):
+        text = f"covis.hosts must be keys and values, not {shown(hosts)}"
+        faults.append(Fault("covis.hosts", text))
     for name, entry in merged_hosts(environ).items():
         if entry is not None:
             faults += location_faults(f"hosts.{name}", entry)

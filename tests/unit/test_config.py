@@ -132,7 +132,7 @@ def _load_in(folder: Path, text: str, *words: str, **environ: str) -> "subproces
 BAD_FILES = {
     "covis: hello": "covis must be keys and values, not 'hello'",
     "covis:\n  limits: 5": "covis.limits must be keys and values, not 5",
-    "covis:\n  hosts: [A, B]": "covis.hosts must be keys and values, not ['A', 'B']",
+    "covis:\n  hosts: [A, B]": "covis.hosts must be keys and values, not a list",
     "covis:\n  batch: fast\n  retries: -1": "covis.batch must be keys and values, not 'fast'",
     "covis:\n\thosts: {}": "line 2, column 1: found character '\\t'",
     "covis: {hosts: [}": "line 1, column 17",
@@ -224,7 +224,7 @@ def test_dashed_keys_by_variable(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("entry", "sentence"),
     [
-        ({"url": "s4://raw"}, "url: unknown kind of store s4:// in 's4://raw'; did you mean s3://?"),
+        ({"url": "s4://raw"}, "url: unknown kind of store s4://; did you mean s3://?"),
         ({"url": "s3://"}, "url: name the bucket"),
         ({"url": "s3://raw", "key": "${A}"}, "the secret is missing"),
         ({"url": "s3://raw", "endpoint": "nas:port"}, "endpoint: write http://HOST:PORT"),
@@ -278,3 +278,21 @@ def test_values_out_of_range(change: dict[str, Any], sentence: str) -> None:
     with dask.config.set(change), pytest.raises(ConfigurationError) as caught:
         load_settings({})
     assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"covis.hosts": ["s3://me:hunter2@host"]},
+        {"covis.hosts.NAS5": ["hunter2"]},
+        {"covis.hosts.NAS5": {"url": "s4://me:hunter2@host"}},
+        {"covis.hosts.NAS5": {"url": "s3://raw", "endpoint": "ftp://me:hunter2@host"}},
+        {"covis.limits": "mongodb://me:hunter2@host"},
+        {"covis.timeout": "mongodb://me:hunter2@host"},
+    ],
+)
+def test_no_fault_quotes_a_secret(change: dict[str, Any]) -> None:
+    """What stands in the wrong place is not repeated where it may hold a password."""
+    with dask.config.set(change), pytest.raises(ConfigurationError) as caught:
+        load_settings({})
+    assert "hunter2" not in str(caught.value)
