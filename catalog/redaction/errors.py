@@ -3,6 +3,7 @@
 import logging
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
@@ -103,7 +104,7 @@ def _redacting(factory: Callable[..., logging.LogRecord]) -> Callable[..., loggi
 
 
 def watch_errors() -> None:
-    """Redact errors that nobody catches before Python shows them; for commands, safe to call twice."""
+    """Redact warnings, and errors that nobody catches, before Python shows them; for commands."""
     if hasattr(sys.excepthook, "redacts"):
         return
     main, of_thread, of_garbage = sys.excepthook, threading.excepthook, sys.unraisablehook
@@ -121,5 +122,11 @@ def watch_errors() -> None:
             redact_error(args.exc_value)
         of_garbage(args)
 
+    as_text = warnings.formatwarning
+
+    def warned(message: Warning | str, *args: Any, **kwargs: Any) -> str:
+        return redact(as_text(message, *args, **kwargs))
+
     shown.redacts = True  # type: ignore[attr-defined]
+    warnings.formatwarning = warned
     sys.excepthook, threading.excepthook, sys.unraisablehook = shown, shown_of_thread, shown_of_garbage

@@ -22,6 +22,7 @@ __all__ = ["hide_known", "register", "register_options", "register_url"]
 _SHORTEST: Final = 4
 _SHORTEST_PIECE: Final = 5
 _SHORTEST_ACCOUNT: Final = 8
+_SHORTEST_WORD: Final = 6
 _OUR_WORDS: Final = """
 admin administrator anonymous batch catalog catalogue covis covis-dask dask data database default dmas
 example false guest host http https imaging key local localhost minio minioadmin mongo mongodb none null
@@ -61,13 +62,11 @@ def register_url(url: str) -> None:
     rest = url.partition("://")[2]
     place, _, query = rest.partition("?")
     userinfo, at, address = rest.rpartition("@")
-    if at:
-        account, _, password = userinfo.partition(":")
+    account, colon, password = userinfo.partition(":")
+    if at and "/" not in account:  # else the @ is one of the path
         _keep(password, pieces=True)
-        alone = not password and not url.lower().startswith(
-            ("sftp:", "ssh:")
-        )  # a token, as web servers take it
-        if len(account) >= _SHORTEST_ACCOUNT or alone:
+        is_token = not colon and not url.lower().startswith(("sftp:", "ssh:"))  # as web servers take it
+        if len(account) >= _SHORTEST_ACCOUNT or is_token:
             _keep(account, pieces=True)
         place, _, query = address.partition("?")
         if "@" in query or "?" in userinfo:
@@ -81,29 +80,39 @@ def register_url(url: str) -> None:
             _keep(segment, pieces=False)
 
 
-def register_options(options: Mapping[str, Any]) -> None:
-    """Take note of all options, at any depth, that are not known to be harmless."""
+def register_options(options: Mapping[str, Any], *, hidden: bool = False) -> None:
+    """Take note of all options, at any depth, that are not known to be harmless.
+
+    Parameters
+    ----------
+    options : mapping
+        Arguments of a file system or a cluster.
+    hidden : bool
+        They belong to one that is not known to be harmless.
+    """
     for name, value in options.items():
-        _register_option(name, value, hidden=not is_harmless_option(str(name)))
+        _register_option(str(name), value, hidden or not is_harmless_option(str(name)))
 
 
-def _register_option(name: str, value: object, *, hidden: bool) -> None:
+def _register_option(name: str, value: object, hidden: bool) -> None:
     if isinstance(value, Mapping):
-        if is_secret_name(str(name)) or str(name).lower() in ("headers", "env"):
-            for inner in value.values():
-                _register_option("", inner, hidden=True)
-        else:
-            register_options(value)
+        register_options(value, hidden=hidden)
     elif isinstance(value, list | tuple | set | frozenset):
         for item in value:
-            _register_option(name, item, hidden=hidden)
-    elif isinstance(value, str | bytes) or (is_secret_name(str(name)) and isinstance(value, int | float)):
-        register(value if hidden else _url_or_nothing(value))
+            _register_option(name, item, hidden)
+    elif _URL.match(str(value)):
+        register_url(str(value))
+    elif is_secret_name(name) and not isinstance(value, bool):
+        register(value)
+    elif hidden and isinstance(value, str | bytes) and not _says_little(name, str(value)):
+        _keep(str(value), pieces=False)
 
 
-def _url_or_nothing(value: object) -> str:
-    """Return what may be shown but for its account, if it is a URL."""
-    return str(value) if _URL.match(str(value)) else ""
+def _says_little(name: str, text: str) -> bool:
+    """Tell names of variables, and words such as INFO, which many texts are made of."""
+    return (name == "name" and re.fullmatch(r"[A-Z][A-Z0-9_]*", text) is not None) or (
+        text.isalpha() and len(text) < _SHORTEST_WORD
+    )
 
 
 def _keep(text: str, *, pieces: bool) -> None:

@@ -70,7 +70,7 @@ class Location:
     endpoint: str | None = None
     key: str | None = None
     secret: str | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def from_config(cls, name: str, section: object) -> "Location":

@@ -141,8 +141,11 @@ def _learn_secrets(section: Mapping[str, Any], hosts: Mapping[str, Any], environ
         for word in ("key", "secret"):
             register(str(place.get(word) or ""))
         _learn_options(place.get("options"))
-    _learn_options(section.get("cluster"))
-    _learn_options({"token": (section.get("dashboard") or {}).get("token")})
+    clusters, dashboard = section.get("cluster"), section.get("dashboard")
+    for arguments in clusters.values() if isinstance(clusters, Mapping) else ():
+        _learn_options(arguments)
+    if isinstance(dashboard, Mapping):
+        register(str(dashboard.get("token") or ""))
 
 
 def _learn_options(options: object) -> None:

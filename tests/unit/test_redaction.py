@@ -123,6 +123,23 @@ def test_options_that_nobody_knows_are_secret() -> None:
     assert shown == "us-west-7 *** *** *** *** ***"
 
 
+def test_what_belongs_to_something_unknown_is_unknown() -> None:
+    """A harmless name within one that nobody knows is not shown; names of variables and small words are."""
+    register_options({
+        "vault": {"name": "whelk-0815", "port": "conch-42"},
+        "env": [{"name": "ONC_VARIABLE", "value": "abalone-3"}, {"name": "LOG", "value": "INFO"}],
+        "config_kwargs": {"proxies": {"https": "http://me:oyster-64@proxy:3128"}},
+    })  # fmt: skip
+    texts = "whelk-0815 conch-42 ONC_VARIABLE abalone-3 INFO oyster-64 proxy"
+    assert redact(texts) == "*** *** ONC_VARIABLE *** INFO *** proxy"
+
+
+def test_an_at_sign_in_a_path_is_no_account() -> None:
+    """Buckets and folders beside an @ stay readable."""
+    register_url("s3://seagrass/2014/x@y.tar")
+    assert redact("no bucket seagrass") == "no bucket seagrass"
+
+
 def test_a_script_does_not_take_words_with_it() -> None:
     """Of a prologue the values are secret, not the words of the shell."""
     register_options({"job_script_prologue": ["export SHORE_KEY=barnacle-77"]})
