@@ -19,6 +19,7 @@ import msgspec
 
 from catalog.documents import decode, to_plain
 from catalog.errors import DocumentError
+from catalog.redaction import redact, redact_values
 from covis_dask.errors import ProductDamaged
 from covis_dask.products.formats import formats_in
 
@@ -61,6 +62,10 @@ class InputFile:
     filename: str
     size: int | None = None
     etag: str | None = None
+
+    def __post_init__(self) -> None:
+        # The name may be the end of a URL, with its signature.
+        object.__setattr__(self, "filename", redact(self.filename))
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +231,9 @@ class _Document:
 
     def to_document(self) -> dict[str, Any]:
         """Return the plain document, `schema` first."""
-        return {"schema": self.schema_name, **to_plain(self), "worker": _label(self.worker)}
+        plain = to_plain(self)
+        texts = {word: redact_values(plain[word]) for word in ("notes", "reason") if word in plain}
+        return {"schema": self.schema_name, **plain, **texts, "worker": _label(self.worker)}
 
     def to_json(self) -> str:
         """Return the document as JSON text for people and programs."""

@@ -39,6 +39,7 @@ from covis_dask.monitor.page.sections import section
 from covis_dask.monitor.scheduler.metrics import metrics
 from covis_dask.monitor.scheduler.state import SchedulerState
 from covis_dask.monitor.terminal import panel
+from covis_dask.products.manifest import Failure, InputFile
 from covis_dask.runs.outcome import RunOutcome
 from covis_dask.runs.task import RunTask
 from covis_dask.runs.worker import process_run
@@ -417,6 +418,19 @@ def test_a_secret_in_a_file_is_refused_unseen(entry: dict[str, Any]) -> None:
             load_settings({})
         shown = [str(caught.value), *map(str, settings_in_force({}))]
     assert not [text for text in shown if "canary" in text or "can/ary" in text]
+
+
+def test_a_signed_address_is_no_part_of_a_product() -> None:
+    """The name of an archive that was fetched by a signed URL is kept without the signature; notes too."""
+    file = InputFile("LOCAL", f"{_NAME.basename}.tar?sig=canary-8&year=2014", 5)
+    assert file.filename == f"{_NAME.basename}.tar?sig=***&year=2014"
+    now = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    failure = Failure(
+        basename="b", engine="e", version="1", fingerprint="f", preset="p", profile="p", parameters={},
+        batch="b", attempt=1, started=now, finished=now, state="failed", kind="bug", reason="https://u:canary-9@h/x",
+        notes=("no picture: GET /x?token=canary-7",),
+    )  # fmt: skip
+    assert "canary" not in failure.to_json()
 
 
 def test_options_are_looked_up_where_they_are_used(planted: Settings) -> None:
