@@ -6,6 +6,7 @@ from typing import Any, Final, Self
 
 from catalog.query import RunQuery
 from catalog.vocabulary import RunState
+from covis_dask.config import holds_secret
 from covis_dask.engines import ENGINES
 from covis_dask.errors import ConfigurationError
 from covis_dask.modes import PROFILES, known_presets
@@ -182,6 +183,10 @@ class BatchRequest:
         object.__setattr__(self, "fixes", named_fixes(self.fixes, self.profile))
         _check_choice("preset", self.preset, known_presets())
         _check_choice("only", self.only, ONLY)
+        if holds_secret(self.ancillary or ""):
+            raise ConfigurationError(
+                "--ancillary holds a secret, which tasks would carry: write ${NAME} there, and set the variable"
+            )
         for name in self.formats:
             _check_choice("format", name, FORMATS)
         if self.retries is not None and self.retries < 0:

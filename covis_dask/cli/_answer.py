@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 
 from catalog.errors import CatalogError
+from catalog.redaction import redact
 from covis_dask.cli.exits import Exit
 from covis_dask.errors import CovisError
 
@@ -24,7 +25,7 @@ def answered(work: Callable[[], int]) -> int:
     try:
         return work()
     except (CatalogError, CovisError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {redact(str(error))}", file=sys.stderr)
         return Exit.CONFIGURATION
 
 

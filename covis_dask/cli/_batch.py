@@ -10,6 +10,7 @@ from types import FrameType
 
 from dask.utils import format_bytes
 
+from catalog.redaction import redact
 from covis_dask.batches.plan import Plan
 from covis_dask.batches.report import final_table
 from covis_dask.batches.request import BatchRequest
@@ -54,7 +55,7 @@ def run(request: BatchRequest, *, dry_run: bool, as_json: bool) -> int:
 
 def _say(line: str) -> None:
     """Tell the user something on standard error."""
-    print(line, file=sys.stderr, flush=True)
+    print(redact(line), file=sys.stderr, flush=True)
 
 
 def _carry_out(prepared: PreparedBatch, *, as_json: bool) -> int:

@@ -13,7 +13,7 @@ from covis_dask.config.reading import Fault, dotted, faults_in, read_section
 from covis_dask.config.sections import LocationSection
 from covis_dask.errors import ConfigurationError
 
-__all__ = ["Location", "expand", "expand_options", "location_faults", "web_address"]
+__all__ = ["Location", "expand", "expand_options", "holds_secret", "location_faults", "web_address"]
 
 _SECRET = re.compile(r"(?:[A-Za-z]+ )?(?:\$\{\w+\})+")  # also "Bearer ${NAME}"
 _REFERENCES = re.compile(r"(?:\$\{\w+\})*")
@@ -129,7 +129,7 @@ def _secret_faults(read: LocationSection, where: str) -> Iterator[Fault]:
                 "secrets do not belong in files",
             )
     for word, text in (("url", read.url), ("endpoint", read.endpoint)):
-        if _holds_secret(text or ""):
+        if holds_secret(text or ""):
             yield Fault(
                 f"{where}.{word}",
                 f"{where}.{word} holds a secret: put that into the environment, and the name of "
@@ -137,7 +137,7 @@ def _secret_faults(read: LocationSection, where: str) -> Iterator[Fault]:
             )
 
 
-def _holds_secret(url: str) -> bool:
+def holds_secret(url: str) -> bool:
     """Tell that a URL holds more than references where a password or a token belongs."""
     rest = url.partition("://")[2]
     userinfo, _, address = rest.rpartition("@")

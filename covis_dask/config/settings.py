@@ -3,13 +3,14 @@
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import dask.config
 
 from catalog.redaction import redact, register, register_options, register_url
-from catalog.settings import CatalogLocation, locate
+from catalog.settings import CatalogLocation, expand_references, locate
 from covis_dask.config.legacy import host_name, merged_hosts
 from covis_dask.config.locations import Location, location_faults
 from covis_dask.config.origins import flat, misplaced, origin_of, origins
@@ -21,7 +22,7 @@ from covis_dask.raw.archive import Limits
 
 __all__ = ["Settings", "load_settings", "settings_faults"]
 
-_REFERENCE = re.compile(r"\$\{(\w+)\}")
+_REFERENCE = re.compile(r"\$\{\w+\}")
 _APART = {"hosts": {}, "products": "", "ancillary": ""}
 """Locations are read one by one, so that each is named in what is said of it."""
 
@@ -132,8 +133,9 @@ def settings_faults(environ: Mapping[str, str] = os.environ) -> list[str]:
 def _learn_secrets(section: Mapping[str, Any], hosts: Mapping[str, Any], environ: Mapping[str, str]) -> None:
     """Take note of what is referred to, and of what stands where a secret may: nothing shows it then."""
     for _, value in flat({**section, "hosts": hosts}, "covis"):
-        for name in _REFERENCE.findall(str(value)):
-            register(environ.get(name, ""))
+        for reference in _REFERENCE.findall(str(value)):
+            with suppress(KeyError):  # it is said where it is used
+                expand_references(reference, environ)
     for entry in (*hosts.values(), section.get("products"), section.get("ancillary")):
         place = entry if isinstance(entry, Mapping) else {"url": entry or ""}
         for word in ("url", "endpoint"):

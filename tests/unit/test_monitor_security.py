@@ -16,6 +16,7 @@ from catalog.redaction import redact
 from catalog.store import open_catalog
 from covis_dask.batches.clusters import open_client, page_link
 from covis_dask.batches.request import ClusterSpec
+from covis_dask.config.defaults import DEFAULTS
 from covis_dask.errors import ConfigurationError
 from covis_dask.monitor.scheduler.guard import Guard
 from covis_dask.monitor.scheduler.plugin import StatusPlugin
@@ -301,7 +302,7 @@ def _where(dask_scheduler: object) -> list[str]:
 def test_a_cluster_of_a_batch_listens_on_loopback_and_says_where() -> None:
     """Scheduler and dashboard of a local cluster are this machine's alone; the page's address is printed."""
     with (
-        dask.config.set({"covis.dashboard.address": "127.0.0.1:0"}),
+        dask.config.set({"covis.dashboard.address": DEFAULTS["dashboard"]["address"].replace("8787", "0")}),
         open_client(ClusterSpec(workers=1)) as client,
     ):
         *dashboard, scheduler = client.run_on_scheduler(_where)

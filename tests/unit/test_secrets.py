@@ -22,13 +22,14 @@ from rich.console import Console
 
 from catalog.model import Batch, RawFile, Run
 from catalog.names import parse_basename
+from catalog.query import RunQuery
 from catalog.settings import locate
 from catalog.store import open_catalog
 from covis_dask.batches.clusters import KINDS, open_client
 from covis_dask.batches.plan import Plan, make_plan
 from covis_dask.batches.processing import PostProcessing, ProductSpec
 from covis_dask.batches.report import Report, final_table, write_report
-from covis_dask.batches.request import ClusterSpec
+from covis_dask.batches.request import BatchRequest, ClusterSpec
 from covis_dask.batches.status import BatchStatus
 from covis_dask.cli.config import settings_in_force
 from covis_dask.cli.doctor import examine
@@ -142,6 +143,9 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Setting
     """Plant a secret wherever one can be; nothing answers at any of the addresses."""
     for name, value in VARIABLES.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.delenv("DMAS_API_KEY")  # this one is mounted as a file
+    (tmp_path / "dmas").write_text(VARIABLES["DMAS_API_KEY"] + "\n")
+    monkeypatch.setenv("DMAS_API_KEY_FILE", str(tmp_path / "dmas"))
     monkeypatch.setenv("no_proxy", "*")
     quick = {"connect_timeout": 1, "read_timeout": 1, "retries": {"max_attempts": 1}}
     monkeypatch.setattr("covis_dask.storage.locations._TIMEOUTS", quick)
@@ -431,6 +435,23 @@ def test_a_signed_address_is_no_part_of_a_product() -> None:
         notes=("no picture: GET /x?token=canary-7",),
     )  # fmt: skip
     assert "canary" not in failure.to_json()
+
+
+def test_reasons_are_redacted_wherever_they_come_from() -> None:
+    """An outcome that another program has written shows no secret either."""
+    outcome = RunOutcome.from_plain(
+        {"basename": "b", "state": "failed", "reason": "GET http://h/x?sig=canary-6"}
+    )
+    assert outcome.reason == "GET http://h/x?sig=***"
+
+
+def test_a_secret_for_all_workers_is_a_reference() -> None:
+    """What tasks carry may refer to a variable, and hold no password."""
+    query = RunQuery(years=frozenset({2014}))
+    assert BatchRequest(query=query, ancillary="s3://u:${PASSWORD}@h/x").ancillary
+    with pytest.raises(ConfigurationError, match="--ancillary holds a secret") as caught:
+        BatchRequest(query=query, ancillary="https://u:canary@h/x")
+    assert "canary" not in str(caught.value)
 
 
 def test_options_are_looked_up_where_they_are_used(planted: Settings) -> None:
