@@ -8,10 +8,11 @@ brought it into (`known`). What nobody has told us of is found by the place wher
 from catalog.redaction.errors import redact_error, watch_errors, watch_logs
 from catalog.redaction.known import register, register_options, register_url
 from catalog.redaction.names import is_harmless_option, is_secret_name
-from catalog.redaction.text import HIDDEN, redact, redact_values
+from catalog.redaction.text import HIDDEN, holds_secret, redact, redact_values
 
 __all__ = [
     "HIDDEN",
+    "holds_secret",
     "is_harmless_option",
     "is_secret_name",
     "redact",

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from catalog.redaction.known import hide_known
-from catalog.redaction.names import SECRET_NAME, is_harmless_parameter
+from catalog.redaction.names import SECRET_NAME, is_harmless_parameter, is_secret_name
 
-__all__ = ["HIDDEN", "redact", "redact_values"]
+__all__ = ["HIDDEN", "holds_secret", "redact", "redact_values"]
 
 HIDDEN: Final = "***"
 """What stands in the place of a secret."""
 
+_REFERENCES: Final = re.compile(r"(?:\$\{\w+\})*")
 _NOTHING_SECRET: Final = re.compile(r"(?:\$\{\w+\}|\$\w+|\*{3}|[:,;]|None|null|true|false|)*", re.IGNORECASE)
 """References, and what has been hidden already."""
 
@@ -67,6 +68,17 @@ def redact_values(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [redact_values(inner) for inner in value]
     return value
+
+
+def holds_secret(url: str) -> bool:
+    """Tell that a URL holds more than references where a password or a token belongs."""
+    rest = url.partition("://")[2]
+    userinfo, _, address = rest.rpartition("@")
+    account, _, password = userinfo.partition(":")
+    if "/" not in account and not _REFERENCES.fullmatch(password):
+        return True
+    words = (part.partition("=") for part in re.split(r"[&;#]", address.partition("?")[2]))
+    return any(is_secret_name(name) and not _REFERENCES.fullmatch(value) for name, _, value in words)
 
 
 def _without_account(match: re.Match[str]) -> str:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 from catalog.query import RunQuery
+from catalog.redaction import holds_secret
 from catalog.vocabulary import RunState
-from covis_dask.config import holds_secret
 from covis_dask.engines import ENGINES
 from covis_dask.errors import ConfigurationError
 from covis_dask.modes import PROFILES, known_presets
@@ -185,7 +185,7 @@ class BatchRequest:
         _check_choice("only", self.only, ONLY)
         if holds_secret(self.ancillary or ""):
             raise ConfigurationError(
-                "--ancillary holds a secret, which tasks would carry: write ${NAME} there, and set the variable"
+                "--ancillary holds a secret, which tasks would carry: write ${NAME} instead, and set it"
             )
         for name in self.formats:
             _check_choice("format", name, FORMATS)

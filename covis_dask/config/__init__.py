@@ -5,7 +5,7 @@ Order of precedence: command-line flags, ``DASK_COVIS__...``, YAML files, the va
 """
 
 from covis_dask.config.legacy import legacy_variables, merged_hosts
-from covis_dask.config.locations import Location, expand, expand_options, holds_secret, web_address
+from covis_dask.config.locations import Location, expand, expand_options, web_address
 from covis_dask.config.origins import flat, origin_of, origins
 from covis_dask.config.settings import Settings, load_settings, settings_faults
 from covis_dask.config.shown import shown
@@ -16,7 +16,6 @@ __all__ = [
     "expand",
     "expand_options",
     "flat",
-    "holds_secret",
     "legacy_variables",
     "load_settings",
     "merged_hosts",

@@ -6,17 +6,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from catalog.redaction import is_secret_name
+from catalog.redaction import holds_secret, is_secret_name
 from catalog.settings import expand_references
 from covis_dask.config.addresses import address_faults
 from covis_dask.config.reading import Fault, dotted, faults_in, read_section
 from covis_dask.config.sections import LocationSection
 from covis_dask.errors import ConfigurationError
 
-__all__ = ["Location", "expand", "expand_options", "holds_secret", "location_faults", "web_address"]
+__all__ = ["Location", "expand", "expand_options", "location_faults", "web_address"]
 
 _SECRET = re.compile(r"(?:[A-Za-z]+ )?(?:\$\{\w+\})+")  # also "Bearer ${NAME}"
-_REFERENCES = re.compile(r"(?:\$\{\w+\})*")
 
 
 def expand(text: str, environ: Mapping[str, str] = os.environ) -> str:
@@ -135,17 +134,6 @@ def _secret_faults(read: LocationSection, where: str) -> Iterator[Fault]:
                 f"{where}.{word} holds a secret: put that into the environment, and the name of "
                 f"its variable into {where}.secret",
             )
-
-
-def holds_secret(url: str) -> bool:
-    """Tell that a URL holds more than references where a password or a token belongs."""
-    rest = url.partition("://")[2]
-    userinfo, _, address = rest.rpartition("@")
-    account, _, password = userinfo.partition(":")
-    if "/" not in account and not _REFERENCES.fullmatch(password):
-        return True
-    words = (part.partition("=") for part in re.split(r"[&;#]", address.partition("?")[2]))
-    return any(is_secret_name(name) and not _REFERENCES.fullmatch(value) for name, _, value in words)
 
 
 def _secrets(options: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
