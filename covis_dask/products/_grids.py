@@ -81,8 +81,11 @@ def is_gridded(variable: xr.DataArray) -> bool:
 
 
 def as_computed(ds: xr.Dataset) -> xr.Dataset:
-    """Return a finished dataset in the shape that its mode gave it: dims (y, x) or (y, x, z), no time."""
-    alone = ds.isel(time=0, drop=True) if "time" in ds.sizes else ds
+    """Return a finished dataset in the shape that its mode gave it: dims (y, x) or (y, x, z), one time.
+
+    The original's scripts, quick looks and second-level science work on this shape.
+    """
+    alone = ds.isel(time=0) if "time" in ds.sizes else ds
     placed = {
         name: variable.transpose(*sorted(variable.dims, key=lambda dim: _AXES.index(str(dim)[0])))
         for name, variable in alone.variables.items()

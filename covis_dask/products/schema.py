@@ -6,8 +6,9 @@ A change here makes no product stale: `covis_dask.products.upgrade` carries olde
 import xarray as xr
 
 from covis_dask.errors import DocumentError
+from covis_dask.products._grids import as_computed
 
-__all__ = ["ATTRIBUTE", "SCHEMA", "schema_of"]
+__all__ = ["ATTRIBUTE", "SCHEMA", "as_computed", "schema_of"]
 
 _STEM = "covis-dask/product/"
 _NEWEST = 2

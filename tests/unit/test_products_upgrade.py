@@ -15,7 +15,7 @@ from covis_dask.errors import DocumentError
 from covis_dask.products.metadata import finish_dataset
 from covis_dask.products.netcdf import write_netcdf
 from covis_dask.products.reading import read_file, read_netcdf
-from covis_dask.products.schema import ATTRIBUTE, SCHEMA
+from covis_dask.products.schema import ATTRIBUTE, SCHEMA, as_computed
 from covis_dask.products.upgrade import upgrade_dataset
 from tests.unit._datasets import ASHES, bathy, facts
 from tests.unit._small_runs import MODES, Mode, in_folder, process
@@ -72,6 +72,15 @@ def test_numbers_stay(stored: str) -> None:
         narrow = values.dtype == np.float32
         assert not (exact and narrow)
         np.testing.assert_array_equal(values, variable.values.astype(values.dtype), err_msg=str(name))
+
+
+@pytest.mark.parametrize("stored", _STORED)
+def test_the_shape_of_the_computation_comes_back(stored: str) -> None:
+    """Who works on grids as a mode computes them gets these from a product of either form."""
+    plain, found = _as_stored(stored), as_computed(read_netcdf(_bytes(stored), stored))
+    assert found["time"].dims == ()
+    for name, variable in plain.data_vars.items():
+        assert found[name].dims == variable.dims, name
 
 
 @pytest.mark.parametrize("stored", _STORED)
