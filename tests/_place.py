@@ -82,6 +82,17 @@ class Place:
             check=False,
         )
 
+    def begin(self, *words: str, **environ: str) -> "subprocess.Popen[str]":
+        """Begin ``python -m``."""
+        return subprocess.Popen(
+            [sys.executable, "-m", *words],
+            cwd=self.path,
+            env={**os.environ, "DASK_CONFIG": str(self.path / "config"), **environ},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
     def report(self, *words: str, code: int, **environ: str) -> dict[str, Any]:
         """Run a batch with ``--json`` on one worker; return its report, with the runs by name."""
         done = self.run("covis_dask.batch", *words, "--workers", "1", "--json", **environ)
