@@ -158,12 +158,15 @@ class JobContext:
         Identifier of the batch.
     created : datetime
         Now, UTC.
+    store_id : str, optional
+        Identity of the product store, when a batch has used it before.
     """
 
     request: BatchRequest
     settings: Settings
     batch: str
     created: dt.datetime
+    store_id: str | None = None
 
 
 _GROUP = "covis_dask.jobs"

@@ -339,11 +339,11 @@ def post_processing(context: JobContext) -> PostProcessing:
         context.batch,
         context.created,
         bathymetry=open_ancillary(*open_location(ancillary)).identities(),
-        look=_looker(settings.products) if request.verify else None,
+        look=_looker(settings.products, context.store_id) if request.verify else None,
         commit=lambda task, outcome: commit_for_worker(task, outcome, settings, _log.warning),
     )
 
 
-def _looker(products: Location) -> Callable[[str], Seen]:
-    store = ProductStore.open(products)
+def _looker(products: Location, store_id: str | None) -> Callable[[str], Seen]:
+    store = ProductStore.open(products).expecting(store_id)
     return lambda path: look(store, path)

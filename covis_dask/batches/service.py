@@ -112,7 +112,8 @@ def prepare(request: BatchRequest, settings: Settings, catalog: Catalog) -> "Pre
         raise NothingSelected(explain_empty(request.query, years, () if years else catalog.elsewhere()))
     created = dt.datetime.now(dt.UTC).replace(microsecond=0)
     batch_id = f"{created:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-    job = job_named(JobContext(request, settings, batch_id, created))
+    known = known_store(catalog, settings.products.url)
+    job = job_named(JobContext(request, settings, batch_id, created, known))
     plan = make_plan(runs, job, request.only)
     if not plan.items:
         raise NothingSelected(f"none of the {len(runs)} selected runs is {request.only}")
@@ -311,10 +312,13 @@ class PreparedBatch:
                 return
             try:
                 report.__exit__(None, None, None)
-                store = ProductStore.open(self.settings.products)
-                store.put_file(kept, f"{report_folder(self.batch)}/{PERFORMANCE}")
+                self._store().put_file(kept, f"{report_folder(self.batch)}/{PERFORMANCE}")
             except (OSError, RuntimeError, TimeoutError, CovisError) as error:
                 driver.log(f"Dask's performance report could not be saved: {error}")
+
+    def _store(self) -> ProductStore:
+        """Open the product store, where nothing is written while its mark is away."""
+        return replace(ProductStore.open(self.settings.products), id=self.batch.settings.get("store-id"))
 
     def _end(self, driver: Driver, fault: CovisError | None) -> Ended:
         """Write the report, and close the batch's document."""
@@ -336,7 +340,7 @@ class PreparedBatch:
     ) -> tuple[Report, str | None]:
         """Store the report beside the products, as far as it can be; no batch fails for want of it."""
         try:
-            store = ProductStore.open(self.settings.products)
+            store = self._store()
             report = compared(report, store)
             return report, write_report(report, store, driver.log)
         except Exception as error:  # of whatever kind: the runs are done, and the table tells of them

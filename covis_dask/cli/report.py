@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "python -m covis_dask
     def work() -> int:
         history = History.here()
         batch = history.batch(arguments.batch)
-        status, store = history.status(batch), history.store()
+        status, store = history.status(batch), replace(history.store(), id=batch.settings.get("store-id"))
         report = Report(
             batch,
             str(batch.settings["prefix"]),

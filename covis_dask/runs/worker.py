@@ -167,7 +167,7 @@ def _leave_failure(execution: RunExecution, fault: CovisError) -> str | None:
         older = [one for one in store.folders(ProductPaths.tries(task.path)) if one != name]
         for old in older[: max(0, len(older) + 1 - _KEPT_TRIES)]:
             store.remove_folder(ProductPaths.tries(task.path, old))
-    except CovisError as error:
+    except (CovisError, OSError) as error:
         with suppress(OSError):
             execution.log(f"the failure itself could not be stored: {error}")
         return None

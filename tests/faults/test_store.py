@@ -1,4 +1,4 @@
-"""Stores that go away, and processes that are killed: products stand, and nothing is made where no disk is."""
+"""Stores that go away, and processes that are killed: products stand; nothing is made where no disk is."""
 
 import hashlib
 import json
@@ -89,7 +89,7 @@ def _new_version(folder: Path, old: str) -> Callable[[], bool]:
 
 
 def test_a_force_that_is_killed_leaves_the_old_product(place: Place) -> None:
-    """Killed while it computes, and while it uploads: the old product stands whole, and is `already` there."""
+    """Killed while it computes or uploads: the old product stands whole, and is `already` there."""
     archive = place.store(diffuse(1))
     words = ("covis_dask.process", str(archive), "--output", "out")
     assert place.run(*words).returncode == 0

@@ -21,6 +21,7 @@ from covis_dask.errors import ConfigurationError
 from covis_dask.monitor.scheduler.guard import Guard
 from covis_dask.monitor.scheduler.plugin import StatusPlugin
 from covis_dask.monitor.scheduler.steering import STEERING_HEADER, Steering
+from tests.unit._layout1 import BASENAME, unpack
 
 _JSON = {"Content-Type": "application/json"}
 _PNG = b"\x89PNG\r\n\x1a\n<script>alert(1)</script>"
@@ -74,6 +75,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "secret.txt").write_text("not of the store")
     (root / "p" / "link.txt").symlink_to(folder / "secret.txt")
     (root / "out").symlink_to(folder)
+    unpack(root)
+    (root / "damaged").mkdir()
+    (root / "damaged" / "metadata.json").write_text("{")
     return root
 
 
@@ -197,6 +201,21 @@ def test_stored_files_are_pictures_or_downloads(server: _Server) -> None:
         assert "html" not in headers["Content-Type"]
     code, headers, _ = server.ask("/covis/store/p/x.png")
     assert (code, headers["Content-Type"]) == (200, "image/png")
+
+
+def test_a_runs_picture_and_log_are_found_by_its_folder(server: _Server) -> None:
+    """The manifest says where they are: the picture is shown, small if asked for, the log downloaded."""
+    code, headers, body = server.ask(f"/covis/run/{BASENAME}/picture")
+    assert (code, headers["Content-Type"], body[1:4]) == (200, "image/png", b"PNG")
+    code, headers, body = server.ask(f"/covis/run/{BASENAME}/picture?small=1")
+    assert (code, headers["Content-Type"], body[8:12]) == (200, "image/webp", b"WEBP")
+    code, headers, body = server.ask(f"/covis/run/{BASENAME}/log")
+    assert (code, b"engine native" in body) == (200, True)
+    assert headers["Content-Disposition"] == f'attachment; filename="{BASENAME}.txt"'
+    for run in ("nothing", "damaged", "p"):
+        assert [server.ask(f"/covis/run/{run}/{part}")[0] for part in ("picture", "log")] == [404, 404]
+    for run in ("p/%00", "../products/p", "p//x", "p%5cx", "p/%2e%2e", "a" * 300):
+        assert server.ask(f"/covis/run/{run}/picture")[0] == 400
 
 
 @pytest.mark.parametrize(
