@@ -112,7 +112,7 @@ def sector(seen: Bool, geometry: MapGeometry, ds: xr.Dataset) -> Bool:
         return seen
     azimuths = geometry.azimuth[far]
     middle = np.angle(np.mean(np.exp(1j * azimuths)))
-    turn = np.angle(np.exp(1j * (geometry.azimuth - middle)))
+    turn = (geometry.azimuth - middle + np.pi) % (2 * np.pi) - np.pi
     edges = turn[far].min(), turn[far].max()
     if edges[1] - edges[0] > 1.9 * np.pi:  # all around
         return seen

@@ -138,7 +138,11 @@ class Patches:
 
 def active_patches(active: Bool, cell: float) -> Patches:
     """Count the patches of a mask; cells that touch at a corner belong together."""
-    labels, count = ndimage.label(active, _EIGHT)
+    rows, columns = (np.flatnonzero(active.any(axis=axis)) for axis in (1, 0))
+    if not rows.size:
+        return Patches(0, 0.0, 0.0)
+    box = active[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    labels, count = ndimage.label(box, _EIGHT)
     if not count:
         return Patches(0, 0.0, 0.0)
     sizes = np.bincount(labels.ravel())[1:]

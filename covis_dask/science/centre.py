@@ -23,6 +23,8 @@ _WEAKEST = 1e-6  # 1/m, -60 dB
 _UNSEEN = 0.25  # share of the cells within 1.5 radii
 _LOPSIDED = 0.1  # difference of the shares seen of opposite halves
 _SECOND_SHARE, _SECOND_AREA = 0.4, 0.25
+_EPSILON = 1e-9
+_ROUGH = 1e-3  # tolerance of the fit that only gives weights
 _LONG, _FAINT = 2.0, 0.05  # ratio of variances; share of the amplitude that does not count
 
 
@@ -83,7 +85,10 @@ def plume_centre(field: Real, seen: Bool, axes: tuple[Real, Real], search: Searc
         x [Nx] and y [Ny] of the cells, m.
     search : Search
     """
-    x, y = np.meshgrid(*axes)
+    whole = (axes, seen)
+    rows, columns = around(axes, (search.x, search.y), search.domain_radius)
+    x, y = np.meshgrid(axes[0][columns], axes[1][rows])
+    field = field[rows, columns]
     near = _domain(x, y, search)
     used = near & np.isfinite(field)
     if not used.any() or not float(np.max(field[used])) > 0:
@@ -97,7 +102,10 @@ def plume_centre(field: Real, seen: Bool, axes: tuple[Real, Real], search: Searc
     if not fit.converged:
         return Centre(fit, (np.nan, np.nan), flags | LevelFlag.NOT_CONVERGED)
     flags |= _doubts(fit, search)
-    flags |= _neighbours(fit, (x, y, field), near, seen)
+    if _cut(fit, *whole):
+        flags |= LevelFlag.CUT_BY_EDGE
+    if _shared(fit, (x, y, field), near):
+        flags |= LevelFlag.SECOND_PLUME
     return Centre(fit, _moment(cells, fit), flags)
 
 
@@ -143,7 +151,8 @@ def _weighted(
 ) -> tuple[GaussianFit, LevelFlag]:
     """Fit, and fit again with weights and cells that go with the first fit."""
     flags = LevelFlag(0)
-    fit = _bounded(_within(cells, start), start, 1.0, bounds)[0]
+    fit = fit_gaussian(_within(cells, start), start, tolerance=_ROUGH)
+    fit.values[B] = min(max(fit.values[B], bounds[0]), bounds[1])
     for _ in range(2):
         if not fit.converged or fit.values[A] <= 0:
             return fit, flags
@@ -198,20 +207,28 @@ def _doubts(fit: GaussianFit, search: Search) -> LevelFlag:
     return flags
 
 
-def _neighbours(fit: GaussianFit, cells: tuple[Real, Real, Real], near: Bool, seen: Bool) -> LevelFlag:
-    """Say whether the sector cuts the plume, and whether there is another beside it."""
-    flags = LevelFlag(0)
+def around(axes: tuple[Real, Real], place: tuple[float, float], reach: float) -> tuple[slice, slice]:
+    """Return the rows and columns of the cells within a square."""
+    columns, rows = (
+        slice(
+            int(np.searchsorted(axis, p - reach - _EPSILON)), int(np.searchsorted(axis, p + reach + _EPSILON))
+        )
+        for axis, p in zip(axes, place, strict=True)
+    )
+    return rows, columns
+
+
+def _shared(fit: GaussianFit, cells: tuple[Real, Real, Real], near: Bool) -> bool:
+    """Say whether there is another plume beside it."""
     x, y, field = cells
-    amplitude, x0, y0, radius, _ = fit.values
+    amplitude, _, _, radius, _ = fit.values
     step = float(abs(x[0, 1] - x[0, 0])) if x.shape[1] > 1 else 1.0
-    if _cut(x - x0, y - y0, seen, (1.5 * radius, step)):
-        flags |= LevelFlag.CUT_BY_EDGE
     rest = np.where(near & np.isfinite(field), field - gaussian(fit.values, x, y), -np.inf)
-    other = largest(rest > _SECOND_SHARE * amplitude)
-    lump = np.count_nonzero(other) * step**2 > _SECOND_AREA * np.pi * radius**2
-    if lump or _elongation((x, y, field), fit, near) > _LONG:
-        flags |= LevelFlag.SECOND_PLUME
-    return flags
+    above = rest > _SECOND_SHARE * amplitude
+    enough = _SECOND_AREA * np.pi * radius**2 / step**2
+    if np.count_nonzero(above) > enough and np.count_nonzero(largest(above)) > enough:
+        return True
+    return _elongation(cells, fit, near) > _LONG
 
 
 def _elongation(cells: tuple[Real, Real, Real], fit: GaussianFit, near: Bool) -> float:
@@ -226,9 +243,13 @@ def _elongation(cells: tuple[Real, Real, Real], fit: GaussianFit, near: Bool) ->
     return float(high / low) if low > 0 else np.inf
 
 
-def _cut(dx: Real, dy: Real, seen: Bool, size: tuple[float, float]) -> bool:
-    """Say whether one side of a disc (radius and step of the cells, m) was seen less than the other."""
-    radius, step = size
+def _cut(fit: GaussianFit, axes: tuple[Real, Real], seen: Bool) -> bool:
+    """Say whether one side of the plume was seen less than the other, within 1.5 radii."""
+    radius, centre = 1.5 * float(fit.values[B]), (float(fit.values[X]), float(fit.values[Y]))
+    step = float(abs(axes[0][1] - axes[0][0])) if len(axes[0]) > 1 else 1.0
+    rows, columns = around(axes, centre, radius)
+    seen = seen[rows, columns]
+    dx, dy = np.meshgrid(axes[0][columns] - centre[0], axes[1][rows] - centre[1])
     inner = np.hypot(dx, dy) <= radius
     count = np.count_nonzero(inner)
     if count < (1 - _LOPSIDED) * np.pi * (radius / step) ** 2 - _FEWEST:  # the disc leaves the grid

@@ -133,6 +133,7 @@ def _fields(ds: xr.Dataset, science: ScienceSection, suffix: str) -> DiffuseFiel
     dims = (str(ds[first].dims[0]), str(ds[first].dims[1]))
     geometry = geometry_of(ds, dims, science)
     values, valid = {}, {}
+    sectors: dict[bytes, Bool] = {}
     seen = np.zeros(geometry.x.shape, np.bool_)
     for name in _MAPS:
         if name + suffix not in ds:
@@ -143,7 +144,10 @@ def _fields(ds: xr.Dataset, science: ScienceSection, suffix: str) -> DiffuseFiel
         if weight in ds:
             reached = np.nan_to_num(np.asarray(ds[weight].values)) > 0
         values[name] = field
-        valid[name] = sector(reached, geometry, ds) & geometry.allowed & np.isfinite(field)
+        key = reached.tobytes()  # most maps reach the same cells
+        if key not in sectors:
+            sectors[key] = sector(reached, geometry, ds) & geometry.allowed
+        valid[name] = sectors[key] & np.isfinite(field)
         seen |= reached
     return DiffuseFields(values, valid, seen, _floor(ds, suffix, geometry), geometry, dims)
 

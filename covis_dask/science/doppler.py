@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from covis_dask.science.flags import LevelFlag, VentFlag
 from covis_dask.science.grids import PlumeFields, plume_fields
 from covis_dask.science.heat import Entrainment, Heat, PlumeProfile, heat_flux
 from covis_dask.science.line import BLOCKING, CentreLine, centre_line
+from covis_dask.science.originals import original_fields, original_line, original_rise, run_heat_flux
 from covis_dask.science.plume_model import virtual_depth
 from covis_dask.science.quantities import Quantities, quality_of
 from covis_dask.science.rise import PlumeRise, plume_rise
@@ -82,7 +84,11 @@ def level2(ds: xr.Dataset, science: ScienceSection) -> xr.Dataset:
     fields = plume_fields(ds, window(vents), offset=fixes.offset_subtracted) if vents else None
     if vents and (fields is None or fields.velocity is None):
         notes.append("The product has no velocities.")
-    found, more = find_vents(fields, vents, centre_line)
+    follow = centre_line
+    if science.profile == "matlab":
+        fields = None if fields is None else original_fields(fields)
+        follow = partial(original_line, fixes=fixes)
+    found, more = find_vents(fields, vents, follow)
     water = water_at(site_of(ds), own=fixes.own_water)
     rising = [_measured(one, fields, science, fixes, water) for one in found]
     coords = coordinates(ds, found)
@@ -109,12 +115,21 @@ def _measured(
 ) -> _RisingVent:
     """Measure the rise and the heat flux of one plume."""
     rise = None
-    least = science.plume.least_vertical if fixes.steep_sight else 0.0
+    least = science.plume.least_vertical
+    matlab = science.profile == "matlab"
     if fields is not None and one.line is not None:
-        rise = plume_rise(fields, one.line, least, resolution=science.plume.resolution_correction)
-    held = Entrainment(one.vent.entrainment, one.vent.entrainment_error)
+        resolution = science.plume.resolution_correction
+        rise = (
+            original_rise(fields, one.line, fixes)
+            if matlab
+            else plume_rise(fields, one.line, least, resolution=resolution)
+        )
     profiles = [_profile(one, rise, axial=axial) for axial in (False, True)]
-    heat, heat_axial = (heat_flux(profile, held, water) for profile in profiles)
+    if matlab:
+        heat, heat_axial = (run_heat_flux(p, one.vent.entrainment, fixes, water) for p in profiles)
+    else:
+        held = Entrainment(one.vent.entrainment, one.vent.entrainment_error)
+        heat, heat_axial = (heat_flux(profile, held, water) for profile in profiles)
     flags = one.flags | heat.flags
     if rise is not None and not np.isfinite(rise.of("volume")).any():
         flags |= VentFlag.NO_VELOCITY
@@ -170,6 +185,8 @@ def _add_rise(out: Quantities, rising: Sequence[_RisingVent], levels: Real) -> N
         ("momentum_flux", "momentum"),
     ):
         add(name, lambda rise, key=key: rise.of(key))
+    for name in {name for rise in rises.values() if rise is not None for name in rise.extras}:
+        add(name, lambda rise, name=name: rise.extras.get(name, np.nan))
     add("volume_flux_structural_error", lambda rise: rise.structural_error)
     add("volume_flux_axial", lambda rise: rise.of("volume", axial=True))
 

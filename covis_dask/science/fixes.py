@@ -19,6 +19,7 @@ def _mends(quirk: str) -> Any:
 class ScienceFixes:
     """A switch for every quirk of the second level; `covis_dask.modes.quirks` tells what each does."""
 
+    elevation_from_head: bool = _mends("Q28")
     radii_in_order: bool = _mends("Q34")
     offset_subtracted: bool = _mends("Q36")
     peak_alone: bool = _mends("Q50")

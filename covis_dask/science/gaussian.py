@@ -14,7 +14,7 @@ Real = NDArray[np.float64]
 A, X, Y, B, C = range(5)
 """Places of amplitude, centre, radius and background among the parameters."""
 
-_TOLERANCE = 1e-10
+_TOLERANCE = 1e-9
 _MOST_CALLS = 300
 
 
@@ -67,6 +67,7 @@ def fit_gaussian(
     start: Sequence[float] | Real,
     weights: Real | float = 1.0,
     held: Sequence[int] = (),
+    tolerance: float = _TOLERANCE,
 ) -> GaussianFit:
     """Fit a Gaussian by (damped, weighted) least squares.
 
@@ -80,6 +81,8 @@ def fit_gaussian(
         Of the residuals, such as 1/sigma.
     held : sequence of int
         Parameters that are not fitted.
+    tolerance : float
+        Relative change of parameters and sum of squares at which it ends.
 
     Returns
     -------
@@ -110,8 +113,8 @@ def fit_gaussian(
             first[free] / scale,
             Dfun=derivatives,
             full_output=True,
-            ftol=_TOLERANCE,
-            xtol=_TOLERANCE,
+            ftol=tolerance,
+            xtol=tolerance,
             maxfev=_MOST_CALLS,
         )
     spread = None if inverse is None else (inverse * np.outer(scale, scale), float(np.sum(info["fvec"] ** 2)))

@@ -93,7 +93,7 @@ def plume_fields(
     around : iterable of (x, y, half width)
         Squares to which the fields are cut, m; all of the product when there is none.
     offset : bool
-        Subtract the velocity that the clock feigns.
+        Subtract the velocity that the clock feigns in data of 2018+; in those of 2010-15 it always is.
     """
     fluctuating = next((name for name in _MODERN if name in ds), None)
     name = fluctuating or next((name for name in _EARLY if name in ds), None)
@@ -178,8 +178,8 @@ def _velocities(
     velocity = _array(ds, "radial_velocity", part)
     if weight is not None:
         velocity = np.where(np.nan_to_num(_array(ds, weight, part)) > 0, velocity, np.nan)
-    if offset:
-        names = ("velocity_offset_average", "offset_velocity")
+    names = ("velocity_offset_average", "offset_velocity") if offset else ("offset_velocity",)
+    if any(name in ds for name in names):
         feigned = next((float(ds[n]) for n in names if n in ds), 0.0)
         velocity = velocity - (feigned if np.isfinite(feigned) else 0.0)
     spread = _array(ds, "radial_velocity_std", part) * scale if "radial_velocity_std" in ds else None

@@ -1,6 +1,7 @@
 """How fast a plume rises and what it carries, height by height: the `corrected` profile."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,8 @@ class PlumeRise:
         With either model of the flow.
     flags : ndarray of int32, [n]
         Those of the centre line and of the velocity, see `LevelFlag`.
+    extras : mapping of str to ndarray of float64, [n]
+        What the originals have besides (profile `matlab`).
     """
 
     seen: Real
@@ -49,6 +52,7 @@ class PlumeRise:
     advected: tuple[Flux, ...]
     axial: tuple[Flux, ...]
     flags: NDArray[np.int32]
+    extras: Mapping[str, Real] = field(default_factory=dict)
 
     def of(self, name: str, *, axial: bool = False) -> Real:
         """Return a quantity of the fluxes by height."""
