@@ -17,8 +17,9 @@ _WORD: Final = 8
 def forms_of(value: str) -> Iterator[str]:
     """Yield a value as it is, as URLs and HTML write it, in base64 and in hex."""
     yield value
+    quoted = quote(value, safe="")
     written = {
-        unquote(value), unquote_plus(value), quote(value), quote(value, safe=""), quote_plus(value),
+        unquote(value), unquote_plus(value), quote(value), quoted, quote(quoted), quote_plus(value),
         html.escape(value), html.escape(value, quote=False),
     }  # fmt: skip
     yield from (form for form in written if len(form) >= _SHORTEST)

@@ -20,7 +20,7 @@ from catalog.redaction.names import is_harmless_option, is_harmless_parameter, i
 __all__ = ["hide_known", "register", "register_options", "register_url"]
 
 _SHORTEST: Final = 4
-_SHORTEST_PIECE: Final = 5
+_SHORTEST_PIECE: Final = 4
 _SHORTEST_ACCOUNT: Final = 8
 _SHORTEST_WORD: Final = 6
 _OUR_WORDS: Final = """
@@ -53,14 +53,15 @@ def register(value: object) -> None:
     text = text.strip()
     if _URL.match(text):
         register_url(text)
+        _register_path(text)
     elif not (text.startswith("/") and Path(text).is_dir()):  # a folder that is there is a place
         _keep(text, pieces=True)
 
 
 def register_url(url: str) -> None:
-    """Take note of what is secret in a URL: account, password, values of its query, long keys in its path."""
+    """Take note of what is secret in a URL: account, password, and values of its query."""
     rest = url.partition("://")[2]
-    place, _, query = rest.partition("?")
+    query = rest.partition("?")[2]
     userinfo, at, address = rest.rpartition("@")
     account, colon, password = userinfo.partition(":")
     if at and "/" not in account:  # else the @ is one of the path
@@ -68,14 +69,18 @@ def register_url(url: str) -> None:
         is_token = not colon and not url.lower().startswith(("sftp:", "ssh:"))  # as web servers take it
         if len(account) >= _SHORTEST_ACCOUNT or is_token:
             _keep(account, pieces=True)
-        place, _, query = address.partition("?")
+        query = address.partition("?")[2]
         if "@" in query or "?" in userinfo:
             _keep(userinfo.partition("@")[0].partition(":")[2], pieces=True)
     for part in re.split(r"[&;#]", query):
         name, _, value = part.partition("=")
         if not is_harmless_parameter(name):
             _keep(value or name, pieces=False)
-    for segment in place.split("/")[1:]:
+
+
+def _register_path(url: str) -> None:
+    """Take note of long keys in the path of a URL that is itself referred to as a secret."""
+    for segment in url.partition("://")[2].partition("?")[0].split("/")[1:]:
         if len(segment) >= 20 and re.search(r"\d", segment) and re.search(r"[A-Za-z]", segment):
             _keep(segment, pieces=False)
 
@@ -119,7 +124,7 @@ def _keep(text: str, *, pieces: bool) -> None:
     """Note a value, and what it may be torn into: by a parser of URLs, or line by line if it is a script."""
     found = {text, *text.splitlines(), *_ASSIGNED.findall(text)}
     if re.search(r"\s", text):
-        found |= {word for word in text.split() if _MIXED.fullmatch(word)}
+        found |= {word for word in text.split() if _MIXED.fullmatch(word) or (pieces and len(word) >= 8)}
     elif pieces:
         torn = {piece for part in (text, unquote(text)) for piece in _DELIMITERS.split(part)}
         found |= {piece for piece in torn if len(piece) >= _SHORTEST_PIECE}

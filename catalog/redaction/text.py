@@ -30,6 +30,9 @@ _NAMED: Final = re.compile(
 _FLAG: Final = re.compile(rf"((?<!\S)--?{SECRET_NAME}\s+)([^\s-]\S*)", re.IGNORECASE)
 _WORD: Final = re.compile(r"[A-Za-z]+|[a-z0-9+]+://")
 _PROSE: Final = re.compile(r" [a-z]+\b")
+_PORT: Final = re.compile(r"(\bport\b[^'\"\n]{0,40}['\"])([^'\"\n]*\D[^'\"\n]*)(?=['\"])", re.IGNORECASE)
+"""What a parser takes for a port that is none: the rest of a password behind a colon."""
+
 _QUOTED_KEY: Final = re.compile(r"([\"']key[\"']\s*:\s*)(\"[^\"]*\"|'[^']*')")
 _SHAPES: Final = re.compile(
     r"(?P<bearer>\b(?:Bearer|Token)\s+)[\w.~+/=-]{12,}"
@@ -56,6 +59,7 @@ def redact(text: str) -> str:
     text = _HEADER.sub(_without_quoted, text)
     text = _NAMED.sub(_without_named, text)
     text = _FLAG.sub(lambda match: match[1] + _hidden(match[2]), text)
+    text = _PORT.sub(lambda match: match[1] + _hidden(match[2]), text)
     return _QUOTED_KEY.sub(lambda match: match[1] + _hidden(match[2]), text)
 
 

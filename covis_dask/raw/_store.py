@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 from catalog.answers import Sense, answer_of
+from catalog.redaction import redact_error
 from covis_dask.errors import CovisError, RawMissing, StorageUnavailable
 from covis_dask.raw._direct import direct_way
 from covis_dask.raw.source import ArchiveSource
@@ -33,6 +34,7 @@ def store_errors(path: str) -> Iterator[None]:
     except NotADirectoryError as error:
         raise RawMissing(f"the raw file {path} does not exist") from error
     except Exception as error:
+        redact_error(error)
         answer = answer_of(error)
         if answer is not None and answer.sense is Sense.ABSENT:
             raise RawMissing(f"the raw file {path} does not exist") from error

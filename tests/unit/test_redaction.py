@@ -27,6 +27,7 @@ FORMS: dict[str, Callable[[str], str]] = {
     "upper case": str.upper,
     "in a URL": lambda text: urllib.parse.quote(text, safe=""),
     "in a path": urllib.parse.quote,
+    "in a URL within a URL": lambda text: urllib.parse.quote(urllib.parse.quote(text, safe=""), safe=""),
     "in a form": urllib.parse.quote_plus,
     "in JSON": json.dumps,
     "in a repr": repr,
@@ -74,6 +75,11 @@ def _pieces(text: str, size: int = 5) -> list[str]:
         ("login --password hunter2 --token=x", "login --password *** --token=***"),
         ("AKIAIOSFODNN7EXAMPLE signed it", "*** signed it"),
         ("-----BEGIN RSA PRIVATE KEY-----\nMII\nxyz\n-----END RSA PRIVATE KEY-----", "***"),
+        (
+            "Port could not be cast to integer value as 'pa'",
+            "Port could not be cast to integer value as '***'",
+        ),
+        ("nonnumeric port: 'wd@h'", "nonnumeric port: '***'"),
         ("a eyJhbGciOiJI.eyJzdWIiOiIx.abc b", "a *** b"),
     ],
 )
@@ -132,6 +138,14 @@ def test_what_belongs_to_something_unknown_is_unknown() -> None:
     })  # fmt: skip
     texts = "whelk-0815 conch-42 ONC_VARIABLE abalone-3 INFO oyster-64 proxy"
     assert redact(texts) == "*** *** ONC_VARIABLE *** INFO *** proxy"
+
+
+def test_names_of_files_are_no_keys() -> None:
+    """The address of an archive takes no file name out of texts; a secret link loses its key."""
+    register_url("https://me:lobster-77@host/raw/COVIS-20190820T120001-diffuse1.tar.gz")
+    assert redact("no COVIS-20190820T120001-diffuse1.tar.gz") == "no COVIS-20190820T120001-diffuse1.tar.gz"
+    register("https://hooks.example.org/T0123/AbCdEf0123456789AbCdEf")
+    assert redact("POST AbCdEf0123456789AbCdEf") == "POST ***"
 
 
 def test_an_at_sign_in_a_path_is_no_account() -> None:
