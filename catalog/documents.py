@@ -47,6 +47,8 @@ def decode(kind: type[T], document: object, name: str, *, strict: bool = True) -
         return msgspec.convert(document, kind, strict=strict)
     except msgspec.ValidationError as error:
         raise DocumentError(_sentence(name, str(error))) from None
+    except (OverflowError, RecursionError, UnicodeError) as error:  # numbers, depths and texts without end
+        raise DocumentError(_sentence(name, str(error))) from None
 
 
 def decode_json(kind: type[T], text: str | bytes, name: str, *, strict: bool = True) -> T:

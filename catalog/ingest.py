@@ -202,6 +202,8 @@ def _nas_listing(text: str, host: str | None) -> ImportReport:
     lines = [line.split("\t") for line in text.splitlines() if line.strip(" \t\0")]
     sound = [len(columns) == 3 and _is_number(columns[0]) and _is_number(columns[1]) for columns in lines]
     numbers = Counter(columns[0] for columns, good in zip(lines, sound, strict=True) if good)
+    if not numbers:
+        raise ListingError("no line of the listing is NAS number, size and path (tab separated)")
     ((number, _),) = numbers.most_common(1)
     own = f"OLD-COVIS-NAS{number}"
     if host is not None and host_kind(host) == "old-nas" and host != own:

@@ -93,6 +93,8 @@ def _value_faults(key: str, kind: Any, value: Any, *, visible: bool) -> Iterator
         return
     try:
         msgspec.convert(value, kind, dec_hook=_read)
+    except (UnicodeError, OverflowError, RecursionError) as error:
+        yield Fault(key, f"{key}: cannot be read: {error}")
     except msgspec.ValidationError as error:
         fault, _, inside = str(error).partition(" - at `$")
         key += inside.strip("`")
@@ -138,12 +140,12 @@ def _value(value: Any) -> str:
 
 def _read(kind: type, value: Any) -> Any:
     """Read the types that YAML does not have."""
-    if isinstance(value, bool):
-        value = None
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        value = ""
     if kind is Seconds:
         try:
             seconds = parse_timedelta(value, default="s")
-        except (KeyError, TypeError, ValueError, OverflowError):
+        except (LookupError, TypeError, ValueError, OverflowError):
             seconds = None
         if seconds is None or not math.isfinite(seconds) or seconds < 0:
             raise ValueError("No length of time; write 30s, 10m, 4h")
