@@ -105,6 +105,7 @@ class Kind(StrEnum):
     BAD_DOCUMENT = "bad-document"
     PRODUCT_DAMAGED = "product-damaged"
     UNREADABLE = "unreadable"
+    ENGINE_CRASHED = "engine-crashed"
 
 
 HEAD_HEIGHT = 4.2

@@ -11,6 +11,7 @@
     ├── RunError                    error                 "failed": the next batch tries this run again
     │   ├── RawMissing              raw-missing
     │   ├── EngineError             engine-error
+    │   │   └── EngineCrashed       engine-crashed
     │   ├── RunTimeout              timeout
     │   ├── OutOfMemory             out-of-memory
     │   ├── Bug                     bug
@@ -60,6 +61,7 @@ __all__ = [
     "ConfigurationError",
     "CovisError",
     "DocumentError",
+    "EngineCrashed",
     "EngineError",
     "InputError",
     "LegacyProduct",
@@ -141,6 +143,12 @@ class EngineError(RunError):
     """The engine could not process data that look sound."""
 
     kind = Kind.ENGINE_ERROR
+
+
+class EngineCrashed(EngineError):
+    """The process in which the engine computed ended: by a signal, or because the engine ended it."""
+
+    kind = Kind.ENGINE_CRASHED
 
 
 class RunTimeout(RunError):

@@ -161,7 +161,10 @@ class Driver:
         self._lift(link)
         self._submit(link)
         for task, outcome in link.ended(_TICK):
-            self._judge(task, outcome)
+            if outcome is not None and link.finds_room(task, outcome):
+                self._put_off(task.again(), task.attempt)
+            else:
+                self._judge(task, outcome)
         for task, outcome in self._completing.ended():
             self._judge(task, outcome)
         self._record()

@@ -17,7 +17,10 @@ from typing import Any
 from distributed import Client, Future, KilledWorker
 
 from covis_dask.batches.job import Job, Task
-from covis_dask.errors import ConfigurationError, WorkerLost
+from covis_dask.batches.losses import Losses, roomier
+from covis_dask.errors import ConfigurationError, OutOfMemory, WorkerLost
+from covis_dask.runs.events import BEGUN
+from covis_dask.runs.isolation import stop_everywhere
 from covis_dask.runs.outcome import RunOutcome
 
 __all__ = ["ClusterLink"]
@@ -45,6 +48,8 @@ class ClusterLink:
         self._events: queue.SimpleQueue[_Gather | Future[RunOutcome]] = queue.SimpleQueue()
         self._gathers: set[_Gather] = set()
         self._numbers = count()
+        self._losses = Losses(batch)
+        self._needs: dict[str, Mapping[str, float]] = {}
         self._threads: int | None = None
         self._asked: concurrent.futures.Future[Any] | None = None
 
@@ -86,13 +91,16 @@ class ClusterLink:
         # Dask keeps what it learns of tasks by the first word of their keys, for ever; so let that be the
         # mode, not the run. The number sets apart what is submitted anew.
         key = f"{task.label}-{self._batch}-{task.basename}-{task.attempt}-{next(self._numbers)}"
-        resources = dict(self._job.resources) or None
+        resources = {**self._job.resources, **self._needs.get(task.basename, {})} or None
         future = self._client.submit(self._job.work, task, key=key, pure=False, resources=resources)
         self._tasks[future] = task
         future.add_done_callback(self._events.put)
 
     def cancel(self, basenames: Iterable[str] | None = None) -> None:
-        """Take runs back; all of them when none is named. What becomes of them is not told any more."""
+        """Take runs back; all of them when none is named. What becomes of them is not told any more.
+
+        When it is all of them, those that compute are ended; what is past computing may commit.
+        """
         names = None if basenames is None else set(basenames)
         chosen = [future for future, task in self._tasks.items() if names is None or task.basename in names]
         for future in chosen:
@@ -100,6 +108,20 @@ class ClusterLink:
         if chosen and self._client.status == "running":
             told = self._beside(self._client.cancel(chosen, asynchronous=True))
             concurrent.futures.wait([told], _ANSWER)
+            if names is None:
+                stop = self._client.run_on_scheduler(stop_everywhere, self._batch, asynchronous=True)
+                concurrent.futures.wait([self._beside(stop)], _ANSWER)
+
+    def finds_room(self, task: Task, outcome: RunOutcome) -> bool:
+        """Say whether a run that needed more memory can have it, and see that its next try is there."""
+        if outcome.kind != OutOfMemory.kind:
+            return False
+        scheduler: Any = self._client.scheduler
+        known = self._answer(scheduler.identity(n_workers=-1), {})
+        room = roomier(known.get("workers", {}), outcome)
+        if room:
+            self._needs[task.basename] = room
+        return bool(room)
 
     def ended(self, timeout: float) -> list[tuple[Task, RunOutcome | None]]:
         """Return the runs that have ended since the last call, after at most `timeout` s.
@@ -107,7 +129,8 @@ class ClusterLink:
         Returns
         -------
         list of (Task, RunOutcome or None)
-            None where the scheduler went away with the run; what is committed will be found so.
+            None where no try is counted: the scheduler went away with the run (what is committed will be
+            found so), or its worker did, where it had not begun.
         """
         answers: dict[Future[RunOutcome], RunOutcome | None] = {}
         finished: list[Future[RunOutcome]] = []
@@ -120,10 +143,30 @@ class ClusterLink:
                 answers[event] = _lost(self._tasks[event], event) if event in self._tasks else None
         self._gather([future for future in finished if future in self._tasks])
         self._split_slow()
+        self._excuse(answers)
         told = [future for future in answers if future in self._tasks]
         for future in told:
             future.release()
         return [(self._tasks.pop(future), answers[future]) for future in told]
+
+    def _excuse(self, answers: "dict[Future[RunOutcome], RunOutcome | None]") -> None:
+        """Count no try of runs that only waited on a worker that was lost."""
+        lost = [one for one, outcome in answers.items() if outcome and outcome.kind == WorkerLost.kind]
+        lost = [one for one in lost if one in self._tasks and one.status == "error"]
+        if lost:
+            scheduler: Any = self._client.scheduler
+            self._losses.learn(self._answer(scheduler.events(topic=BEGUN), ()))
+        for future in lost:
+            if self._losses.excuse(self._tasks[future]):
+                answers[future] = None
+
+    def _answer(self, work: Any, otherwise: Any) -> Any:
+        """Return what the scheduler answers, unless that takes long."""
+        asked = self._beside(work)
+        try:
+            return asked.result(_ANSWER)
+        except Exception:  # it goes away just now
+            return otherwise
 
     def _waiting(self, timeout: float) -> "list[_Gather | Future[RunOutcome]]":
         events: list[_Gather | Future[RunOutcome]] = []

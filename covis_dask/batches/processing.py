@@ -28,14 +28,18 @@ from covis_dask.products.fingerprint import Fingerprints, explain, identity
 from covis_dask.products.manifest import Manifest
 from covis_dask.products.paths import ProductPaths
 from covis_dask.runs.committing import commit_for_worker
+from covis_dask.runs.isolation import Isolated
 from covis_dask.runs.outcome import RunOutcome
 from covis_dask.runs.task import RunTask
-from covis_dask.runs.worker import process_run
+from covis_dask.runs.worker import keep_remains, process_run
 from covis_dask.storage import ProductStore, open_location
 
 __all__ = ["PostProcessing", "ProductSpec", "post_processing"]
 
 _log = logging.getLogger("covis_dask")
+
+
+_IN_A_CHILD = Isolated(process_run, keep_remains)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,7 @@ class PostProcessing:
     created: dt.datetime
     bathymetry: Callable[[dt.datetime], str | None] = lambda _: None
     look: Callable[[str], Seen] | None = None
-    work: Callable[[RunTask], RunOutcome] = process_run
+    work: Callable[[RunTask], RunOutcome] = _IN_A_CHILD
     commit: Callable[[RunTask, RunOutcome], RunOutcome] = lambda _, outcome: outcome
     _modes: dict[tuple[str, str], _Mode] = field(default_factory=dict)
 

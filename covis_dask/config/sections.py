@@ -60,12 +60,15 @@ class CatalogSection(Section, frozen=True):
 
 
 class LimitsSection(Section, frozen=True):
-    """What a raw archive may hold."""
+    """What a raw archive may hold, and a run may need."""
 
     members: Count
     member_bytes: Size
     total_bytes: Size
     spool_bytes: Size
+    memory: Annotated[
+        Size | None, Meta(description="most one run may need; its share of the worker's limit when not given")
+    ] = None
 
 
 class BatchSection(Section, frozen=True):
@@ -127,6 +130,7 @@ class CovisSection(Section, frozen=True):
         Seconds, Meta(description="how long to wait for a store or catalogue that has gone away")
     ]
     limits: LimitsSection
+    recycle: Annotated[int, Meta(ge=1, description="runs after which a process that computes is replaced")]
     batch: BatchSection
     cluster: Annotated[
         dict[str, dict[str, Any] | None], Meta(description="arguments of the class that starts each kind")

@@ -43,6 +43,8 @@ class Settings:
     backoff: float
     max_outage: float
     limits: Limits
+    memory: int | None
+    recycle: int
     window: int
     heartbeat: float
     science: ScienceSection
@@ -89,6 +91,8 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
             max_total_bytes=int(limits.total_bytes),
             max_spool_bytes=int(limits.spool_bytes),
         ),
+        memory=None if limits.memory is None else int(limits.memory),
+        recycle=section.recycle,
         window=section.batch.window,
         heartbeat=float(section.batch.heartbeat),
         science=section.science,

@@ -16,7 +16,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import IO, Any
 
-from covis_dask.errors import ConfigurationError, EngineError, OutOfMemory
+from covis_dask.errors import ConfigurationError, EngineCrashed, EngineError, OutOfMemory
+from covis_dask.processes import ending, kill_tree
 
 __all__ = ["MatlabRunner"]
 
@@ -180,9 +181,9 @@ class MatlabRunner:
         """End the whole process group at once, and remove its folder; safe to call twice."""
         process, self._process = self._process, None
         if process is not None:
-            with suppress(ProcessLookupError):
-                # Matlab starts helpers of its own: they must go too, also when their parent is gone.
-                os.killpg(process.pid, signal.SIGKILL)
+            # Matlab starts helpers of its own: they must go too, also when their parent is gone.
+            if process.returncode is None:
+                kill_tree(process.pid)
             process.wait()
             for thread in self._threads:
                 thread.join(timeout=5)
@@ -257,20 +258,20 @@ class MatlabRunner:
 
     def _ended(self, log: Callable[[str], None]) -> EngineError | OutOfMemory:
         """Make the error for a process that ended by itself."""
-        process = self._process
-        code = None if process is None else process.wait()
+        code = 0
+        if self._process is not None:
+            code = self._process.wait()
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
         for thread in self._threads:
             thread.join(timeout=1)
         self._pass_on(log)
-        if code is not None and code < 0:
-            name = signal.Signals(-code).name
-            if name == "SIGKILL":
-                return OutOfMemory(
-                    "the Matlab runner was killed, most likely for lack of memory; give the worker more"
-                    + self._context()
-                )
-            return EngineError(f"the Matlab runner ended by {name}{self._context()}")
-        return EngineError(f"the Matlab runner ended by itself, with code {code}{self._context()}")
+        if code == -signal.SIGKILL:
+            return OutOfMemory(
+                "the Matlab runner was killed, most likely for lack of memory; give the worker more"
+                + self._context()
+            )
+        return EngineCrashed(f"the Matlab runner ended {ending(code)}{self._context()}")
 
     def _context(self) -> str:
         """Return the last lines it printed, for an error's text."""

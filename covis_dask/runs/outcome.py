@@ -56,6 +56,8 @@ class RunOutcome:
     uncommitted : mapping, optional
         The manifest of a product that lies in the store and waits for the driver to commit it; see
         `covis_dask.batches.job.Job.complete`.
+    memory : int
+        What the run could have, bytes, where that was not enough.
     """
 
     basename: str
@@ -75,6 +77,7 @@ class RunOutcome:
     log: str | None = None
     behind: int | None = None
     uncommitted: Mapping[str, Any] | None = None
+    memory: int = 0
 
     def __post_init__(self) -> None:
         # Messages between machines take plain words, no enums.
@@ -132,5 +135,5 @@ class RunOutcome:
         return decode(cls, {"path": "", **plain}, f"the outcome of run {plain.get('basename')}")
 
 
-_FOR_THE_DRIVER = ("behind", "uncommitted")
+_FOR_THE_DRIVER = ("behind", "memory", "uncommitted")
 _DEFAULTS = {one.name: one.default for one in fields(RunOutcome) if one.default is not MISSING}

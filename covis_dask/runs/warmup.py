@@ -1,31 +1,29 @@
-"""Workers import what runs need when they start or a batch connects, so that no run has to wait for it."""
+"""Workers start the processes that runs compute in when they start themselves, or a batch connects."""
 
 import asyncio
-from importlib import import_module
+from contextlib import suppress
 from typing import Any
 
 from distributed import WorkerPlugin
 
-__all__ = ["ReadyPlugin"]
+from covis_dask.errors import CovisError
+from covis_dask.runs.isolation import await_children, warm_up
 
-_NEEDED = (
-    "covis_dask.runs.worker",
-    "covis_dask.engines.native",
-    "covis_dask.modes.ashes.imaging",  # and with it the kernels; engines import modes as they are needed
-)
+__all__ = ["ReadyPlugin"]
 
 
 class ReadyPlugin(WorkerPlugin):
-    """Imports, on every worker that is there or will come, the modules that process a run: seconds once."""
+    """Prepares every worker that is there or will come: runs need modules that take seconds to import."""
 
     name = "covis-ready"
     idempotent = True
 
     async def setup(self, worker: Any) -> None:  # noqa: ARG002  # Dask's signature
-        """Import them beside the event loop, which has heartbeats to send."""
-        await asyncio.to_thread(_import)
+        """Start them beside the event loop, which has heartbeats to send."""
+        # A worker that cannot is told so by its first run, whose batch then stops with the reason.
+        with suppress(CovisError):
+            await asyncio.to_thread(warm_up)
 
-
-def _import() -> None:
-    for name in _NEEDED:
-        import_module(name)
+    async def teardown(self, worker: Any) -> None:  # noqa: ARG002
+        """Stay until the runs at work have ended: in a container nothing outlives the worker."""
+        await asyncio.to_thread(await_children)

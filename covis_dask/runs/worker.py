@@ -4,6 +4,7 @@ Nothing here talks to the catalogue, and no error leaves `process_run`: what wen
 """
 
 import os
+import signal
 import socket
 import tempfile
 import threading
@@ -20,6 +21,7 @@ from covis_dask.errors import (
     Bug,
     ConfigurationError,
     CovisError,
+    EngineError,
     LegacyProduct,
     OutOfMemory,
     ProductDamaged,
@@ -27,6 +29,7 @@ from covis_dask.errors import (
 from covis_dask.products.manifest import Failure
 from covis_dask.products.paths import LOG, ProductPaths, draw_try
 from covis_dask.raw.scratch import scratch_fault
+from covis_dask.runs._calls import SAID
 from covis_dask.runs.events import Reporter
 from covis_dask.runs.execution import RunExecution
 from covis_dask.runs.memory import reused_memory
@@ -37,8 +40,9 @@ from covis_dask.runs.task import RunTask
 from covis_dask.runs.versions import require
 from covis_dask.storage import ProductStore
 
-__all__ = ["process_run"]
+__all__ = ["keep_remains", "process_run"]
 
+_LAST_LINES = 50
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
 
 
@@ -99,18 +103,29 @@ def _process(task: RunTask, settings: Settings | None, stages: Stages) -> RunOut
             execution = RunExecution(task, settings, store, scratch, RunLog(scratch / LOG), stages)
             try:
                 return execution.run()
-            except Exception as error:
+            except BaseException as error:
+                if _is_users(error):
+                    raise
                 return _failed(execution, error)
-    except Exception as error:
+    except BaseException as error:
+        if _is_users(error):
+            raise
         return RunOutcome.of_error(task, _named(error, scratch_root), **stages.known())
 
 
-def _failed(execution: RunExecution, error: Exception) -> RunOutcome:
+def _is_users(error: BaseException) -> bool:
+    """Tell Ctrl-C from what engines raise: where nobody can press it, it is theirs."""
+    return (
+        isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
+
+
+def _failed(execution: RunExecution, error: BaseException) -> RunOutcome:
     """Say in log and store what went wrong."""
     fault = _named(error, execution.settings.scratch)
     with suppress(OSError):  # the log lies in scratch, which may be what is full
         execution.log(f"{fault.state}: {fault}")
-        if isinstance(fault, Bug):
+        if fault is not error:
             execution.log("".join(traceback.format_exception(error)))
     # Where a run is left alone for what lies in its place, nothing is put beside that either.
     left_alone = isinstance(fault, (ConfigurationError, LegacyProduct, ProductDamaged))
@@ -118,7 +133,7 @@ def _failed(execution: RunExecution, error: Exception) -> RunOutcome:
     return RunOutcome.of_error(execution.task, fault, log=log, **execution.stages.known())
 
 
-def _named(error: Exception, scratch: str | None) -> CovisError:
+def _named(error: BaseException, scratch: str | None) -> CovisError:
     """Give every exception a place in the tree of errors; scratch without room makes many of them."""
     if isinstance(error, CovisError):
         return error
@@ -126,6 +141,10 @@ def _named(error: Exception, scratch: str | None) -> CovisError:
         return fault
     if isinstance(error, MemoryError):
         return OutOfMemory("the worker ran out of memory; give each worker more, or run fewer per machine")
+    if not isinstance(error, Exception):
+        return EngineError(
+            f"it asked for the end of the program ({type(error).__name__}: {error}); see {LOG}"
+        )
     return Bug(f"{type(error).__name__}: {error}; this is a bug, and the traceback is in {LOG}")
 
 
@@ -172,3 +191,35 @@ def _leave_failure(execution: RunExecution, fault: CovisError) -> str | None:
             execution.log(f"the failure itself could not be stored: {error}")
         return None
     return ProductPaths.log(folder)
+
+
+def keep_remains(task: RunTask, fault: CovisError, folder: Path) -> str | None:
+    """Leave the log of a run whose process was ended, and what it printed last, as any failed run's.
+
+    Parameters
+    ----------
+    task : RunTask
+    fault : CovisError
+        Why it ended.
+    folder : Path
+        Where its process had its temporary files.
+
+    Returns
+    -------
+    str or None
+        Where the log lies below the store.
+
+    Raises
+    ------
+    CovisError
+        When this worker cannot reach the store.
+    """
+    settings = load_settings()
+    store = _open_store(task, settings.products)
+    log = RunLog(next(folder.glob(f"*/{LOG}"), folder / LOG))
+    execution = RunExecution(task, settings, store, log.path.parent, log, Stages(Reporter(task)))
+    with suppress(OSError):
+        for line in (folder / SAID).read_text("utf-8", errors="replace").splitlines()[-_LAST_LINES:]:
+            log(f"said| {line}")
+    log(f"{fault.state}: {fault}")
+    return _leave_failure(execution, fault)

@@ -137,14 +137,14 @@ def test_every_run_survives_what_goes_wrong(stack: Stack) -> None:
 
 
 def test_a_run_beyond_its_memory_limit_is_told(stack: Stack) -> None:
-    """The kernel kills a worker at its container's limit: the run ends as lost, the next is processed."""
+    """The kernel kills a run at its container's limit: it ends out of memory, its worker takes the next."""
     stack.wait_workers(2)
     words = ("--year", "2014", "--mode", "imaging", "--limit", "1", "--force", "--retries", "0")
     fine = [word for axis in "xyz" for word in ("--set", f"grids.backscatter_cross_section.d{axis}=0.1")]
     start = time.time()
     report = stack.batch(*words, *fine, "--prefix", "too-fine").report()
     (run,) = report["runs"]
-    assert (run["state"], run["kind"]) == ("failed", "worker-lost"), run
+    assert (run["state"], run["kind"]) == ("failed", "out-of-memory"), run
     (killed,) = stack.killed_for_memory(start)
     assert killed in stack.containers("worker")
     stack.wait_workers(2)
