@@ -185,7 +185,7 @@ def test_a_killed_worker_costs_the_run_it_had(folder: Path, catalog: Catalog) ->
 
 def test_a_stopped_batch_leaves_nothing_at_work(folder: Path, catalog: Catalog) -> None:
     """A run that computes is ended, one that is past computing commits, though the cluster closes at once."""
-    (folder / "plan").write_text("0 1 slow 30\n1 1 finish 2\n")
+    (folder / "plan").write_text("0 1 slow 30\n1 1 finish 6\n")
     with _cluster({}, {}) as client:
         batch = _Batch(client, catalog, 4)
         for hour in (0, 1):
