@@ -96,7 +96,7 @@ class _Batch:
     def __init__(self, client: Client, catalog: Catalog, count: int) -> None:
         planned = plan_of(catalog, count)
         self._catalog = catalog
-        lease = Lease(catalog, planned.job.batch, 10.0)
+        lease = Lease(catalog, planned.job.batch, 10.0, time.monotonic)
         lease.open()
         with show(quiet=True) as display:
             self.driver = Driver(
