@@ -1,13 +1,22 @@
 """Fixtures that every test may use."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from catalog.redaction import forgetting
 from cluster import programs
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(autouse=True)
+def _made_up_secrets() -> Iterator[None]:
+    """Forget the secrets that a test makes up, such as ``mounted``: others use these words."""
+    with forgetting():
+        yield
 
 
 @pytest.fixture(scope="session")

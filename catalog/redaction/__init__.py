@@ -6,12 +6,13 @@ brought it into (`known`). What nobody has told us of is found by the place wher
 """
 
 from catalog.redaction.errors import redact_error, watch_errors, watch_logs
-from catalog.redaction.known import register, register_options, register_url
+from catalog.redaction.known import forgetting, register, register_options, register_url
 from catalog.redaction.names import is_harmless_option, is_secret_name
 from catalog.redaction.text import HIDDEN, holds_secret, redact, redact_values
 
 __all__ = [
     "HIDDEN",
+    "forgetting",
     "holds_secret",
     "is_harmless_option",
     "is_secret_name",

@@ -7,7 +7,9 @@ the environment that are called secrets are known from the start. Only values ar
 import ipaddress
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
@@ -17,7 +19,7 @@ from urllib.parse import unquote
 from catalog.redaction.forms import forms_of, pattern_of, probe_of
 from catalog.redaction.names import is_harmless_option, is_harmless_parameter, is_secret_name
 
-__all__ = ["hide_known", "register", "register_options", "register_url"]
+__all__ = ["forgetting", "hide_known", "register", "register_options", "register_url"]
 
 _SHORTEST: Final = 4
 _SHORTEST_PIECE: Final = 4
@@ -36,8 +38,28 @@ _URL: Final = re.compile(r"[A-Za-z][\w+.-]*://\S")
 _DELIMITERS: Final = re.compile(r"[\s/@:?#&=%+;,\"'\\]+")
 _MIXED: Final = re.compile(r"(?=\S*\d)(?=\S*[A-Za-z])\S{8,}")
 _ASSIGNED: Final = re.compile(r"=\s*[\"']?([^\s\"';]+)")
-_KEPT: Final[dict[str, None]] = {}
 _LOCK: Final = Lock()
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known, and how often that has changed."""
+
+    values: dict[str, None] = field(default_factory=dict)
+    version: int = 0
+
+    def add(self, new: Iterable[str]) -> None:
+        with _LOCK:
+            self.values = {**self.values, **dict.fromkeys(new)}  # who reads the one before is not disturbed
+            self.version += 1
+
+    def reset(self, values: dict[str, None]) -> None:
+        with _LOCK:
+            self.values = values
+            self.version += 1
+
+
+_known: Final = _Known()
 
 
 def register(value: object) -> None:
@@ -129,10 +151,9 @@ def _keep(text: str, *, pieces: bool) -> None:
         torn = {piece for part in (text, unquote(text)) for piece in _DELIMITERS.split(part)}
         found |= {piece for piece in torn if len(piece) >= _SHORTEST_PIECE}
     parts = (part.strip() for part in found)
-    new = {part for part in parts if len(part) >= _SHORTEST and not _is_ordinary(part)} - _KEPT.keys()
+    new = {part for part in parts if len(part) >= _SHORTEST and not _is_ordinary(part)} - _known.values.keys()
     if new:
-        with _LOCK:
-            _KEPT.update(dict.fromkeys(new))
+        _known.add(new)
 
 
 def _is_ordinary(text: str) -> bool:
@@ -145,10 +166,20 @@ def _is_ordinary(text: str) -> bool:
     return True
 
 
+@contextmanager
+def forgetting() -> Iterator[None]:
+    """Forget at the end what becomes known meanwhile: for tests, whose secrets are made up."""
+    before = _known.values
+    try:
+        yield
+    finally:
+        _known.reset(before)
+
+
 def hide_known(text: str, mark: str) -> str:
     """Put a mark in the place of every known secret in a text."""
     named = tuple(value for name, value in os.environ.items() if _is_named(name, value))
-    probes, pattern = _compiled(len(_KEPT), named)
+    probes, pattern = _compiled(_known.version, named)
     low = text.lower()  # to look for a part of each is faster than the expression, and nearly always enough
     return pattern.sub(mark, text) if any(probe in low for probe in probes) else text
 
@@ -159,11 +190,11 @@ def _is_named(name: str, value: str) -> bool:
 
 
 @lru_cache(maxsize=2)
-def _compiled(_known: int, named: tuple[str, ...]) -> tuple[frozenset[str], re.Pattern[str]]:
+def _compiled(_version: int, named: tuple[str, ...]) -> tuple[frozenset[str], re.Pattern[str]]:
     """Return one expression for all that is known, and texts of which one is in whatever it matches."""
     for value in named:
         register(value)
-    forms = {form for value in tuple(_KEPT) for form in forms_of(value)}
+    forms = {form for value in _known.values for form in forms_of(value)}
     longest_first = sorted(forms, key=lambda form: (-len(form), form))
     pattern = re.compile("|".join(map(pattern_of, longest_first)) or r"(?!)", re.IGNORECASE)
     return frozenset(map(probe_of, forms)), pattern
