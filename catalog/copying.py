@@ -29,6 +29,8 @@ class CopyReport:
         alone.
     batches : int
         Batch documents written.
+    unreadable : tuple of str
+        Documents of runs that cannot be read, and so were not copied.
     """
 
     runs: int
@@ -36,6 +38,7 @@ class CopyReport:
     changed: int
     products: int
     batches: int
+    unreadable: tuple[str, ...] = ()
 
 
 def copy_catalog(source: Catalog, target: Catalog) -> CopyReport:
@@ -51,7 +54,8 @@ def copy_catalog(source: Catalog, target: Catalog) -> CopyReport:
     """
     have = {run.basename: run.product for run in target.select(RunQuery())}
     total = new = changed = products = 0
-    for chunk in chunks(_whole(source), _CHUNK):
+    unreadable: list[str] = []
+    for chunk in chunks(_whole(source, unreadable), _CHUNK):
         added, gained = target.add_raw(chunk)
         total, new, changed = total + len(chunk), new + added, changed + gained
         outcomes = {
@@ -63,13 +67,14 @@ def copy_catalog(source: Catalog, target: Catalog) -> CopyReport:
     batches = source.batches(_ALL)
     for batch in batches:
         target.put_batch(batch)
-    return CopyReport(total, new, changed, products, len(batches))
+    return CopyReport(total, new, changed, products, len(batches), tuple(unreadable))
 
 
-def _whole(source: Catalog) -> Iterator[Run]:
+def _whole(source: Catalog, unreadable: list[str]) -> Iterator[Run]:
     """Yield every run that can be read, with its contents, which a selection leaves out."""
     for run in source.select(RunQuery()):
         if run.fault is not None:
+            unreadable.append(run.fault)
             continue
         yield source.get(run.basename) or run
 

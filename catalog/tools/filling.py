@@ -55,6 +55,8 @@ def copy(catalog: Catalog, args: argparse.Namespace) -> int:
         f"{done.runs:,} runs: {done.new:,} new, {done.changed:,} changed; {done.products:,} outcomes, "
         f"{done.batches:,} batches copied"
     )
+    for fault in done.unreadable:
+        print(f"  not copied: {fault}")
     return Exit.DONE if done.runs else Exit.NOTHING
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from catalog.copying import copy_catalog
 from catalog.errors import SelectionError
 from catalog.model import Run
 from catalog.patterns import Searcher
@@ -170,6 +171,9 @@ def test_a_file_that_was_edited(tmp_path: Path) -> None:
         assert catalog.count(RunQuery(regex="COVIS")) == {"IMAGING": 1, "diffuse3": 1}
         assert not catalog.remove_raw(NAME, "DMAS")
         assert catalog.elsewhere() == ()
+        with SqliteCatalog(tmp_path / "copy.sqlite") as target:
+            done = copy_catalog(catalog, target)
+        assert (done.runs, done.unreadable) == (1, (broken.fault,))
 
 
 _KEYS = ["host", "filename", "filesize", "$date", "$numberLong", "x"]
