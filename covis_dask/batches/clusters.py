@@ -24,7 +24,7 @@ from covis_dask.errors import ConfigurationError
 from covis_dask.runs.versions import differences, disagreement, versions_in
 from covis_dask.runs.warmup import ReadyPlugin
 
-__all__ = ["KINDS", "check_versions", "open_client", "page_link"]
+__all__ = ["KINDS", "check_versions", "open_client", "page_link", "steering_note"]
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +68,21 @@ def page_link(client: Client) -> str:
     link = f"{scheme}://{f'[{address}]' if ':' in address else address}:{port}/covis"
     elsewhere = address in ("127.0.0.1", "::1") and machine != socket.gethostname()
     return f"{link} on {machine}" if elsewhere else link
+
+
+def _token_file(dask_scheduler: Any) -> str | None:
+    """Say where a scheduler keeps the token for steering, if it has one; runs there."""
+    steering = getattr(dask_scheduler.plugins.get("covis-status"), "steering", None)
+    return None if steering is None or steering.file is None else str(steering.file)
+
+
+def steering_note(client: Client) -> str:
+    """Tell the owner of a scheduler where the page's token for steering lies; empty where there is none."""
+    try:
+        file = client.run_on_scheduler(_token_file)
+    except Exception:  # whatever is raised on the scheduler comes here
+        return ""
+    return f"; steering token in {file}" if file else ""
 
 
 def _free(address: str) -> str:

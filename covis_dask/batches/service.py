@@ -25,7 +25,7 @@ from catalog.query import explain_empty
 from catalog.store import Catalog
 from catalog.vocabulary import RunState
 from covis_dask._version import __version__
-from covis_dask.batches.clusters import open_client, page_link
+from covis_dask.batches.clusters import open_client, page_link, steering_note
 from covis_dask.batches.driver import Display, Driver
 from covis_dask.batches.history import batch_attributes, report_folder
 from covis_dask.batches.job import Job, JobContext, job_named
@@ -278,7 +278,10 @@ class PreparedBatch:
             if driver.bring_page is not None:
                 driver.bring_page(client)
             link = page_link(client)
-            driver.log(f"{len(self.plan.tasks)} of {len(self.plan.items)} runs to process; dashboard {link}")
+            driver.log(
+                f"{len(self.plan.tasks)} of {len(self.plan.items)} runs to process; dashboard {link}"
+                f"{steering_note(client)}"
+            )
             self.status.attributes["dashboard"] = link
             # Whoever attaches to the batch finds the scheduler in the catalogue; and whoever has to close its
             # document in our stead, what the plan alone has settled.

@@ -14,7 +14,7 @@ from distributed import Client, LocalCluster
 
 from catalog.redaction import redact
 from catalog.store import open_catalog
-from covis_dask.batches.clusters import open_client, page_link
+from covis_dask.batches.clusters import open_client, page_link, steering_note
 from covis_dask.batches.request import ClusterSpec
 from covis_dask.config.defaults import DEFAULTS
 from covis_dask.errors import ConfigurationError
@@ -328,6 +328,8 @@ def test_a_cluster_of_a_batch_listens_on_loopback_and_says_where() -> None:
         assert dashboard == ["127.0.0.1"]
         assert scheduler.startswith("tcp://127.0.0.1:")
         client.register_plugin(StatusPlugin())
+        note = steering_note(client)
+        assert Path(note.removeprefix("; steering token in ")).read_text()
         link = page_link(client)
         assert link.startswith("http://127.0.0.1:")
         assert link.endswith("/covis")
