@@ -107,7 +107,7 @@ class RunExecution:
             force=self.task.force,
         )
         if stands is Standing.ALREADY:
-            return self.outcome(RunState.ALREADY)
+            return self._adopted(before)
         if stands is Standing.BEHIND:
             return self._behind(before)
         computed = self.compute()
@@ -123,6 +123,18 @@ class RunExecution:
         """Look at what lies where our manifest would go."""
         with self.stages("look"):
             return look(self.store, self.task.path)
+
+    def _adopted(self, before: Seen) -> RunOutcome:
+        """Leave what is committed; the run is done when that was under our own claim, by a lost worker."""
+        found, task = before.manifest, self.task
+        if found is None or not task.token or (found.batch, found.token) != (task.batch, task.token):
+            return self.outcome(RunState.ALREADY)
+        return self.outcome(
+            RunState.DONE,
+            host=found.input.host if found.input else None,
+            bytes_in=(found.input.size or 0) if found.input else 0,
+            bytes_out=sum(entry.size for entry in found.files),
+        )
 
     def _behind(self, before: Seen) -> RunOutcome:
         """Leave the run to whoever has a newer claim than ours, or to a new claim of our own batch."""

@@ -125,6 +125,16 @@ def test_a_product_that_is_not_the_one_wanted_is_replaced(folder: Path, change: 
 
 
 @pytest.mark.usefixtures("folder")
+def test_what_was_committed_under_the_same_claim_is_done() -> None:
+    """A worker that committed was lost before it could say so: the run is done, not already."""
+    task = _task(token=7)
+    first, again = process_run(task), process_run(task.again())
+    assert (first.state, again.state) == ("done", "done")
+    assert (again.host, again.bytes_in, again.bytes_out) == (first.host, first.bytes_in, first.bytes_out)
+    assert process_run(replace(task, batch="another", token=8)).state == "already"
+
+
+@pytest.mark.usefixtures("folder")
 def test_fewer_formats_are_no_reason_to_start() -> None:
     """A product that has all that is asked for, and more, is left as it is."""
     process_run(_task(formats=("nc", "mat")))
