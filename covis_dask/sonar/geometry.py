@@ -159,7 +159,13 @@ def directions_endeavour(
 
 
 def flat_bottom(
-    rc: Real, a: Real, compass: float, altitude: float = HEAD_HEIGHT, *, compass_bearing: bool
+    rc: Real,
+    a: Real,
+    compass: float,
+    altitude: float = HEAD_HEIGHT,
+    roll: float = 0.0,
+    *,
+    compass_bearing: bool,
 ) -> tuple[Real, Real]:
     """Return positions on a flat seafloor, 2010-15 diffuse (docs/method.md#diffuse-flow-2010-15, Q24).
 
@@ -173,20 +179,26 @@ def flat_bottom(
         True heading, rad.
     altitude : float
         Height of the head above the seafloor, m.
+    roll : float
+        Sensor roll, rad; the original leaves it out.
     compass_bearing : bool
-        Ground range and compass bearing. The original takes the slant range for the ground range and the
-        heading for a mathematical angle, which turns the map.
+        Where the cone of a beam about the rolled array meets the seafloor, by compass. The original takes
+        the slant range for the ground range, the beam angle for the bearing off the heading, and the heading
+        for a mathematical angle, which turns the map.
 
     Returns
     -------
     x, y : ndarray of float64, [M, B]
-        Metres; NaN where a ground range is asked for and the slant range does not reach the seafloor.
+        Metres; NaN where a ground range is asked for and the beam does not meet the seafloor at that range.
     """
     if not compass_bearing:
         return rc[:, None] * np.cos(compass - a), rc[:, None] * np.sin(compass - a)
     squared = rc**2 - altitude**2
-    ground = np.sqrt(np.where(squared >= 0, squared, np.nan))
-    return ground[:, None] * np.sin(compass + a), ground[:, None] * np.cos(compass + a)
+    ground = np.sqrt(np.where(squared > 0, squared, np.nan))[:, None]
+    # Of the slant range sin a lies along the array; on the floor that makes the bearing.
+    across = (rc[:, None] * np.sin(a) - altitude * np.sin(roll)) / (ground * np.cos(roll))
+    bearing = compass + np.arcsin(np.where(abs(across) <= 1, across, np.nan))
+    return ground * np.sin(bearing), ground * np.cos(bearing)
 
 
 def elevation_sine(x: Real, y: Real, z: Real, *, altitude: float = HEAD_HEIGHT, from_head: bool) -> Real:

@@ -171,9 +171,11 @@ def positions_on_the_seafloor(mended: bool, fixes: Fixed) -> None:
     parameters, operators = _parameters("diffuse", fixes), _operators("diffuse", fixes)
     ones, phi = np.ones((N // 17, 128)), np.deg2rad(230.0)
     maps = diffuse_maps((ones, ones, ones), operators, (34, 17), phi, parameters)
-    a, rc = operators.beamformer.angles, maps.rc[:, None]
-    middle = slice(63, 65)  # where a beam's angle is its bearing
-    x = np.sqrt(rc**2 - 4.2**2) * np.sin(phi + a) if mended else rc * np.cos(phi - a)
+    a, rc = operators.beamformer.angles[None, :], maps.rc[:, None]
+    middle = slice(58, 70)  # cones that meet the seafloor at every range
+    ground = np.sqrt(rc**2 - 4.2**2)
+    off = np.arcsin(np.clip(rc * np.sin(a) / ground, -1, 1))
+    x = ground * np.sin(phi + off) if mended else rc * np.cos(phi - a)
     np.testing.assert_allclose(maps.x[:, middle], x[:, middle], rtol=1e-4)
 
 

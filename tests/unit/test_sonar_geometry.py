@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from covis_dask.simulate.geometry import Attitude
 from covis_dask.sonar._types import Real
 from covis_dask.sonar.geometry import (
     HeadAttitude,
@@ -121,11 +122,30 @@ def test_flat_bottom_q24_turned_by_twice_the_heading() -> None:
 
 
 def test_flat_bottom_q24_mended() -> None:
-    """Q24: mended, the position lies in the beam's bearing, where the slant range meets the seafloor."""
+    """Q24: mended, the position lies where the beam's cone meets the seafloor at the slant range."""
     x, y = flat_bottom(np.array([3.0, 5.0]), np.array([0.2]), 1.1, 4.0, compass_bearing=True)
-    np.testing.assert_allclose([x[1, 0], y[1, 0]], [3 * np.sin(1.3), 3 * np.cos(1.3)], rtol=1e-14)
+    bearing = 1.1 + np.arcsin(5 * np.sin(0.2) / 3)
+    np.testing.assert_allclose([x[1, 0], y[1, 0]], [3 * np.sin(bearing), 3 * np.cos(bearing)], rtol=1e-14)
     assert np.isnan(x[0, 0])
     assert np.isnan(y[0, 0])
+
+
+@pytest.mark.parametrize("roll", [-8.0, 0.0, 3.0, 8.0])
+@pytest.mark.parametrize("pitch", [-25.0, -18.2])
+def test_flat_bottom_q24_finds_points_of_the_seafloor(roll: float, pitch: float) -> None:
+    """Q24: points at 6 to 14 m, up to 58 degrees off the heading, are found by range and beam angle."""
+    view = Attitude("END", pitch, roll, 230.0)
+    bearing, ground = np.meshgrid(np.radians(np.arange(-58.0, 59.0, 4.0)), np.arange(6.0, 14.1, 1.0))
+    heading = np.radians(230.0)
+    x, y = ground * np.sin(heading + bearing), ground * np.cos(heading + bearing)
+    receiver = np.stack([x, y, np.full_like(x, -4.2)], axis=-1) @ view.rotation
+    slant = np.sqrt(ground**2 + 4.2**2)
+    for i in np.ndindex(x.shape):
+        angle = np.arcsin(receiver[i][0] / slant[i])
+        found = flat_bottom(
+            np.array([slant[i]]), np.array([angle]), heading, 4.2, np.radians(roll), compass_bearing=True
+        )
+        np.testing.assert_allclose([found[0][0, 0], found[1][0, 0]], [x[i], y[i]], atol=1e-9)
 
 
 def test_elevation_q28() -> None:

@@ -133,6 +133,7 @@ def diffuse_maps(
     window: tuple[int, int],
     compass: float,
     parameters: Parameters,
+    roll: float = 0.0,
 ) -> DiffuseMaps:
     """Place the averages on a flat seafloor and make what is gridded.
 
@@ -149,6 +150,8 @@ def diffuse_maps(
     compass : float
         True heading, rad.
     parameters : Parameters
+    roll : float
+        Sensor roll, rad.
     """
     altitude = parameters.position.altitude
     rc = window_ranges(operators.ranges, cut_bins(len(operators.ranges), *window))
@@ -156,7 +159,12 @@ def diffuse_maps(
     rc = rc[keep]
     correlation, intensity, decorrelated = (array[keep] for array in averages)
     x, y = flat_bottom(
-        rc, operators.beamformer.angles, compass, altitude, compass_bearing=parameters.fixes.compass_bearing
+        rc,
+        operators.beamformer.angles,
+        compass,
+        altitude,
+        roll,
+        compass_bearing=parameters.fixes.compass_bearing,
     )
     relative = _relative(intensity)
     seen = 1 - np.exp(-((relative / parameters.correlation.windthresh + 0.0001) ** 4))
@@ -290,6 +298,13 @@ def _compass(pairs: DiffuseProgram, table: PingTable, parameters: Parameters) ->
     return float(np.angle(np.exp(1j * headings).mean()))
 
 
+def _roll(pairs: DiffuseProgram, table: PingTable, parameters: Parameters) -> float:
+    """Return the mean roll of the run, rad; the original leaves roll out (Q24)."""
+    if not parameters.fixes.compass_bearing:
+        return 0.0
+    return float(np.mean([attitude(table, row, parameters).roll for row in pairs.rows]))
+
+
 def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dataset:
     """Make the product of a diffuse-flow run of 2010-15.
 
@@ -324,7 +339,8 @@ def process(sweep: RawSweep, parameters: Parameters, context: Context) -> xr.Dat
             f"{parameters.correlation.nlag} pings apart."
         )
     compass = _compass(pairs, sweep.table, parameters)
-    maps = diffuse_maps(pairs.averages(), pairs.operators, pairs.window, compass, parameters)
+    roll = _roll(pairs, sweep.table, parameters)
+    maps = diffuse_maps(pairs.averages(), pairs.operators, pairs.window, compass, parameters, roll)
     if not maps.rc.size:
         raise NoValidPings(
             f"The pings end before {parameters.position.altitude:g} m, the height of the head: they do not "
