@@ -36,6 +36,9 @@ class Maps(Protocol):
     def valid(self) -> Any:
         """Cells that count, by name."""
 
+    def cells(self, name: str, region: str) -> Bool:
+        """Return the cells of a map that count in a region."""
+
     @property
     def geometry(self) -> MapGeometry:
         """Where the cells are."""
@@ -45,8 +48,8 @@ def add_statistics(out: Quantities, fields: Maps, name: str, words: str) -> None
     """Add means, quantiles and centroids of a map, region by region."""
     geometry, values = fields.geometry, fields.values[name]
     found = []
-    for mask in geometry.regions.values():
-        chosen = mask & fields.valid[name]
+    for region in geometry.regions:
+        chosen = fields.cells(name, region)
         found.append(area_statistics(values[chosen], (geometry.x[chosen], geometry.y[chosen]), geometry.cell))
     units = "rad2" if name == "phase_variance" else "1"
     for key, word in (
@@ -96,14 +99,14 @@ def _add_thresholds(
 ) -> None:
     """Add the active areas of one map."""
     dim, ending = words
-    masks, cell = fields.geometry.regions.values(), fields.geometry.cell
+    cell = fields.geometry.cell
     shape = (len(fields.geometry.regions), len(levels))
     areas, errors, fractions = np.full(shape, np.nan), np.full(shape, np.nan), np.full(shape, np.nan)
     patches, patch_areas = np.full(shape, np.nan), np.full(shape, np.nan)
     centroids = np.full((2, *shape), np.nan)
     noise = _NOISE.get(name, 0.0)
-    for row, mask in enumerate(masks):
-        chosen = mask & fields.valid[name]
+    for row, region in enumerate(fields.geometry.regions):
+        chosen = fields.cells(name, region)
         values = np.where(chosen, fields.values[name], -np.inf)
         total = np.count_nonzero(chosen)
         for column, level in enumerate(levels if total else ()):
@@ -150,8 +153,8 @@ def _add_reference(out: Quantities, fields: Maps) -> None:
     values = fields.values["decorrelation"]
     level = float(values[quiet].mean() + _SIGMAS * values[quiet].std())
     areas = [
-        np.count_nonzero(mask & fields.valid["decorrelation"] & (values > level)) * geometry.cell
-        for mask in geometry.regions.values()
+        np.count_nonzero(fields.cells("decorrelation", region) & (values > level)) * geometry.cell
+        for region in geometry.regions
     ]
     words = ("m2", "area where decorrelation exceeds that of the reference regions")
     out.add("active_area_above_reference", REGIONS, areas, words, threshold=level)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from catalog.vocabulary import HEAD_HEIGHT
 from covis_dask.config.science import ScienceSection
-from covis_dask.science._maps import ALL, MapGeometry, geometry_of, sector
+from covis_dask.science._maps import ALL, SEEN, MapGeometry, geometry_of, sector
 from covis_dask.science._regions import REGIONS, add_areas, add_statistics
 from covis_dask.science.constants import ENTHALPY_RATIO, water_at
 from covis_dask.science.fixes import ScienceFixes, science_fixes
@@ -23,7 +23,7 @@ from covis_dask.science.phase import (
     structure_function,
 )
 from covis_dask.science.quantities import Quantities
-from covis_dask.science.run import attributes_of, parameter, site_of, wavenumber
+from covis_dask.science.run import attributes_of, one_run, parameter, site_of, wavenumber
 
 __all__ = ["level2", "level2_of"]
 
@@ -54,6 +54,8 @@ class DiffuseFields:
         By name without the suffix; NaN where there is nothing to be had.
     valid : mapping of str to ndarray of bool, [Ny, Nx]
         Cells that count.
+    reached : mapping of str to ndarray of bool, [Ny, Nx]
+        Cells with a value, whether they count or not.
     seen : ndarray of bool, [Ny, Nx]
         Cells that any sample reached.
     floor : ndarray of float64, [Ny, Nx]
@@ -65,10 +67,17 @@ class DiffuseFields:
 
     values: Mapping[str, Real]
     valid: Mapping[str, Bool]
+    reached: Mapping[str, Bool]
     seen: Bool
     floor: Real
     geometry: MapGeometry
     dims: tuple[str, str]
+
+    def cells(self, name: str, region: str) -> Bool:
+        """Return the cells of a map that count in a region."""
+        if region == SEEN:
+            return self.reached[name]
+        return np.asarray(self.valid[name] & self.geometry.regions[region])
 
 
 def level2(ds: xr.Dataset, science: ScienceSection) -> xr.Dataset:
@@ -91,6 +100,7 @@ def level2(ds: xr.Dataset, science: ScienceSection) -> xr.Dataset:
 
 def level2_of(ds: xr.Dataset, science: ScienceSection, suffix: str) -> xr.Dataset:
     """Make the second level of the maps whose names end in a suffix."""
+    ds = one_run(ds)
     fields = _fields(ds, science, suffix)
     if fields is None:
         note = "The product has no map of decorrelation."
@@ -132,7 +142,7 @@ def _fields(ds: xr.Dataset, science: ScienceSection, suffix: str) -> DiffuseFiel
         return None
     dims = (str(ds[first].dims[0]), str(ds[first].dims[1]))
     geometry = geometry_of(ds, dims, science)
-    values, valid = {}, {}
+    values, valid, with_value = {}, {}, {}
     sectors: dict[bytes, Bool] = {}
     seen = np.zeros(geometry.x.shape, np.bool_)
     for name in _MAPS:
@@ -147,9 +157,10 @@ def _fields(ds: xr.Dataset, science: ScienceSection, suffix: str) -> DiffuseFiel
         key = reached.tobytes()  # most maps reach the same cells
         if key not in sectors:
             sectors[key] = sector(reached, geometry, ds) & geometry.allowed
-        valid[name] = sectors[key] & np.isfinite(field)
+        with_value[name] = reached & np.isfinite(field)
+        valid[name] = sectors[key] & with_value[name]
         seen |= reached
-    return DiffuseFields(values, valid, seen, _floor(ds, suffix, geometry), geometry, dims)
+    return DiffuseFields(values, valid, with_value, seen, _floor(ds, suffix, geometry), geometry, dims)
 
 
 def _floor(ds: xr.Dataset, suffix: str, geometry: MapGeometry) -> Real:
@@ -165,12 +176,12 @@ def _flags(fields: DiffuseFields) -> list[int]:
     flags = []
     for name, mask in fields.geometry.regions.items():
         flag = RegionFlag(0)
-        valid = np.count_nonzero(fields.valid["decorrelation"] & mask)
+        valid = np.count_nonzero(fields.cells("decorrelation", name))
         if not (fields.seen & mask).any():
             flag |= RegionFlag.OUTSIDE_SECTOR
         if not valid:
             flag |= RegionFlag.NO_VALUES
-        elif name != ALL and 2 * valid < np.count_nonzero(mask & fields.geometry.allowed):
+        elif name not in (ALL, SEEN) and 2 * valid < np.count_nonzero(mask & fields.geometry.allowed):
             flag |= RegionFlag.PARTLY_SEEN
         flags.append(int(flag))
     return flags
@@ -191,7 +202,7 @@ def _add_phase(
     pings = _pings(ds)
     variance = _variance(fields, pings, fixes)
     lag = parameter(ds, "correlation", "tlag", _LAG)
-    pooled = [_pooled(fields, mask, pings, fixes) for mask in fields.geometry.regions.values()]
+    pooled = [_pooled(fields, region, pings, fixes) for region in fields.geometry.regions]
     means = [_mean(structure, mask) for mask in fields.geometry.regions.values()]
     out.add("phase_variance_pooled", REGIONS, pooled, pings=pings)
     out.add("phase_structure_mean", REGIONS, means, ("rad2", "mean structure function of the phase"), lag=lag)
@@ -248,9 +259,9 @@ def _variance(fields: DiffuseFields, pings: float, fixes: ScienceFixes) -> Real:
     return _unbiased(np.exp(-stored), pings, fixes)
 
 
-def _pooled(fields: DiffuseFields, mask: Bool, pings: float, fixes: ScienceFixes) -> float:
+def _pooled(fields: DiffuseFields, region: str, pings: float, fixes: ScienceFixes) -> float:
     """Return the phase variance of a region: the coherence is averaged before the logarithm."""
-    chosen = fields.values["phase_variance"][mask & fields.valid["phase_variance"]]
+    chosen = fields.values["phase_variance"][fields.cells("phase_variance", region)]
     if not chosen.size:
         return float("nan")
     if not fixes.pooled_coherence:

@@ -33,7 +33,7 @@ from covis_dask.science.originals import original_fields, original_line, origina
 from covis_dask.science.plume_model import virtual_depth
 from covis_dask.science.quantities import Quantities, quality_of
 from covis_dask.science.rise import PlumeRise, plume_rise
-from covis_dask.science.run import attributes_of, site_of
+from covis_dask.science.run import attributes_of, one_run, site_of
 from covis_dask.science.scattering import heat_from_backscatter
 from covis_dask.science.temperature import add_temperature, plume_temperature
 
@@ -80,6 +80,7 @@ def level2(ds: xr.Dataset, science: ScienceSection) -> xr.Dataset:
         flags.
     """
     fixes = science_fixes(science.profile, science.fixes)
+    ds = one_run(ds)
     vents, notes = vents_of(ds, science)
     fields = plume_fields(ds, window(vents), offset=fixes.offset_subtracted) if vents else None
     if vents and (fields is None or fields.velocity is None):

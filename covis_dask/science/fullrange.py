@@ -5,6 +5,7 @@ import xarray as xr
 from covis_dask.config.science import ScienceSection
 from covis_dask.science import imaging
 from covis_dask.science.diffuse import level2_of
+from covis_dask.science.run import one_run
 
 __all__ = ["level2"]
 
@@ -23,6 +24,7 @@ def level2(ds: xr.Dataset, science: ScienceSection) -> xr.Dataset:
     Dataset
         Thresholds of the plumes' extent have the dimension ``extent_threshold`` here.
     """
+    ds = one_run(ds)
     plumes = imaging.level2(ds, science)
     if "threshold" in plumes.dims:
         plumes = plumes.rename({"threshold": "extent_threshold"})

@@ -28,7 +28,7 @@ from covis_dask.science.grids import PlumeFields, plume_fields
 from covis_dask.science.line import centre_line
 from covis_dask.science.originals import original_fields, original_line, original_volume
 from covis_dask.science.quantities import Quantities
-from covis_dask.science.run import attributes_of, site_of
+from covis_dask.science.run import attributes_of, one_run, site_of
 from covis_dask.science.temperature import add_temperature
 
 __all__ = ["level2"]
@@ -52,6 +52,7 @@ def level2(ds: xr.Dataset, science: ScienceSection) -> xr.Dataset:
     Dataset
         Centre, axis, lean and extent of every plume (docs/science.md), with 1-sigma errors and flags.
     """
+    ds = one_run(ds)
     vents, notes = vents_of(ds, science)
     fields = plume_fields(ds, window(vents)) if vents else None
     if vents and fields is None:

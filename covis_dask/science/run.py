@@ -10,7 +10,7 @@ import xarray as xr
 
 from covis_dask.config.science import Entry, ScienceSection
 
-__all__ = ["VERSION", "attributes_of", "day_of", "entries_of", "site_of", "wavenumber"]
+__all__ = ["VERSION", "attributes_of", "day_of", "entries_of", "one_run", "site_of", "wavenumber"]
 
 VERSION = "1"
 """Of the second level; a new one makes its results stale."""
@@ -18,6 +18,24 @@ VERSION = "1"
 E = TypeVar("E", bound=Entry)
 
 _REPEATED = ("basename", "mode", "preset", "site", "fingerprint", "time_coverage_start", "time_coverage_end")
+
+
+def one_run(ds: xr.Dataset) -> xr.Dataset:
+    """Return the product of a run without the dimension of time that its file has.
+
+    Raises
+    ------
+    ValueError
+        Several runs at once.
+    """
+    if "time" not in ds.dims:
+        return ds
+    if ds.sizes["time"] != 1:
+        count = ds.sizes["time"]
+        raise ValueError(
+            f"the second level takes the product of one run, not {count}: choose one with isel(time=...)"
+        )
+    return ds.isel(time=0)
 
 
 def site_of(ds: xr.Dataset) -> str:

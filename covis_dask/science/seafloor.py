@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from covis_dask.science.flags import ChangeFlag
 from covis_dask.science.quantities import Quantities
+from covis_dask.science.run import one_run
 
 __all__ = ["height_error", "median_survey", "seafloor_change"]
 
@@ -37,6 +38,7 @@ def median_survey(surveys: Sequence[xr.DataArray]) -> tuple[xr.DataArray, xr.Dat
     Single surveys have heavy tails, where a beam jumps between ledge and floor. Cells that fewer than three
     surveys have seen get the error of `height_error`.
     """
+    surveys = [one.squeeze("time") if "time" in one.dims else one for one in surveys]
     stack = np.stack([np.asarray(one.values, np.float64) for one in surveys])
     count = np.isfinite(stack).sum(axis=0)
     first = surveys[0]
@@ -81,6 +83,7 @@ def seafloor_change(
     ValueError
         Two different grids.
     """
+    first, second = one_run(first), one_run(second)
     z1, z2 = first[_NAME], second[_NAME]
     if z1.shape != z2.shape or not all(np.array_equal(first[d], second[d]) for d in z1.dims):
         raise ValueError("the two surveys lie on different grids: give both the same grid before comparing")

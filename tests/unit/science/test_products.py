@@ -9,6 +9,7 @@ import xarray as xr
 from covis_dask.config.science import Vent
 from covis_dask.modes.registry import specs
 from covis_dask.modes.spec import load_object
+from covis_dask.science import diffuse as second_diffuse
 from covis_dask.science import doppler as second_doppler
 from covis_dask.science import fullrange as second_fullrange
 from covis_dask.science import imaging as second_imaging
@@ -240,3 +241,19 @@ def test_every_family_names_its_second_level() -> None:
     for name, dotted in named.items():
         assert dotted is not None, name
         assert list(signature(load_object(dotted)).parameters) == ["ds", "science"], name
+
+
+def test_the_dimension_of_time_of_a_file_does_not_matter() -> None:
+    """A product as files have it, with a time of length one, gives the same; several runs are refused."""
+    moment = np.datetime64("2019-08-20T12:00:01", "ns")
+    for family, ds in ((second_imaging, imaging(Plume())), (second_doppler, doppler(Plume()))):
+        gridded = [name for name, v in ds.data_vars.items() if v.ndim == 3]
+        filed = ds.assign({name: ds[name].expand_dims(time=[moment]) for name in gridded})
+        found = family.level2(filed, science())
+        xr.testing.assert_allclose(found.drop_vars("time"), family.level2(ds, science()))
+        with pytest.raises(ValueError, match="takes the product of one run, not 2"):
+            family.level2(xr.concat([filed, filed], "time", data_vars="minimal"), science())
+    maps = diffuse(((-8.0, 3.0, 2.5, 0.4),))
+    filed = maps.map(lambda v: v.expand_dims(time=[moment]), keep_attrs=True)
+    areas = [second_diffuse.level2(one, science()).active_area.values for one in (filed, maps)]
+    np.testing.assert_array_equal(*areas)
