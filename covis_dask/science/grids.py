@@ -99,9 +99,8 @@ def plume_fields(
     name = fluctuating or next((name for name in _EARLY if name in ds), None)
     if name is None or ds[name].ndim != 3:
         return None
-    dims = ds[name].dims
-    axes = {dim: np.asarray(ds[dim].values, np.float64) for dim in dims}
-    y, x, z = (str(dim) for dim in dims)
+    y, x, z = (str(dim) for dim in _ordered(ds[name]).dims)
+    axes = {dim: np.asarray(ds[dim].values, np.float64) for dim in (y, x, z)}
     part = _window(axes[x], axes[y], tuple(around))
     values = _array(ds, name, part)
     if fluctuating:
@@ -135,7 +134,12 @@ def _window(x: Real, y: Real, around: tuple[tuple[float, float, float], ...]) ->
 
 
 def _array(ds: xr.Dataset, name: str, part: tuple[slice, slice]) -> Real:
-    return np.asarray(ds[name].values[part], np.float64)
+    return np.asarray(_ordered(ds[name]).values[part], np.float64)
+
+
+def _ordered(variable: xr.DataArray) -> xr.DataArray:
+    """Return a volume with its dimensions in the order y, x, z, whatever that of the file."""
+    return variable.transpose(*sorted(variable.dims, key=lambda dim: "yxz".index(str(dim)[0])))
 
 
 def _seen(ds: xr.Dataset, names: Iterable[str], values: Real, part: tuple[slice, slice]) -> Bool:

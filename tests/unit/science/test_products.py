@@ -243,12 +243,14 @@ def test_every_family_names_its_second_level() -> None:
         assert list(signature(load_object(dotted)).parameters) == ["ds", "science"], name
 
 
-def test_the_dimension_of_time_of_a_file_does_not_matter() -> None:
-    """A product as files have it, with a time of length one, gives the same; several runs are refused."""
+def test_the_dimensions_of_a_file_do_not_matter() -> None:
+    """A product with a time of length one, and the height first, gives the same; several runs are refused."""
     moment = np.datetime64("2019-08-20T12:00:01", "ns")
     for family, ds in ((second_imaging, imaging(Plume())), (second_doppler, doppler(Plume()))):
         gridded = [name for name, v in ds.data_vars.items() if v.ndim == 3]
-        filed = ds.assign({name: ds[name].expand_dims(time=[moment]) for name in gridded})
+        filed = ds.assign(
+            {name: ds[name].transpose("z", "y", "x").expand_dims(time=[moment]) for name in gridded}
+        )
         found = family.level2(filed, science())
         xr.testing.assert_allclose(found.drop_vars("time"), family.level2(ds, science()))
         with pytest.raises(ValueError, match="takes the product of one run, not 2"):
