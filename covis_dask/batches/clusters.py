@@ -20,6 +20,7 @@ from distributed.comm.core import connect
 from catalog.redaction import redact_error, register_options, watch_logs
 from covis_dask.batches.request import LOCAL, ClusterSpec
 from covis_dask.config import expand_options
+from covis_dask.config.defaults import DEFAULTS
 from covis_dask.errors import ConfigurationError
 from covis_dask.runs.versions import differences, disagreement, versions_in
 from covis_dask.runs.warmup import ReadyPlugin
@@ -38,7 +39,8 @@ _CLOSING = 60.0
 
 def _dashboard_address(spec: ClusterSpec) -> str:
     """Return where a scheduler is to serve its dashboard: on loopback unless somebody says otherwise."""
-    return spec.dashboard or str(dask.config.get("covis.dashboard.address"))
+    default = DEFAULTS["dashboard"]["address"]
+    return spec.dashboard or str(dask.config.get("covis.dashboard.address", default))
 
 
 def _listens(dask_scheduler: Any) -> tuple[str, int, str]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import dask.config
+import psutil  # type: ignore[import-untyped]  # ships no type information
 import pytest
 from distributed.protocol.serialize import serialize
 from rich.console import Console
@@ -374,6 +375,26 @@ def test_no_secret_comes_out(way: str, planted: Settings, caplog: pytest.LogCapt
     said += [*_left(planted), *(record.getMessage() for record in caplog.records), caplog.text]
     shown = {(core, str(text)[:2000]) for text in said for core in _shown(text)}
     assert shown == set()
+
+
+@pytest.mark.usefixtures("planted")
+def test_no_secret_is_on_a_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither workers and their processes here, nor what SSH starts elsewhere, has a secret in its words."""
+    with open_client(ClusterSpec(workers=1)) as client:
+        client.submit(len, "abc").result()
+        processes = psutil.Process().children(recursive=True)
+        assert processes
+        assert [_shown(" ".join(process.cmdline())) for process in processes] == [[]] * len(processes)
+    sent: list[str] = []
+
+    def start(*_: Any, **__: Any) -> None:
+        sent.append(dask.config.serialize(dask.config.global_config))  # part of the command, as Dask does it
+        raise OSError("no such host")
+
+    monkeypatch.setattr("distributed.SSHCluster", start)
+    with pytest.raises(ConfigurationError, match="no such host"), open_client(ClusterSpec("ssh")):
+        pass
+    assert _shown(base64.urlsafe_b64decode(sent[0])) == []
 
 
 def test_what_is_planted_would_be_found() -> None:
