@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from covis_dask._version import __version__
     from covis_dask.api.archives import open_product, open_raw, process_archive
     from covis_dask.api.batches import attach, list_batches, plan, select_runs, submit
+    from covis_dask.api.files import copy_products, product_files
     from covis_dask.api.handle import BatchHandle
     from covis_dask.batches.plan import Plan
     from covis_dask.batches.request import BatchRequest, ClusterSpec
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
         TransientError,
         WorkerLost,
     )
+    from covis_dask.products.copying import InTheWay
     from covis_dask.products.stored import ProductMissing
     from covis_dask.runs.outcome import RunOutcome
 
@@ -69,7 +71,10 @@ _HOMES = {
     "plan": "covis_dask.api.batches",
     "select_runs": "covis_dask.api.batches",
     "submit": "covis_dask.api.batches",
+    "copy_products": "covis_dask.api.files",
+    "product_files": "covis_dask.api.files",
     "BatchHandle": "covis_dask.api.handle",
+    "InTheWay": "covis_dask.products.copying",
     "ProductMissing": "covis_dask.products.stored",
     "Plan": "covis_dask.batches.plan",
     "BatchRequest": "covis_dask.batches.request",
@@ -97,6 +102,7 @@ __all__ = [
     "DocumentError",
     "EngineCrashed",
     "EngineError",
+    "InTheWay",
     "InputError",
     "LegacyProduct",
     "ListingError",
@@ -121,11 +127,13 @@ __all__ = [
     "WorkerLost",
     "__version__",
     "attach",
+    "copy_products",
     "list_batches",
     "open_product",
     "open_raw",
     "plan",
     "process_archive",
+    "product_files",
     "select_runs",
     "submit",
 ]

@@ -18,6 +18,8 @@ _COMMANDS = {
     "status": ("covis_dask.cli.status", "list batches, and what each worker is doing"),
     "log": ("covis_dask.cli.log", "show the log of a run"),
     "open": ("covis_dask.cli.open", "show what a run's product contains, and where it is"),
+    "files": ("covis_dask.cli.files", "print where the files of the selected runs' products are"),
+    "get": ("covis_dask.cli.get", "copy the files of the selected runs' products to a folder"),
     "report": ("covis_dask.cli.report", "regenerate the report of a batch"),
     "catalog": ("catalog.tools.command", "import, select, count and copy the catalogue of runs"),
     "ancillary": ("covis_dask.cli.ancillary", "list seafloor grids, or make them from bathymetry"),

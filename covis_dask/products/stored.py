@@ -82,8 +82,8 @@ class StoredProduct:
         return ProductPaths.file(self.run, entry.name)
 
     def url(self, entry: FileEntry) -> str:
-        """Return where a file lies, for whoever opens it without us."""
-        return f"{self.store.url}/{self.path(entry)}"
+        """Return where a file lies, for whoever opens it without us; see `ProductStore.address`."""
+        return self.store.address(self.path(entry))
 
     def read(self, plain: str) -> bytes | None:
         """Return the contents of a file by its plain name (``<basename>.nc``); None when it has none such.

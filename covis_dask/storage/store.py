@@ -20,7 +20,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from catalog.answers import NotOfProtocol
 from covis_dask.config import Location
-from covis_dask.errors import StorageRefused, StorageUnavailable
+from covis_dask.errors import ProductDamaged, StorageRefused, StorageUnavailable
 from covis_dask.storage import _disk
 from covis_dask.storage._conditions import Tagged, condition_failed, get_object
 from covis_dask.storage.locations import open_location, storage_errors
@@ -32,6 +32,7 @@ MARK = ".covis-store.json"
 
 _MARK_SCHEMA = "covis-dask/store/1"
 _AT_ONCE = 16
+_PIECE = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,11 @@ class ProductStore:
     def full(self, path: str) -> str:
         """Return the path on the file system."""
         return f"{self.root}/{path}" if path else self.root
+
+    def address(self, path: str) -> str:
+        """Return where a file lies for other programs: an absolute path, or a URL without any account."""
+        full = self.full(path)
+        return full if self._local else str(self.fs.unstrip_protocol(full))
 
     @property
     def _local(self) -> bool:
@@ -204,6 +210,22 @@ class ProductStore:
                 return get_object(self.fs, self.full(path))
             except FileNotFoundError:
                 return None
+
+    def pieces(self, path: str, start: int = 0, size: int = _PIECE) -> Iterator[bytes]:
+        """Yield the contents of an object from a byte on, piece by piece.
+
+        Raises
+        ------
+        ProductDamaged
+            When it is not there, or is a link that leads out of the store.
+        """
+        with storage_errors(f"reading {self.url}/{path}", missing=ProductDamaged):
+            if self._local:
+                _disk.inside(self.root, path)
+            with self.fs.open(self.full(path), "rb", block_size=size) as file:
+                file.seek(start)
+                while piece := file.read(size):
+                    yield piece
 
     def sizes(self, folder: str) -> dict[str, int]:
         """Return the size of every file below a folder, by its path below the store."""

@@ -20,6 +20,8 @@ COMMANDS = (
     "status",
     "log",
     "open",
+    "files",
+    "get",
     "report",
     "catalog",
     "catalog import",

@@ -25,6 +25,9 @@ covis.process_archive("a.tar.gz", "corrected")  # type: ignore[call-arg]
 assert_type(covis.open_raw("s3://bucket/a.7z", storage_options={"anon": True}, scratch="/tmp"), xr.Dataset)
 assert_type(covis.open_product("a", prefix="native-corrected"), xr.Dataset)
 
+assert_type(covis.product_files(year=2014, format="all", prefix="p"), list[str])
+assert_type(covis.copy_products("folder", year=2014, overwrite=True), list[Path])
+
 query = covis.RunQuery(years=frozenset({2014}), families=frozenset({"diffuse"}))
 assert_type(covis.select_runs(), tuple[covis.Run, ...])
 assert_type(covis.select_runs(query), tuple[covis.Run, ...])
