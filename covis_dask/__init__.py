@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         StorageUnavailable,
         SweepIncomplete,
         TransientError,
+        UnreadableDocument,
         WorkerLost,
     )
     from covis_dask.products.copying import InTheWay
@@ -124,6 +125,7 @@ __all__ = [
     "StorageUnavailable",
     "SweepIncomplete",
     "TransientError",
+    "UnreadableDocument",
     "WorkerLost",
     "__version__",
     "attach",
