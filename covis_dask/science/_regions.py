@@ -115,8 +115,9 @@ def _add_thresholds(
             areas[row, column], fractions[row, column] = count * cell, count / total
             spread = (np.count_nonzero(values > level - noise) - np.count_nonzero(values > level + noise)) / 2
             errors[row, column] = cell * np.hypot(spread, _SHAPE * np.sqrt(_outline(active)))
-            found = active_patches(active, cell)
-            patches[row, column], patch_areas[row, column] = found.count, found.area
+            if name == "decorrelation":
+                found = active_patches(active, cell)
+                patches[row, column], patch_areas[row, column] = found.count, found.area
             if count:
                 centroids[:, row, column] = [
                     axis[active].mean() for axis in (fields.geometry.x, fields.geometry.y)
@@ -126,11 +127,11 @@ def _add_thresholds(
         "active_area": areas,
         "active_area_error": errors,
         "active_fraction": fractions,
-        "patch_count": patches,
-        "patch_area": patch_areas,
         "active_centroid_x": centroids[0],
         "active_centroid_y": centroids[1],
     }
+    if name == "decorrelation":
+        table |= {"patch_count": patches, "patch_area": patch_areas}
     for key, values in table.items():
         base, error, _ = key.partition("_error")
         units, long_name = QUANTITIES[base]

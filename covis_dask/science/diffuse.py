@@ -277,12 +277,15 @@ def _mean(values: Real, mask: Bool) -> float:
 def _temperature(ds: xr.Dataset, fields: DiffuseFields, variance: Real, science: ScienceSection) -> Real:
     """Return the temperature fluctuation of the warm layer that makes the phase flutter so, K."""
     geometry = fields.geometry
-    below = HEAD_HEIGHT - fields.floor
-    path = path_length(science.diffuse.layer_height, below / np.hypot(geometry.distance, below))
+    known = np.isfinite(variance)  # few cells of a map are
+    below = HEAD_HEIGHT - fields.floor[known]
+    path = path_length(science.diffuse.layer_height, below / np.hypot(geometry.distance[known], below))
     per_kelvin = phase_per_kelvin(
         path, science.diffuse.integral_length, wavenumber(ds, _K), water_at(site_of(ds)).sound_expansion
     )
-    return np.asarray(np.sqrt(variance) / per_kelvin)
+    temperature = np.full(variance.shape, np.nan)
+    temperature[known] = np.sqrt(variance[known]) / per_kelvin
+    return temperature
 
 
 def _add_heat(

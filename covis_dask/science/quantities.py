@@ -66,7 +66,7 @@ QUANTITIES: Final[Mapping[str, tuple[str, str]]] = {
     "virtual_depth_hk": ("m", "depth of the virtual source below the lowest level, after Hunt and Kaye"),
     "buoyancy_flux": ("m4 s-3", "buoyancy flux of the plume"),
     "heat_flux": ("W", "heat flux of the plume"),
-    "heat_flux_structural_error": ("W", "1-sigma error of the heat flux from the model of the flow"),
+    "heat_flux_structural_error": ("W", "1-sigma error of the heat flux from what the estimates differ by"),
     "heat_flux_axial": ("W", "heat flux of the plume" + _AXIAL),
     "heat_flux_from_velocity": ("W", "heat flux of the plume, from the velocity on its axis alone"),
     "heat_flux_from_backscatter": ("W", "heat flux of the plume, from velocity and temperature fluctuation"),
