@@ -1,12 +1,14 @@
 """What stands, rises and lies before the sonar: scatterers in the world frame (x east, y north, z up, m)."""
 
 import math
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from covis_dask.science.constants import SeaWater
+from covis_dask.science.plume_model import PlumeModel, buoyancy_from_speed
 from covis_dask.simulate.geometry import Real, View
 
 __all__ = ["INDEPENDENT", "Component", "FilledVolume", "Plume", "PointScatterers", "Scatterers", "Scene"]
@@ -170,6 +172,8 @@ class Plume:
         Speed along the axis at the vent, m/s.
     lean : (east, north)
         Shift of the axis per height, as by a current.
+    bend : (east, north)
+        Further shift per square of the height, 1/m, as by a current that grows upwards.
     turbulence : float
         Standard deviation of each component of the velocity of single scatterers, m/s.
     jitter : float
@@ -184,15 +188,35 @@ class Plume:
     top: float = 30.0
     velocity: float = 0.4
     lean: tuple[float, float] = (0.0, 0.0)
+    bend: tuple[float, float] = (0.0, 0.0)
     turbulence: float = 0.03
     jitter: float = INDEPENDENT
+
+    @classmethod
+    def of_heat_flux(
+        cls, vent: tuple[float, float, float], heat: float, water: SeaWater, **changes: Any
+    ) -> "Plume":
+        """Return the plume of a heat flux (W) in sea water; `changes` are further fields but the velocity.
+
+        Its entrainment coefficient is 5/6 of `spread`, its virtual source radius/spread below the vent.
+        """
+        plume = cls(vent, **changes)
+        model = PlumeModel(heat / water.heat_per_buoyancy, plume.model.entrainment)
+        return replace(plume, velocity=model.speed_factor * math.cbrt(plume.spread / plume.radius))
+
+    @property
+    def model(self) -> PlumeModel:
+        """The plume as the plume model has it: buoyancy flux and entrainment coefficient."""
+        entrainment = 5 * self.spread / 6
+        factor = self.velocity * math.cbrt(self.radius / self.spread)
+        return PlumeModel(buoyancy_from_speed(factor, entrainment), entrainment)
 
     def _profile(self, position: Real) -> tuple[Real, Real]:
         """Return radius(vent)/radius(z) and exp(-d^2/b^2) at positions [J, 3]; both 0 outside the plume."""
         rise = position[:, 2] - self.vent[2]
         width = self.radius + self.spread * np.maximum(rise, 0.0)
-        east = position[:, 0] - self.vent[0] - self.lean[0] * rise
-        north = position[:, 1] - self.vent[1] - self.lean[1] * rise
+        east = position[:, 0] - self.vent[0] - self.lean[0] * rise - self.bend[0] * rise**2
+        north = position[:, 1] - self.vent[1] - self.lean[1] * rise - self.bend[1] * rise**2
         across = np.exp(-(east**2 + north**2) / width**2) * (rise >= 0)
         across *= np.exp(-((np.maximum(position[:, 2] - self.top, 0.0) / 2) ** 2))
         return self.radius / width, across
@@ -207,7 +231,12 @@ class Plume:
         """Return the mean velocity [J, 3] (m/s) at world positions [J, 3]."""
         narrowing, across = self._profile(position)
         axis = np.array([*self.lean, 1.0])
-        speed = self.velocity / np.linalg.norm(axis) * narrowing ** (1 / 3) * across
+        length = np.asarray(np.linalg.norm(axis))
+        if any(self.bend):
+            slope = 2 * np.outer(np.maximum(position[:, 2] - self.vent[2], 0.0), [*self.bend, 0.0])
+            axis = axis + slope
+            length = np.asarray(np.linalg.norm(axis, axis=1))
+        speed = self.velocity / length * narrowing ** (1 / 3) * across
         velocity: Real = speed[:, None] * axis
         return velocity
 

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from covis_dask.raw.record import parse_record
+from covis_dask.science.constants import ASHES, ORIGINAL
 from covis_dask.simulate import (
     FlowPatch,
     Plume,
@@ -303,6 +304,30 @@ def test_plume() -> None:
     np.testing.assert_allclose(
         plume.volume_strength(edge) / plume.volume_strength(axis[1:]), [math.exp(-1), 0]
     )
+
+
+def test_a_plume_bends() -> None:
+    """Its axis is a parabola, and the water follows it."""
+    plume = Plume((0.0, 0.0, 4.0), lean=(0.1, 0.0), bend=(0.01, -0.02), velocity=0.5)
+    axis = np.array([[0.1 * 10 + 0.01 * 100, -0.02 * 100, 14.0]])
+    strongest = plume.volume_strength(axis)
+    assert (plume.volume_strength(axis + np.array([[0.1, 0.0, 0.0], [0.0, 0.1, 0.0]])) < strongest).all()
+    flow = plume.flow(axis)[0]
+    np.testing.assert_allclose(flow[:2] / flow[2], [0.1 + 0.2, -0.4])
+    assert np.linalg.norm(flow) == pytest.approx(0.5 * (0.8 / 1.9) ** (1 / 3))
+
+
+def test_a_plume_has_a_heat_flux() -> None:
+    """The default one has 19.207 MW at Ashes and 17.486 with the originals' constants; and the way back."""
+    model = Plume((0.0, 0.0, 4.0)).model
+    assert model.buoyancy == pytest.approx(5.55455e-3, rel=1e-5)
+    assert ASHES.heat_per_buoyancy * model.buoyancy == pytest.approx(19.207e6, rel=1e-4)
+    assert ORIGINAL.heat_per_buoyancy * model.buoyancy == pytest.approx(17.486e6, rel=1e-4)
+    above = np.array([1.0, 5.0, 8.0, 10.0]) + 0.8 / 0.11
+    np.testing.assert_allclose(model.speed(above), [0.38319, 0.33598, 0.31236, 0.29980], rtol=2e-5)
+    fluxes = [0.99688, 1.92367, 2.76963, 3.40013]
+    np.testing.assert_allclose(model.volume_flux(above), fluxes, rtol=2e-5)
+    assert Plume.of_heat_flux((0.0, 0.0, 4.0), 19.207e6, ASHES).velocity == pytest.approx(0.4, rel=1e-4)
 
 
 def test_plume_echoes_come_from_the_plume() -> None:
