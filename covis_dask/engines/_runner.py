@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from covis_dask.errors import ConfigurationError, EngineCrashed, EngineError, OutOfMemory
 from covis_dask.processes import ending, kill_tree
+from covis_dask.raw.leftovers import hold
 
 __all__ = ["MatlabRunner"]
 
@@ -90,6 +91,7 @@ class MatlabRunner:
             When the runtime does not open.
         """
         self._folder = Path(tempfile.mkdtemp(prefix="covis-matlab-", dir=self._scratch))
+        hold(self._folder)
         for name in ("mcr", "tmp", "home"):
             (self._folder / name).mkdir()
         self._process = self._launch(self._folder)

@@ -13,6 +13,7 @@ folder itself.
 
 import secrets
 from dataclasses import dataclass
+from typing import ClassVar
 
 from catalog.names import archive_path
 
@@ -24,6 +25,7 @@ FAILURE = "failure.json"
 LOG = "output.txt"
 
 _VERSIONS = "v"
+_VERSIONS_2 = "l2"
 _TRIES = "tries"
 
 
@@ -58,6 +60,9 @@ class ProductPaths:
     """
 
     prefix: str = ""
+
+    VERSIONED: ClassVar[tuple[str, ...]] = (_VERSIONS, _VERSIONS_2)
+    """Folders below a run's in which versions lie."""
 
     def run(self, basename: str) -> str:
         """Return the folder of a run's product."""

@@ -27,6 +27,7 @@ from covis_dask.raw._indexed import IndexedFiles, NoPlace, indexed_files
 from covis_dask.raw._member import Archive, Limits
 from covis_dask.raw._store import open_random
 from covis_dask.raw.archive import open_archive
+from covis_dask.raw.leftovers import hold
 from covis_dask.raw.ping import Ping, PingTable
 from covis_dask.raw.record import HEADER_BYTES, BadRecord, check_record, parse_record_header, read_samples
 from covis_dask.raw.scratch import scratch_errors
@@ -94,6 +95,7 @@ def open_run(
                 return _open(archive, source, basename, limits)
     home = Path(tempfile.mkdtemp(prefix="covis-raw-", dir=scratch))
     try:
+        hold(home)
         with open_archive(source, limits) as stream:
             _unpack(stream, home)
         unpacked = ArchiveSource(LocalFileSystem(), str(home))

@@ -26,6 +26,7 @@ from typing import Any
 import dask.config
 
 from catalog.redaction import redact
+from covis_dask.raw.leftovers import hold
 from covis_dask.runs import events
 from covis_dask.runs._calls import SAID, Call, Ended, Fork, Reap, Told
 
@@ -187,6 +188,7 @@ class _Child:
         # Where that is impossible, the run will find out, and say so in its own words.
         with suppress(OSError):
             self._folder.mkdir(mode=0o700, exist_ok=True)
+            hold(self._folder)
             _point_output_at(os.fspath(self._folder / SAID))
             os.truncate(self._folder / SAID, 0)
             dask.config.set({"covis.scratch": os.fspath(self._folder)})

@@ -26,6 +26,7 @@ from covis_dask.errors import (
     OutOfMemory,
     ProductDamaged,
 )
+from covis_dask.products.garbage import KEPT_TRIES
 from covis_dask.products.manifest import Failure
 from covis_dask.products.paths import LOG, ProductPaths, draw_try
 from covis_dask.raw.scratch import scratch_fault
@@ -148,8 +149,6 @@ def _named(error: BaseException, scratch: str | None) -> CovisError:
     return Bug(f"{type(error).__name__}: {error}; this is a bug, and the traceback is in {LOG}")
 
 
-_KEPT_TRIES = 5
-
 _stores: dict[tuple[str, str | None], ProductStore] = {}
 """Stores this process has found to take writes."""
 
@@ -184,7 +183,7 @@ def _leave_failure(execution: RunExecution, fault: CovisError) -> str | None:
         store.put_file(execution.log.path, ProductPaths.log(folder))
         store.put_bytes(ProductPaths.failure(folder), failure.to_json().encode())
         older = [one for one in store.folders(ProductPaths.tries(task.path)) if one != name]
-        for old in older[: max(0, len(older) + 1 - _KEPT_TRIES)]:
+        for old in older[: max(0, len(older) + 1 - KEPT_TRIES)]:
             store.remove_folder(ProductPaths.tries(task.path, old))
     except (CovisError, OSError) as error:
         with suppress(OSError):

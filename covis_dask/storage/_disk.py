@@ -4,6 +4,7 @@ A folder that is a mount point looks, while its disk is away, like an empty plac
 makes the root, and whatever is missing at the root is an outage.
 """
 
+import datetime as dt
 import fcntl
 import hashlib
 import os
@@ -14,8 +15,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from covis_dask.errors import ProductDamaged, StorageUnavailable
+from covis_dask.storage._listed import Listed
 
-__all__ = ["files", "inside", "lock_supported", "remove", "swap", "tag_of", "write"]
+__all__ = ["files", "inside", "listed", "lock_supported", "remove", "swap", "tag_of", "write"]
 
 _LOCK_WAIT = 60.0
 _LOCK_PAUSE = 0.02
@@ -112,6 +114,22 @@ def files(root: str, path: str) -> Iterator[tuple[str, int]]:
             file = Path(folder, name)
             if not file.is_symlink():
                 yield file.relative_to(root).as_posix(), file.stat().st_size
+
+
+def listed(root: str, path: str, *, deep: bool) -> Iterator[Listed]:
+    """List the regular files below a folder, or its own entries; links are left out."""
+    try:
+        entries = [one for one in os.scandir(inside(root, path)) if not one.is_symlink()]
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for entry in entries:
+        name = Path(entry.path).relative_to(root).as_posix()
+        if entry.is_dir():
+            yield from listed(root, name, deep=True) if deep else [Listed(name, None, None)]
+            continue
+        with suppress(FileNotFoundError):
+            known = entry.stat()
+            yield Listed(name, known.st_size, dt.datetime.fromtimestamp(known.st_mtime, dt.UTC))
 
 
 def remove(root: str, path: str) -> None:

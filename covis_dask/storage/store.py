@@ -5,6 +5,7 @@ compare-and-swap alone (`put_if_absent`, `put_if_match`); what the swap means is
 `covis_dask.products.commit`.
 """
 
+import datetime as dt
 import json
 import os
 import shutil
@@ -23,9 +24,10 @@ from covis_dask.config import Location
 from covis_dask.errors import ProductDamaged, StorageRefused, StorageUnavailable
 from covis_dask.storage import _disk
 from covis_dask.storage._conditions import Tagged, condition_failed, get_object
+from covis_dask.storage._listed import Listed
 from covis_dask.storage.locations import open_location, storage_errors
 
-__all__ = ["MARK", "ProductStore", "Tagged"]
+__all__ = ["MARK", "Listed", "ProductStore", "Tagged"]
 
 MARK = ".covis-store.json"
 """Says in the root which store it is; a root without it is a disk that is not mounted."""
@@ -239,6 +241,40 @@ class ProductStore:
         if not found:
             self._check_mark()
         return found
+
+    def listed(self, folder: str, *, deep: bool = True) -> list[Listed]:
+        """List a folder with sizes and times of the last change: every file below it, or its own entries.
+
+        Links are no files of ours. A folder that is not there has none.
+        """
+        with storage_errors(f"listing {self.url}/{folder}"):
+            if self._local:
+                return list(_disk.listed(self.root, folder, deep=deep))
+            below = len(self.root) + 1 if self.root else 0
+            try:
+                full = self.full(folder)
+                found = self.fs.find(full, detail=True).values() if deep else self.fs.ls(full, detail=True)
+            except (FileNotFoundError, NotADirectoryError):
+                return []
+            return [Listed.of(info, str(info["name"]).rstrip("/")[below:]) for info in found]
+
+    def clock(self) -> dt.datetime:
+        """Return what time it is by the store, whatever our own clock says: that of a file written now.
+
+        Raises
+        ------
+        StorageUnavailable, StorageRefused
+            When it cannot be written, or does not say when its files were.
+        """
+        path = f".probe-{uuid.uuid4().hex}"
+        self.put_bytes(path, b"covis-dask asks for the time\n")
+        try:
+            moments = [one.modified for one in self.listed("", deep=False) if one.path == path]
+        finally:
+            self.remove(path)
+        if not moments or moments[0] is None:
+            raise StorageRefused(f"the store at {self.url} does not say when its files were written")
+        return moments[0]
 
     def folders(self, folder: str) -> list[str]:
         """Return the names of the folders in a folder, sorted; none when it is not there."""

@@ -22,6 +22,7 @@ COMMANDS = (
     "open",
     "files",
     "get",
+    "gc",
     "report",
     "catalog",
     "catalog import",
