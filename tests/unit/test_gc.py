@@ -15,6 +15,7 @@ import pytest
 import covis_dask as covis
 from covis_dask.batches import sweeping
 from covis_dask.cli import main
+from covis_dask.products import commit
 from covis_dask.products.commit import Seen
 from covis_dask.products.garbage import garbage_of
 from covis_dask.storage import Listed
@@ -168,7 +169,7 @@ def test_a_manifest_that_changes_meanwhile_stops_the_sweep(
     back = shelf.store.read_bytes(f"{shelf.path(FIRST)}/metadata.json") or b""
     shelf.commit(FIRST, fingerprint="e" * 16)
     _age(shelf.folder / "products")
-    looks, real = [0], sweeping.look
+    looks, real = [0], commit.look
 
     def look(store: object, run: str) -> Seen:
         looks[0] += 1
