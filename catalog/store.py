@@ -111,6 +111,12 @@ class Catalog(Protocol):
     def holders(self, basenames: Sequence[str]) -> Mapping[str, str]:
         """Return which batch holds each of the runs that one holds, whether it lives or not."""
 
+    def doubted(self) -> frozenset[str]:
+        """Return the runs that are recorded, but have been claimed since and not recorded again.
+
+        What that batch has made of them, the product store alone knows.
+        """
+
     def record(self, outcomes: Mapping[str, ProductRecord]) -> frozenset[str]:
         """Store what became of runs, by basename, and end the claims on them.
 

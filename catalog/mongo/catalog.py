@@ -316,6 +316,11 @@ class MongoCatalog:
         with self._errors():
             return self._leases.holders(basenames)
 
+    def doubted(self) -> frozenset[str]:
+        """Return the runs that have been claimed since they were recorded."""
+        with self._errors():
+            return self._leases.doubted()
+
     def record(self, outcomes: Mapping[str, ProductRecord]) -> frozenset[str]:
         """Store what became of runs, and end their claims; return those that are refused."""
         if not outcomes:

@@ -59,6 +59,16 @@ class Leases:
         found = ((document["basename"], _claim(document)) for document in self._find(basenames))
         return {name: claim.batch for name, claim in found if claim.batch is not None}
 
+    def doubted(self) -> frozenset[str]:
+        """Return the runs that have been claimed since they were recorded."""
+        fields = {"basename": 1, "claim.token": 1, "product.token": 1}
+        claimed_once = {"claim.token": {"$gt": 0}, "product": {"$exists": True}}
+        return frozenset(
+            document["basename"]
+            for document in self._runs.find(claimed_once, fields)
+            if _claim(document).token > int((document.get("product") or {}).get("token") or 0)
+        )
+
     def claim(self, basenames: Sequence[str], batch: str, floors: Mapping[str, int]) -> dict[str, int]:
         """Take what is free; return the tokens of what is ours now."""
         found = self._find(basenames)

@@ -146,6 +146,10 @@ class SqliteCatalog:
         sql = f"SELECT basename, batch FROM claims WHERE batch IS NOT NULL AND {NAMED}"  # noqa: S608
         return dict(self._rows(sql, (json.dumps(list(basenames)),)))
 
+    def doubted(self) -> frozenset[str]:
+        """Return the runs that have been claimed since they were recorded."""
+        return frozenset(name for (name,) in self._rows(leases.DOUBTED))
+
     def record(self, outcomes: Mapping[str, ProductRecord]) -> frozenset[str]:
         """Store what became of runs, and end their claims; return those that are refused."""
         with self._transaction() as db:

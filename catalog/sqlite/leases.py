@@ -8,7 +8,15 @@ from catalog.claims import UNCLAIMED, Claim, claimed
 from catalog.model import ProductRecord, to_json
 from catalog.sqlite.queries import NAMED
 
-__all__ = ["beat", "claim", "claims", "leases", "open_lease", "record", "release", "take_over"]
+__all__ = ["DOUBTED", "beat", "claim", "claims", "leases", "open_lease", "record", "release", "take_over"]
+
+
+DOUBTED = """
+SELECT basename FROM claims JOIN runs USING (basename)
+WHERE json_extract(document, '$.product') IS NOT NULL
+AND token > coalesce(json_extract(document, '$.product.token'), 0)
+"""
+"""Runs that have been claimed since they were recorded."""
 
 
 def open_lease(db: sqlite3.Connection, batch: str) -> None:

@@ -204,13 +204,24 @@ class Driver:
             link.submit(task)
 
     def _lift(self, link: ClusterLink) -> None:
-        """Claim anew, above the token that lies in the store, the runs whose task came behind it."""
+        """Claim anew, above the token that lies in the store, the runs whose task came behind it.
+
+        Only those that are ours still: what another batch has claimed since, and made, stands before ours.
+        """
         if not self._behind or not link.threads():
             return
-        tasks = [task for task, _ in self._behind.values()]
-        floors = {name: token for name, (_, token) in self._behind.items()}
-        ours = self.patience.ask(lambda: self._claims.claim(tasks, floors))
-        if ours is not None:
+
+        def lifted() -> tuple[Mapping[str, str], list[Task]]:
+            taken = self._claims.lost(list(self._behind))
+            kept = {name: one for name, one in self._behind.items() if name not in taken}
+            floors = {name: token for name, (_, token) in kept.items()}
+            return taken, self._claims.claim([task for task, _ in kept.values()], floors)
+
+        answer = self.patience.ask(lifted)
+        if answer is not None:
+            taken, ours = answer
+            for name, batch in taken.items():
+                self._end_taken(self._behind[name][0], batch)
             self._behind = {}
             for task in ours:
                 link.submit(task)

@@ -160,6 +160,8 @@ class JobContext:
         Now, UTC.
     store_id : str, optional
         Identity of the product store, when a batch has used it before.
+    doubted : frozenset of str
+        Runs whose records may be behind the store; see `catalog.store.Catalog.doubted`.
     """
 
     request: BatchRequest
@@ -167,6 +169,7 @@ class JobContext:
     batch: str
     created: dt.datetime
     store_id: str | None = None
+    doubted: frozenset[str] = frozenset()
 
 
 _GROUP = "covis_dask.jobs"

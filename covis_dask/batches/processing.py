@@ -114,6 +114,8 @@ class PostProcessing:
         Looks at the manifest in a run's folder; given when the store is to be believed, not the catalogue.
     work : callable
         What a worker does with a task.
+    doubted : frozenset of str
+        Runs whose records may be behind the store; see `catalog.store.Catalog.doubted`.
     commit : callable
         Commits what a worker has uploaded to a store that keeps no conditions on writes.
     """
@@ -124,6 +126,7 @@ class PostProcessing:
     created: dt.datetime
     bathymetry: Callable[[dt.datetime], str | None] = lambda _: None
     look: Callable[[str], Seen] | None = None
+    doubted: frozenset[str] = frozenset()
     work: Callable[[RunTask], RunOutcome] = _IN_A_CHILD
     commit: Callable[[RunTask, RunOutcome], RunOutcome] = lambda _, outcome: outcome
     _modes: dict[tuple[str, str], _Mode] = field(default_factory=dict)
@@ -197,11 +200,11 @@ class PostProcessing:
             return self._by_manifest(run, task, record, self.look)
         if record is None:
             return Decision(run, "run", "no product yet", task=task)
-        if record.state == RunState.DONE:
-            return self._by_record(run, task, record)
-        if record.state == RunState.QUARANTINED and not self.spec.retry_quarantined:
-            return _if_unchanged(run, task, record)
-        return Decision(run, "run", f"{record.state} before ({record.kind})", task=task)
+        decision = self._by_record(run, task, record)
+        if decision.task is None and run.basename in self.doubted:
+            reason = f"recorded as {record.state}, but another batch has been at it since: the store is asked"
+            return Decision(run, "run", reason, task=task)
+        return decision
 
     def _mode(self, run: Run) -> _Mode:
         """Return what all runs of this family and site share; made, and checked, once."""
@@ -248,6 +251,10 @@ class PostProcessing:
 
     def _by_record(self, run: Run, task: RunTask, record: ProductRecord) -> Decision:
         """Compare the catalogue's record with what is wanted."""
+        if record.state == RunState.QUARANTINED and not self.spec.retry_quarantined:
+            return _if_unchanged(run, task, record)
+        if record.state != RunState.DONE:
+            return Decision(run, "run", f"{record.state} before ({record.kind})", task=task)
         if record.fingerprint != task.fingerprint:
             old = identity(record.engine, record.version, "", {}, json.loads(record.inputs or "{}"))
             new = identity(self.engine.name, self.engine.version, "", {}, task.inputs)
@@ -343,6 +350,7 @@ def post_processing(context: JobContext) -> PostProcessing:
         context.batch,
         context.created,
         bathymetry=open_ancillary(*open_location(ancillary)).identities(),
+        doubted=context.doubted,
         look=_looker(settings.products, context.store_id) if request.verify else None,
         commit=lambda task, outcome: commit_for_worker(task, outcome, settings, _log.warning),
     )

@@ -113,7 +113,7 @@ def prepare(request: BatchRequest, settings: Settings, catalog: Catalog) -> "Pre
     created = dt.datetime.now(dt.UTC).replace(microsecond=0)
     batch_id = f"{created:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
     known = known_store(catalog, settings.products.url)
-    job = job_named(JobContext(request, settings, batch_id, created, known))
+    job = job_named(JobContext(request, settings, batch_id, created, known, catalog.doubted()))
     plan = make_plan(runs, job, request.only)
     if not plan.items:
         raise NothingSelected(f"none of the {len(runs)} selected runs is {request.only}")

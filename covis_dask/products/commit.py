@@ -2,9 +2,9 @@
 
 The files of a new version go up first, under a name that nobody else draws. Then the manifest that names them
 is put on condition that the one in the store is still the one that was read. When it is not, it is read again
-and decided anew (`NewLevel1`, `NewLevel2`); so no finished work is dropped because somebody else was quicker
-with something else, and no older request replaces what a newer one has committed. Requests are ordered by the
-fencing tokens of their claims, never by a clock.
+and decided anew (`NewLevel1`, `NewLevel2`, `Adoption`); so no finished work is dropped because somebody else
+was quicker with something else, and no older request replaces what a newer one has committed. Requests are
+ordered by the fencing tokens of their claims, never by a clock.
 
 All of this is pure but for the three calls of a `ManifestStore`.
 """
@@ -21,6 +21,7 @@ from covis_dask.products.paths import ProductPaths
 from covis_dask.storage import Tagged
 
 __all__ = [
+    "Adoption",
     "ManifestStore",
     "NewLevel1",
     "NewLevel2",
@@ -128,7 +129,12 @@ def look(store: ManifestStore, run: str, name: str = "") -> Seen:
 
 
 def standing(
-    seen: Seen, *, fingerprint: str, formats: frozenset[str], token: int, force: bool = False
+    seen: Seen,
+    *,
+    fingerprint: str,
+    formats: frozenset[str],
+    token: int,
+    forced_by: str | None = None,
 ) -> Standing:
     """Decide whether a product is to be made.
 
@@ -141,28 +147,36 @@ def standing(
         That it must have.
     token : int
         Fencing token of our claim.
-    force : bool
-        Make it whatever is there.
+    forced_by : str, optional
+        The batch that makes it whatever is there; but what that batch itself has made is not made again.
 
     Raises
     ------
     LegacyProduct, ProductDamaged
         When what is there must not be replaced unasked.
     """
-    if seen.fault is not None and not force:
+    if seen.fault is not None and forced_by is None:
         raise seen.fault
     held = seen.manifest
     if held is None:
         return Standing.MAKE
-    if not force and held.fingerprint == fingerprint and held.formats >= formats:
+    if held.fingerprint == fingerprint and held.formats >= formats and forced_by in (None, held.batch):
         return Standing.ALREADY
     return Standing.BEHIND if held.token > token else Standing.MAKE
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """A manifest that is to take the place of the one that was read, and how the commit has ended then."""
+
+    manifest: Manifest
+    verdict: Verdict = Verdict.COMMITTED
 
 
 class _Change(Protocol):
     """A change of the manifest that is to be committed."""
 
-    def settle(self, start: Seen, now: Seen) -> Manifest | Verdict:
+    def settle(self, start: Seen, now: Seen) -> Swap | Verdict:
         """Say what manifest to put in the place of the one that is there now, or that it is over.
 
         Parameters
@@ -188,7 +202,7 @@ class NewLevel1:
     ours: Manifest
     renew: bool = False
 
-    def settle(self, start: Seen, now: Seen) -> Manifest | Verdict:
+    def settle(self, start: Seen, now: Seen) -> Swap | Verdict:
         """See `_Change`."""
         ours, theirs = self.ours, now.manifest
         if theirs is not None and _names(theirs, ours.folder):
@@ -200,21 +214,23 @@ class NewLevel1:
         if start.manifest is not None and _level1(theirs) == _level1(start.manifest):
             return self._over(theirs, formats=not self.renew)
         if theirs.fingerprint == ours.fingerprint:
-            return Verdict.ALREADY if theirs.formats >= ours.formats else self._over(theirs, formats=True)
+            if theirs.formats >= ours.formats:
+                return _adopted(theirs, ours.token)
+            return self._over(theirs, formats=True)
         return self._over(theirs, formats=False) if ours.token > theirs.token else Verdict.SUPERSEDED
 
-    def _over(self, theirs: Manifest | None, *, formats: bool) -> Manifest:
+    def _over(self, theirs: Manifest | None, *, formats: bool) -> Swap:
         """Put ours in the place of theirs, and keep of theirs what belongs to ours as well."""
         ours = self.ours
         if theirs is None or theirs.fingerprint != ours.fingerprint:
-            return ours
+            return Swap(ours)
         held = {entry.plain for entry in ours.files}
         kept = tuple(
             entry
             for entry in theirs.files
             if formats and _format_of(theirs, entry.plain) and entry.plain not in held
         )
-        return replace(ours, files=ours.files + kept, level2=theirs.level2)
+        return Swap(replace(ours, files=ours.files + kept, level2=theirs.level2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +244,7 @@ class NewLevel2:
 
     ours: Level2
 
-    def settle(self, start: Seen, now: Seen) -> Manifest | Verdict:
+    def settle(self, start: Seen, now: Seen) -> Swap | Verdict:
         """See `_Change`. What was derived from an older product is never committed beside a newer one."""
         ours, below = self.ours, now.manifest
         if below is None or below.fingerprint != ours.level1:
@@ -243,14 +259,50 @@ class NewLevel2:
                     return Verdict.ALREADY
                 if ours.token <= theirs.token:
                     return Verdict.SUPERSEDED
-        return replace(below, level2=ours)
+        return Swap(replace(below, level2=ours))
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """Nothing new: what is there is what is wanted, and comes under the newest claim.
+
+    Without that, somebody with an older claim than ours could still put something else in its place, after we
+    have said that all is well.
+
+    Parameters
+    ----------
+    fingerprint : str
+        Of the product that is wanted.
+    formats : frozenset of str
+        That it must have.
+    token : int
+        Fencing token of our claim.
+    """
+
+    fingerprint: str
+    formats: frozenset[str]
+    token: int
+
+    def settle(self, start: Seen, now: Seen) -> Swap | Verdict:  # noqa: ARG002 (what was there once is no matter)
+        """See `_Change`; `SUPERSEDED` when it is not there any more."""
+        theirs = now.manifest
+        if theirs is None or theirs.fingerprint != self.fingerprint or not theirs.formats >= self.formats:
+            return Verdict.SUPERSEDED
+        return _adopted(theirs, self.token)
+
+
+def _adopted(theirs: Manifest, token: int) -> Swap | Verdict:
+    """Leave what is there, under the higher token; a manifest of layout 1 has none, and stays as it is."""
+    if theirs.token >= token or not theirs.folder:
+        return Verdict.ALREADY
+    return Swap(replace(theirs, token=token), Verdict.ALREADY)
 
 
 def commit(
     store: ManifestStore,
     run: str,
     start: Seen,
-    change: NewLevel1 | NewLevel2,
+    change: NewLevel1 | NewLevel2 | Adoption,
     check: Callable[[Manifest], None] = lambda _: None,
 ) -> Verdict:
     """Commit a change; may be repeated, with the same arguments, when it raised.
@@ -262,7 +314,7 @@ def commit(
         The run's folder below the store.
     start : Seen
         What lay there when the work began (`look`).
-    change : NewLevel1 or NewLevel2
+    change : NewLevel1, NewLevel2 or Adoption
     check : callable
         Looks at the files that a manifest names, right before it is put.
 
@@ -281,12 +333,12 @@ def commit(
         wanted = change.settle(start, now)
         if isinstance(wanted, Verdict):
             return wanted
-        check(wanted)
-        data = wanted.to_json().encode()
+        check(wanted.manifest)
+        data = wanted.manifest.to_json().encode()
         tag = now.tag
         put = store.put_if_absent(path, data) if tag is None else store.put_if_match(path, data, tag)
         if put:
-            return Verdict.COMMITTED
+            return wanted.verdict
         now = look(store, run)
     raise StorageUnavailable(f"the manifest at {run} does not stand still: {_MOST_SWAPS} swaps were refused")
 

@@ -92,7 +92,7 @@ def commit_for_worker(
             fingerprint=task.fingerprint,
             formats=frozenset(task.formats),
             token=task.token,
-            force=task.force,
+            forced_by=task.batch if task.force else None,
         )
         if stands is Standing.MAKE:
             change = NewLevel1(manifest, renew=task.force)

@@ -24,7 +24,7 @@ from covis_dask.errors import Cancelled, RunTimeout
 from covis_dask.modes import spec_for
 from covis_dask.modes.context import Ancillary, Context
 from covis_dask.modes.fixes import profile_name
-from covis_dask.products.commit import NewLevel1, Seen, Standing, commit, look, standing
+from covis_dask.products.commit import Adoption, NewLevel1, Seen, Standing, Verdict, commit, look, standing
 from covis_dask.products.formats import formats_in
 from covis_dask.products.manifest import FileEntry, InputFile, Manifest
 from covis_dask.products.metadata import finish_dataset
@@ -99,15 +99,12 @@ class RunExecution:
             When the product cannot be made.
         """
         before = self.look()
-        stands = standing(
-            before,
-            fingerprint=self.task.fingerprint,
-            formats=frozenset(self.task.formats),
-            token=self.task.token,
-            force=self.task.force,
-        )
-        if stands is Standing.ALREADY:
-            return self._adopted(before)
+        stands = self._stands(before)
+        while stands is Standing.ALREADY:
+            if self._adopt(before):
+                return self._adopted(before)
+            before = self.look()  # it has changed meanwhile
+            stands = self._stands(before)
         if stands is Standing.BEHIND:
             return self._behind(before)
         computed = self.compute()
@@ -123,6 +120,24 @@ class RunExecution:
         """Look at what lies where our manifest would go."""
         with self.stages("look"):
             return look(self.store, self.task.path)
+
+    def _stands(self, before: Seen) -> Standing:
+        return standing(
+            before,
+            fingerprint=self.task.fingerprint,
+            formats=frozenset(self.task.formats),
+            token=self.task.token,
+            forced_by=self.task.batch if self.task.force else None,
+        )
+
+    def _adopt(self, before: Seen) -> bool:
+        """Put what is committed under our claim; False when it is not there any more."""
+        if not self.store.conditional:
+            return True
+        adoption = Adoption(self.task.fingerprint, frozenset(self.task.formats), self.task.token)
+        with self.stages("commit"):
+            verdict = self._patiently(lambda: commit(self.store, self.task.path, before, adoption))
+        return verdict is Verdict.ALREADY
 
     def _adopted(self, before: Seen) -> RunOutcome:
         """Leave what is committed; the run is done when that was under our own claim, by a lost worker."""

@@ -338,6 +338,22 @@ def test_a_record_under_a_lower_token_is_refused(catalog: Catalog) -> None:
     }
 
 
+def test_a_run_claimed_since_its_record_is_doubted(catalog: Catalog) -> None:
+    """Until the batch that has claimed it records it too, whether that batch lives or has let go."""
+    (name, _) = _filled(catalog, 2)
+    catalog.open_lease("a")
+    token = catalog.claim([name], "a")[name]
+    assert catalog.doubted() == frozenset(), "nothing is recorded of it"
+    catalog.record({name: product("a", token=token)})
+    assert catalog.doubted() == frozenset()
+    token = catalog.claim([name], "a")[name]
+    assert catalog.doubted() == {name}
+    catalog.release("a")
+    assert catalog.doubted() == {name}
+    catalog.record({name: product("a", token=token)})
+    assert catalog.doubted() == frozenset()
+
+
 def test_a_record_brings_its_token(catalog: Catalog) -> None:
     """A run takes on the token of a record from elsewhere, so the next holder's is higher."""
     (name,) = _filled(catalog, 1)

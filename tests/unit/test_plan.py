@@ -100,6 +100,15 @@ def test_done_run_is_left_alone() -> None:
     assert item.action == "already"
 
 
+def test_a_record_that_may_be_behind_the_store_is_not_believed() -> None:
+    """A done or quarantined run that another batch has claimed since goes to a worker, which looks."""
+    for state in ("done", "quarantined"):
+        run = _recorded(_run(), state)
+        (item,) = _plan(run, doubted=frozenset({run.basename})).items
+        assert item.task is not None
+        assert "another batch has been at it since" in item.reason
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

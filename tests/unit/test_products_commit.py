@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from covis_dask.errors import LegacyProduct, ProductDamaged, StorageUnavailable
 from covis_dask.products.commit import (
+    Adoption,
     NewLevel1,
     NewLevel2,
     Seen,
@@ -53,7 +54,7 @@ def test_of_two_with_the_same_fingerprint_the_first_stands() -> None:
         commit(store, RUN, start, NewLevel1(first))
         late = NewLevel1(manifest("new", "2", token=token), renew=True)
         assert commit(store, RUN, start, late) is Verdict.ALREADY
-        assert _stands(store) == first
+        assert _stands(store) == replace(first, token=3)
 
 
 @pytest.mark.parametrize(("ours", "theirs", "stands"), [(3, 2, "ours"), (2, 3, "theirs"), (2, 2, "theirs")])
@@ -161,7 +162,7 @@ def test_what_we_cannot_read_is_replaced_when_told_to(document: object, fault: t
     seen = look(store, RUN)
     with pytest.raises(fault, match="--force"):
         standing(seen, fingerprint="a", formats=frozenset(), token=0)
-    stands = standing(seen, fingerprint="a", formats=frozenset(), token=0, force=True)
+    stands = standing(seen, fingerprint="a", formats=frozenset(), token=0, forced_by="b")
     assert stands is Standing.MAKE
     assert commit(store, RUN, seen, NewLevel1(manifest(), renew=True)) is Verdict.COMMITTED
 
@@ -174,6 +175,7 @@ def test_what_we_cannot_read_is_replaced_when_told_to(document: object, fault: t
         (manifest("a", token=3), 2, False, Standing.ALREADY),
         (manifest("a", token=1), 2, True, Standing.MAKE),
         (manifest("a", token=3), 2, True, Standing.BEHIND),
+        (replace(manifest("a", token=2), batch="ours"), 2, True, Standing.ALREADY),
         (manifest("b", token=2), 2, False, Standing.MAKE),
         (manifest("b", token=3), 2, False, Standing.BEHIND),
         (manifest("a", token=2, formats=("mat",)), 2, False, Standing.MAKE),
@@ -183,8 +185,25 @@ def test_what_we_cannot_read_is_replaced_when_told_to(document: object, fault: t
 def test_what_a_look_decides(held: Manifest | None, token: int, force: bool, stands: Standing) -> None:
     """Already only after comparing fingerprints; never anything older over what a newer claim has made."""
     seen = Seen() if held is None else Seen("t", held)
-    decided = standing(seen, fingerprint="a", formats=frozenset({"nc"}), token=token, force=force)
+    forced_by = "ours" if force else None
+    decided = standing(seen, fingerprint="a", formats=frozenset({"nc"}), token=token, forced_by=forced_by)
     assert decided is stands
+
+
+def test_what_is_adopted_comes_under_the_newer_claim() -> None:
+    """Else an older request that is still on its way could replace what a newer one has called done."""
+    store = MemoryStore()
+    assert commit(store, RUN, look(store, RUN), NewLevel1(manifest("a", token=1))) is Verdict.COMMITTED
+    zombie = look(store, RUN)
+    adoption = Adoption("a", frozenset({"nc"}), 3)
+    assert commit(store, RUN, look(store, RUN), adoption) is Verdict.ALREADY
+    late = replace(manifest("b", token=2), folder="v/bbbbbbbb-00000002")
+    assert commit(store, RUN, zombie, NewLevel1(late)) is Verdict.SUPERSEDED
+    held = look(store, RUN).manifest
+    assert held is not None
+    assert (held.fingerprint, held.token) == ("a", 3)
+    assert commit(store, RUN, look(store, RUN), replace(adoption, token=2)) is Verdict.ALREADY
+    assert commit(store, RUN, look(store, RUN), replace(adoption, fingerprint="b")) is Verdict.SUPERSEDED
 
 
 def test_a_store_that_always_refuses_is_an_outage() -> None:
@@ -264,8 +283,14 @@ def _looked(store: MemoryStore, change: NewLevel1 | NewLevel2) -> tuple[Seen, Ve
     if isinstance(change, NewLevel2):
         fits = seen.manifest is not None and seen.manifest.fingerprint == change.ours.level1
         return seen, None if fits else Verdict.SUPERSEDED
-    ours, force = change.ours, change.renew
-    stands = standing(seen, fingerprint=ours.fingerprint, formats=ours.formats, token=ours.token, force=force)
+    ours = change.ours
+    stands = standing(
+        seen,
+        fingerprint=ours.fingerprint,
+        formats=ours.formats,
+        token=ours.token,
+        forced_by="another" if change.renew else None,
+    )
     return seen, None if stands is Standing.MAKE else Verdict.SUPERSEDED
 
 

@@ -160,7 +160,7 @@ def test_a_format_is_added(folder: Path) -> None:
     assert process_run(task).state == "done"
     assert _manifest(folder, task).formats == {"nc", "mat", "zarr"}
     _plain(folder, task)
-    process_run(replace(task, force=True))
+    process_run(replace(task, batch="again", force=True))
     assert _manifest(folder, task).formats == {"nc", "zarr"}
 
 
@@ -170,7 +170,7 @@ def test_tries_that_failed_are_kept(folder: Path) -> None:
     process_run(task)
     before = _files(folder, task)
     for token in range(7):
-        outcome = process_run(replace(task, force=True, timeout=1e-9, token=token))
+        outcome = process_run(replace(task, batch="again", force=True, timeout=1e-9, token=token))
         assert (outcome.state, outcome.kind) == ("failed", "timeout")
         assert "stopped after" in (folder / str(outcome.log)).read_text()
     held = _files(folder, task)
@@ -200,7 +200,7 @@ def test_a_manifest_that_cannot_be_used_is_left_alone(folder: Path, change: dict
     assert (outcome.state, outcome.kind) == ("failed", "product-damaged")
     assert "--force" in str(outcome.reason)
     assert _files(folder, task) == before
-    assert process_run(replace(task, force=True)).state == "done"
+    assert process_run(replace(task, batch="again", force=True)).state == "done"
     assert kept.read_text() == "not ours"
 
 
@@ -214,7 +214,7 @@ def test_another_programs_product_is_not_overwritten(folder: Path) -> None:
     assert (outcome.state, outcome.kind) == ("failed", "legacy-product")
     assert "--force" in str(outcome.reason)
     assert json.loads(place.read_text()) == {"python_version": "3.5"}
-    assert process_run(replace(task, force=True)).state == "done"
+    assert process_run(replace(task, batch="again", force=True)).state == "done"
     assert Manifest.from_json(place.read_text()).fingerprint == task.fingerprint
 
 
@@ -297,7 +297,7 @@ def test_a_product_is_whole_at_any_moment(folder: Path, monkeypatch: pytest.Monk
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", watch)
-    assert process_run(replace(task, force=True)).state == "done"
+    assert process_run(replace(task, batch="again", force=True)).state == "done"
     assert list(dict.fromkeys(seen)) == [old.folder, _manifest(folder, task).folder]
     assert len(seen) > 10
 
@@ -313,7 +313,7 @@ def test_commit_looks_at_what_it_names(folder: Path, monkeypatch: pytest.MonkeyP
         next(new.glob("*.nc")).write_bytes(b"half")
 
     _meanwhile(monkeypatch, "commit", sweep)
-    outcome = process_run(replace(task, force=True))
+    outcome = process_run(replace(task, batch="again", force=True))
     assert (outcome.kind, outcome.retry) == ("storage-unavailable", True)
     assert _manifest(folder, task) == old
 
