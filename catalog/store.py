@@ -129,6 +129,15 @@ class Catalog(Protocol):
             than the record's.
         """
 
+    def forget(self, basenames: Sequence[str], batch: str) -> int:
+        """Forget what became of runs that a batch holds, and end its claims on them; the tokens stay.
+
+        Returns
+        -------
+        int
+            How many the batch held.
+        """
+
     def release(self, batch: str) -> int:
         """End every claim of a batch; says how many there were. The tokens stay."""
 

@@ -329,6 +329,12 @@ class MongoCatalog:
             self._ready_to_write()
             return self._leases.record(outcomes)
 
+    def forget(self, basenames: Sequence[str], batch: str) -> int:
+        """Forget what became of runs that a batch holds; say how many it held."""
+        with self._errors():
+            self._ready_to_write()
+            return self._leases.forget(basenames, batch)
+
     def release(self, batch: str) -> int:
         """End every claim of a batch; say how many there were."""
         with self._errors():

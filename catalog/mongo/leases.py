@@ -100,6 +100,11 @@ class Leases:
         found = {document["basename"]: document for document in self._find(list(outcomes))}
         return frozenset(name for name, document in found.items() if _fenced(document, outcomes[name]))
 
+    def forget(self, basenames: Sequence[str], batch: str) -> int:
+        """Remove what is recorded of runs that a batch holds, and end its claims on them."""
+        ours = {"basename": {"$in": list(basenames)}, "claim.batch": batch}
+        return self._runs.update_many(ours, {"$unset": {"product": "", "claim.batch": ""}}).modified_count
+
     def release(self, batch: str) -> int:
         """End the claims of a batch; the tokens stay."""
         change = {"$unset": {"claim.batch": ""}}

@@ -155,6 +155,11 @@ class SqliteCatalog:
         with self._transaction() as db:
             return leases.record(db, outcomes)
 
+    def forget(self, basenames: Sequence[str], batch: str) -> int:
+        """Forget what became of runs that a batch holds; say how many it held."""
+        with self._transaction() as db:
+            return leases.forget(db, basenames, batch)
+
     def release(self, batch: str) -> int:
         """End every claim of a batch; say how many there were."""
         with self._transaction() as db:

@@ -77,6 +77,14 @@ def record(db: sqlite3.Connection, outcomes: Mapping[str, ProductRecord]) -> fro
     return refused
 
 
+def forget(db: sqlite3.Connection, basenames: Sequence[str], batch: str) -> int:
+    """Remove what is recorded of runs that a batch holds, and end its claims on them."""
+    ours = [(name,) for name, claim in claims(db, list(basenames)).items() if claim.batch == batch]
+    db.executemany("UPDATE runs SET document = json_remove(document, '$.product') WHERE basename = ?", ours)
+    db.executemany("UPDATE claims SET batch = NULL WHERE basename = ?", ours)
+    return len(ours)
+
+
 def release(db: sqlite3.Connection, batch: str) -> int:
     """End the claims of a batch; the tokens stay."""
     return db.execute("UPDATE claims SET batch = NULL WHERE batch = ?", (batch,)).rowcount

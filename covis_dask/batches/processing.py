@@ -6,8 +6,8 @@ Here it is decided which runs need it (`PostProcessing.decide`); `covis_dask.run
 import datetime as dt
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from catalog.hosts import preferred
@@ -17,13 +17,15 @@ from catalog.store import Catalog
 from catalog.vocabulary import Kind, RunState
 from covis_dask.ancillary import open_ancillary
 from covis_dask.batches.job import Decision, Finished, JobContext
+from covis_dask.batches.verification import StoreCheck
 from covis_dask.config import Location
 from covis_dask.engines import Engine, engine_named
 from covis_dask.errors import LegacyProduct, ProductDamaged
 from covis_dask.modes import parameters_for, spec_for
 from covis_dask.modes.fixes import profile_name
 from covis_dask.modes.parameters import Parameters
-from covis_dask.products.commit import Seen, look
+from covis_dask.products.checking import Disagreement
+from covis_dask.products.commit import Seen
 from covis_dask.products.fingerprint import Fingerprints, explain, identity
 from covis_dask.products.manifest import Manifest
 from covis_dask.products.paths import ProductPaths
@@ -112,6 +114,8 @@ class PostProcessing:
         Identity of the seafloor grid valid at a time; part of the fingerprint of the modes that use one.
     look : callable, optional
         Looks at the manifest in a run's folder; given when the store is to be believed, not the catalogue.
+    lost : callable
+        Compares the files that a manifest names with those in the store; with `look`.
     work : callable
         What a worker does with a task.
     doubted : frozenset of str
@@ -127,6 +131,7 @@ class PostProcessing:
     bathymetry: Callable[[dt.datetime], str | None] = lambda _: None
     look: Callable[[str], Seen] | None = None
     doubted: frozenset[str] = frozenset()
+    lost: Callable[[str, Manifest], Sequence[Disagreement]] = lambda _path, _manifest: ()
     work: Callable[[RunTask], RunOutcome] = _IN_A_CHILD
     commit: Callable[[RunTask, RunOutcome], RunOutcome] = lambda _, outcome: outcome
     _modes: dict[tuple[str, str], _Mode] = field(default_factory=dict)
@@ -280,6 +285,9 @@ class PostProcessing:
             return Decision(run, "run", "no product yet" if record is None else lost, task=task)
         if manifest.fingerprint != task.fingerprint:
             return Decision(run, "run", f"stale: {self._changes(task, manifest)}", task=task)
+        if lost := self.lost(task.path, manifest):
+            anew = replace(task, force=True)
+            return Decision(run, "run", f"its product is damaged: {lost[0].text}", task=anew)
         decision = _if_complete(run, task, manifest.formats, "committed before, manifest verified")
         if decision.task is None and record is None:
             return Decision(run, "run", "committed, but not recorded: will be adopted", task=task)
@@ -351,11 +359,11 @@ def post_processing(context: JobContext) -> PostProcessing:
         context.created,
         bathymetry=open_ancillary(*open_location(ancillary)).identities(),
         doubted=context.doubted,
-        look=_looker(settings.products, context.store_id) if request.verify else None,
+        **(_checks(settings.products, context.store_id) if request.verify else {}),
         commit=lambda task, outcome: commit_for_worker(task, outcome, settings, _log.warning),
     )
 
 
-def _looker(products: Location, store_id: str | None) -> Callable[[str], Seen]:
-    store = ProductStore.open(products).expecting(store_id)
-    return lambda path: look(store, path)
+def _checks(products: Location, store_id: str | None) -> dict[str, Any]:
+    check = StoreCheck(ProductStore.open(products).expecting(store_id))
+    return {"look": check.look, "lost": check.lost}

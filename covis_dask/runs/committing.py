@@ -7,6 +7,7 @@ from dataclasses import replace
 from catalog.vocabulary import RunState
 from covis_dask.config import Settings
 from covis_dask.errors import Cancelled, CovisError, StorageUnavailable
+from covis_dask.products.checking import lost_bytes
 from covis_dask.products.commit import NewLevel1, Standing, Verdict, commit, look, standing
 from covis_dask.products.manifest import Manifest
 from covis_dask.products.paths import ProductPaths
@@ -87,15 +88,19 @@ def commit_for_worker(
         store = ProductStore.open(settings.products).expecting(task.store_id)
         store = replace(store, conditional=False)
         seen = look(store, task.path)
+        # Where files of the committed product are lost, the worker has made it anew for that.
+        lost = seen.manifest is not None and bool(lost_bytes(store, task.path, seen.manifest))
         stands = standing(
             seen,
             fingerprint=task.fingerprint,
             formats=frozenset(task.formats),
             token=task.token,
-            forced_by=task.batch if task.force else None,
+            forced_by="a loss" if lost else task.batch if task.force else None,
         )
-        if stands is Standing.MAKE:
-            change = NewLevel1(manifest, renew=task.force)
+        if seen.manifest is not None and seen.manifest.folder == manifest.folder:
+            verdict = Verdict.COMMITTED  # by the call before this one, whose answer was lost
+        elif stands is Standing.MAKE:
+            change = NewLevel1(manifest, renew=task.force or lost)
             verdict = commit(store, task.path, seen, change, whole(store, task.path))
         else:
             verdict = Verdict.ALREADY if stands is Standing.ALREADY else Verdict.SUPERSEDED

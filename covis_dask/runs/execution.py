@@ -8,7 +8,7 @@ import datetime as dt
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ from covis_dask.errors import Cancelled, RunTimeout
 from covis_dask.modes import spec_for
 from covis_dask.modes.context import Ancillary, Context
 from covis_dask.modes.fixes import profile_name
+from covis_dask.products.checking import lost_bytes
 from covis_dask.products.commit import Adoption, NewLevel1, Seen, Standing, Verdict, commit, look, standing
 from covis_dask.products.formats import formats_in
 from covis_dask.products.manifest import FileEntry, InputFile, Manifest
@@ -101,12 +102,17 @@ class RunExecution:
         before = self.look()
         stands = self._stands(before)
         while stands is Standing.ALREADY:
+            if not self._is_whole(before):
+                return self._made_anew(before)
             if self._adopt(before):
                 return self._adopted(before)
             before = self.look()  # it has changed meanwhile
             stands = self._stands(before)
         if stands is Standing.BEHIND:
             return self._behind(before)
+        return self._made(before)
+
+    def _made(self, before: Seen) -> RunOutcome:
         computed = self.compute()
         written = self.write(computed)
         self.upload(written)
@@ -138,6 +144,19 @@ class RunExecution:
         with self.stages("commit"):
             verdict = self._patiently(lambda: commit(self.store, self.task.path, before, adoption))
         return verdict is Verdict.ALREADY
+
+    def _is_whole(self, before: Seen) -> bool:
+        """Make sure that what is committed is there, before it is called done."""
+        lost = lost_bytes(self.store, self.task.path, before.manifest) if before.manifest else ()
+        for one in lost:
+            self.log(f"the committed product is damaged: {one.text}")
+        return not lost
+
+    def _made_anew(self, before: Seen) -> RunOutcome:
+        """Make the product whatever is committed, for it is damaged."""
+        if before.manifest is not None and before.manifest.token > self.task.token:
+            return self._behind(before)
+        return replace(self, task=replace(self.task, force=True))._made(before)
 
     def _adopted(self, before: Seen) -> RunOutcome:
         """Leave what is committed; the run is done when that was under our own claim, by a lost worker."""

@@ -22,6 +22,7 @@ COMMANDS = (
     "open",
     "files",
     "get",
+    "verify",
     "gc",
     "report",
     "catalog",

@@ -320,6 +320,20 @@ def test_a_record_ends_the_claim(catalog: Catalog) -> None:
     assert found.product == product("a", token=1)
 
 
+def test_what_is_recorded_can_be_forgotten_by_who_holds_the_run(catalog: Catalog) -> None:
+    """Only by the holder; the claim ends, the token stays, and other runs keep their records."""
+    first, second = _filled(catalog, 2)
+    catalog.record({name: product("a", token=1) for name in (first, second)})
+    catalog.open_lease("b")
+    assert catalog.forget([first], "b") == 0
+    assert catalog.claim([first], "b") == {first: 2}
+    assert catalog.forget([first, second, "nothing"], "b") == 1
+    found = [catalog.get(name) for name in (first, second)]
+    assert [run.product is None for run in found if run is not None] == [True, False]
+    assert catalog.holders([first]) == {}
+    assert catalog.claim([first], "b") == {first: 3}
+
+
 def test_a_record_under_a_lower_token_is_refused(catalog: Catalog) -> None:
     """A batch that has lost a run writes nothing about it; its other runs are recorded all the same."""
     lost, kept = _filled(catalog, 2)

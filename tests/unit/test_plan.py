@@ -16,6 +16,7 @@ from covis_dask.batches.processing import PostProcessing, ProductSpec
 from covis_dask.engines import Engine, engine_named
 from covis_dask.errors import ConfigurationError
 from covis_dask.modes.parameters import Parameters, valid_keys
+from covis_dask.products.checking import Disagreement, Word
 from covis_dask.products.commit import Seen, look
 from covis_dask.products.manifest import FileEntry, InputFile, Manifest, Pings
 from covis_dask.runs.task import RunTask
@@ -239,6 +240,17 @@ def test_verify_believes_a_sound_manifest() -> None:
     (item,) = _plan(_run(), look=lambda _: _seen(manifest)).items
     assert item.task is not None
     assert item.reason == "committed, but not recorded: will be adopted"
+
+
+def test_verify_makes_a_damaged_product_anew() -> None:
+    """With --verify a product whose files are not all there is made, over what is committed, and says why."""
+    manifest = _manifest(_task(_run()))
+    lost = (Disagreement(Word.FILE_MISSING, "x.nc is not in the store"),)
+    looks: dict[str, Any] = {"look": lambda _: _seen(manifest), "lost": lambda _path, _manifest: lost}
+    (item,) = _plan(_recorded(_run(), "done"), **looks).items
+    assert (item.action, item.reason) == ("run", "its product is damaged: x.nc is not in the store")
+    assert isinstance(item.task, RunTask)
+    assert item.task.force
 
 
 def test_verify_leaves_other_programs_products() -> None:

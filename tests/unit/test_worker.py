@@ -23,6 +23,7 @@ from covis_dask.errors import StorageUnavailable
 from covis_dask.products.manifest import Failure, Manifest
 from covis_dask.runs.committing import commit_for_worker
 from covis_dask.runs.execution import RunExecution
+from covis_dask.runs.outcome import RunOutcome
 from covis_dask.runs.task import RunTask
 from covis_dask.runs.worker import process_run
 from covis_dask.simulate.pack import write_archive
@@ -109,6 +110,28 @@ def test_a_committed_product_is_adopted(folder: Path) -> None:
     again = process_run(replace(task, batch="another"))
     assert (again.state, again.kind) == ("already", None)
     assert _files(folder, task) == first
+
+
+@pytest.mark.parametrize("conditional", [True, False])
+def test_a_committed_product_that_lacks_a_file_is_made_anew(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, conditional: bool
+) -> None:
+    """It is not called done for its manifest alone, whoever commits; a claim that is too old says so."""
+    monkeypatch.setattr("covis_dask.storage._disk.lock_supported", lambda _: conditional)
+    monkeypatch.setattr("covis_dask.runs.worker._stores", {})
+    task = _task(token=3)
+
+    def processed(task: RunTask) -> RunOutcome:
+        outcome = process_run(task)
+        return outcome if conditional else commit_for_worker(task, outcome, load_settings(), print)
+
+    assert processed(task).state == "done"
+    lost = next(folder.rglob("*.nc"))
+    lost.unlink()
+    assert process_run(replace(task, batch="another", token=2)).behind == 3
+    assert processed(replace(task, batch="another", token=4)).state == "done"
+    assert _manifest(folder, task).token == 4
+    assert _plain(folder, task) == _whole(task)
 
 
 @pytest.mark.parametrize(
@@ -331,7 +354,8 @@ def test_a_store_without_conditions_is_left_to_the_driver(
     done = commit_for_worker(task, outcome, load_settings(), print)
     assert (done.state, done.uncommitted) == ("done", None)
     assert _plain(folder, task) == _whole(task)
-    assert commit_for_worker(task, outcome, load_settings(), print).state == "already"
+    assert commit_for_worker(task, outcome, load_settings(), print).state == "done"  # an answer was lost
+    assert _plain(folder, task) == _whole(task)
 
 
 def test_a_store_that_is_away_is_not_made(folder: Path) -> None:
