@@ -285,9 +285,9 @@ class PostProcessing:
             return Decision(run, "run", "no product yet" if record is None else lost, task=task)
         if manifest.fingerprint != task.fingerprint:
             return Decision(run, "run", f"stale: {self._changes(task, manifest)}", task=task)
-        if lost := self.lost(task.path, manifest):
+        if damage := self.lost(task.path, manifest):
             anew = replace(task, force=True)
-            return Decision(run, "run", f"its product is damaged: {lost[0].text}", task=anew)
+            return Decision(run, "run", f"its product is damaged: {damage[0].text}", task=anew)
         decision = _if_complete(run, task, manifest.formats, "committed before, manifest verified")
         if decision.task is None and record is None:
             return Decision(run, "run", "committed, but not recorded: will be adopted", task=task)
