@@ -1,7 +1,6 @@
 """Single archives: opened, processed, and the products of processed ones read again."""
 
 import logging
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from covis_dask.products.paths import ProductPaths
 from covis_dask.products.reading import ENDINGS, read_file
 from covis_dask.products.stored import ProductMissing, StoredProduct
 from covis_dask.raw.lazy import open_run
+from covis_dask.raw.leftovers import scratch_folder
 from covis_dask.raw.source import ArchiveSource
 from covis_dask.runs.provenance import product_facts
 from covis_dask.runs.task import RunTask
@@ -124,12 +124,12 @@ def _processed(task: RunTask, source: ArchiveSource, settings: Settings) -> xr.D
     ancillary = settings.ancillary if task.ancillary is None else Location(task.ancillary)
     with storage_errors(f"looking for {source.path}", missing=RawMissing):
         info = source.fs.info(source.path)
-    with tempfile.TemporaryDirectory(prefix="covis-", dir=settings.scratch) as scratch:
+    with scratch_folder(settings.scratch) as scratch:
         context = Context(
             log=lambda line: _log.info("%s: %s", task.basename, line),
             ancillary=open_ancillary(*open_location(ancillary)),
             limits=settings.limits,
-            scratch=Path(scratch),
+            scratch=scratch,
         )
         computed = engine.process(source, task.run, task.parameters, context)
     file = InputFile("LOCAL", source.name, None if info["type"] == "directory" else info["size"])

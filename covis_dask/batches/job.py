@@ -173,7 +173,12 @@ class JobContext:
 
 
 _GROUP = "covis_dask.jobs"
-_BUILT_IN: Mapping[str, str] = MappingProxyType({"process": "covis_dask.batches.processing:post_processing"})
+_BUILT_IN: Mapping[str, str] = MappingProxyType(
+    {
+        "process": "covis_dask.batches.processing:post_processing",
+        "upgrade": "covis_dask.batches.upgrading:upgrading",
+    }
+)
 
 
 def job_named(context: JobContext) -> Job:

@@ -4,14 +4,12 @@ import datetime as dt
 import logging
 import platform
 import secrets
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,8 +36,10 @@ from covis_dask.batches.status import FINISHED, STOPPED, BatchStatus
 from covis_dask.batches.stores import known_store, marked_store
 from covis_dask.config import Settings, load_settings
 from covis_dask.errors import Bug, ConfigurationError, CovisError, StorageUnavailable
+from covis_dask.raw.leftovers import scratch_folder
 from covis_dask.runs.outcome import RunOutcome
 from covis_dask.runs.task import RunTask
+from covis_dask.runs.upgrading import UpgradeTask
 from covis_dask.storage import ProductStore
 
 __all__ = ["Ended", "NothingSelected", "PreparedBatch", "Watchers", "prepare", "settings_for"]
@@ -248,7 +248,7 @@ class PreparedBatch:
             driver.log(str(error))
         items = tuple(
             replace(item, task=replace(item.task, store_id=identity))
-            if isinstance(item.task, RunTask)
+            if isinstance(item.task, (RunTask, UpgradeTask))
             else item
             for item in self.plan.items
         )
@@ -305,8 +305,8 @@ class PreparedBatch:
         if len(self.plan.tasks) > _PERFORMANCE_TASKS:
             yield
             return
-        with tempfile.TemporaryDirectory(prefix="covis-", dir=self.settings.scratch) as folder:
-            kept = Path(folder) / PERFORMANCE
+        with scratch_folder(self.settings.scratch) as folder:
+            kept = folder / PERFORMANCE
             report = performance_report(filename=str(kept))
             report.__enter__()
             yield

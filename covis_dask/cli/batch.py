@@ -16,7 +16,7 @@ from covis_dask.cli.exits import EPILOG, Exit
 from covis_dask.cli.options import add_product_arguments, chosen_formats, chosen_overrides
 from covis_dask.errors import CovisError
 
-__all__ = ["main", "parser", "request_from_arguments"]
+__all__ = ["add_cluster_arguments", "main", "parser", "request_from_arguments"]
 
 
 def parser(prog: str = "python -m covis_dask.batch") -> argparse.ArgumentParser:
@@ -39,12 +39,13 @@ def parser(prog: str = "python -m covis_dask.batch") -> argparse.ArgumentParser:
         "--verify", action="store_true", help="check the manifests in the store, do not trust the catalogue"
     )
     which.add_argument("--only", choices=ONLY, help="narrow the selection to runs in this state")
-    _add_cluster_arguments(parser.add_argument_group("how to run"))
+    add_cluster_arguments(parser.add_argument_group("how to run"))
     parser.add_argument("--version", action="version", version=f"covis-dask {__version__}")
     return parser
 
 
-def _add_cluster_arguments(how: argparse._ArgumentGroup) -> None:
+def add_cluster_arguments(how: argparse._ArgumentGroup) -> None:
+    """Add where to run, and how, to a group of a parser's words."""
     how.add_argument(
         "--dry-run", action="store_true", help="show the plan, with a reason for each run, and do nothing"
     )

@@ -20,6 +20,7 @@ _COMMANDS = {
     "open": ("covis_dask.cli.open", "show what a run's product contains, and where it is"),
     "files": ("covis_dask.cli.files", "print where the files of the selected runs' products are"),
     "get": ("covis_dask.cli.get", "copy the files of the selected runs' products to a folder"),
+    "upgrade": ("covis_dask.cli.upgrade", "carry products of earlier releases to the newest form"),
     "verify": ("covis_dask.cli.verify", "compare catalogue, manifests and bytes of the selected runs"),
     "gc": ("covis_dask.cli.gc", "sweep the product store of what nobody needs"),
     "report": ("covis_dask.cli.report", "regenerate the report of a batch"),

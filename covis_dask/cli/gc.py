@@ -31,7 +31,7 @@ what is swept, when it is older than --grace:
     part       what a writer that died has left of a file
 and at once:
     try        logs of failed tries beyond a run's last five
-    scratch    folders of dead processes on this machine (those without a lock: after --grace)
+    scratch    folders of dead processes on this machine (those without a lock: after a day)
 
 Nothing that a manifest names is touched, and a run whose manifest cannot be used is left alone and named.
 """

@@ -29,6 +29,7 @@ __all__ = [
     "FileEntry",
     "InputFile",
     "Level2",
+    "MadeFrom",
     "Manifest",
     "Pings",
     "SkippedBurst",
@@ -180,6 +181,24 @@ def _label(worker: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MadeFrom:
+    """The older form of a product, from which it was carried over without its raw data.
+
+    Parameters
+    ----------
+    files : tuple of FileEntry
+        As they were.
+    batch : str
+        The batch that carried it over, and its program's version.
+    version : str
+    """
+
+    files: tuple[FileEntry, ...]
+    batch: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Document:
     """What manifest and failure share.
 
@@ -281,6 +300,11 @@ class Manifest(_Document):
         folder itself.
     level2 : Level2, optional
         What was derived from the product.
+    product_schema : str
+        Form of the data files (`covis_dask.products.schema.SCHEMA`); empty where the manifest is older than
+        the word.
+    made_from : MadeFrom, optional
+        The older form that it was carried over from; whoever computed it is named by the other fields.
     """
 
     schema_name: ClassVar[str] = _FAMILY + "2"
@@ -290,6 +314,8 @@ class Manifest(_Document):
     bursts: Bursts = Bursts(0)
     folder: str = ""
     level2: Level2 | None = None
+    product_schema: str = ""
+    made_from: MadeFrom | None = None
 
     def __post_init__(self) -> None:
         """Refuse a version that lies elsewhere than versions do."""

@@ -12,9 +12,10 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import MemoryStore
 
 from covis_dask.products._groups import ROOT, join
+from covis_dask.products.schema import ATTRIBUTE, SCHEMA
 from covis_dask.products.upgrade import upgrade_dataset
 
-__all__ = ["ENDINGS", "read_file", "read_netcdf", "read_zarr", "read_zarr_zip"]
+__all__ = ["ENDINGS", "is_newest", "read_file", "read_netcdf", "read_zarr", "read_zarr_zip"]
 
 ENDINGS: Final = (".nc", ".zarr.zip", ".zarr")
 """Of the files that `read_file` reads."""
@@ -66,6 +67,12 @@ def read_netcdf(data: bytes, name: str, *, decode: bool = True) -> xr.Dataset:
     with netCDF4.Dataset(name, memory=data) as file:
         groups = {ROOT: file, **file.groups}
         return _newest({key: _loaded(opened(group)) for key, group in groups.items()}, decode=decode)
+
+
+def is_newest(data: bytes, name: str) -> bool:
+    """Tell whether a NetCDF file has the newest form as it is; OSError when it is none."""
+    with netCDF4.Dataset(name, memory=data) as file:
+        return bool(getattr(file, ATTRIBUTE, None) == SCHEMA)
 
 
 def read_zarr(fs: Any, path: str, *, decode: bool = True) -> xr.Dataset:

@@ -4,17 +4,19 @@ import fcntl
 import os
 import re
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["DeadFolder", "dead_folders", "hold"]
+__all__ = ["DeadFolder", "dead_folders", "hold", "scratch_folder"]
 
 _OURS = re.compile(r"covis-(?:raw-|run-|matlab-)?[a-z0-9_]{8,12}")
 _LOCK = ".in-use"
 _YOUNG = 60.0
+_DAY = 86400.0
 
 _held: dict[Path, int] = {}
 """Descriptors of the locks that this process holds; they close when it ends, however it does."""
@@ -54,6 +56,19 @@ def hold(folder: Path) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
+@contextmanager
+def scratch_folder(scratch: str | Path | None) -> Iterator[Path]:
+    """Give a temporary folder in scratch (the system's own when not given) that is known to be in use."""
+    with tempfile.TemporaryDirectory(prefix="covis-", dir=scratch) as name:
+        folder = Path(name)
+        hold(folder)
+        try:
+            yield folder
+        finally:
+            if folder in _held:  # network file systems keep what is open
+                os.close(_held.pop(folder))
+
+
 def dead_folders(scratch: Path, grace: float) -> Iterator[DeadFolder]:
     """Find the scratch folders of this user's processes that have died.
 
@@ -61,8 +76,8 @@ def dead_folders(scratch: Path, grace: float) -> Iterator[DeadFolder]:
     ----------
     scratch : Path
     grace : float
-        Seconds for which nothing must have changed in a folder whose process has left no lock: those of
-        earlier releases, and of commands that hold none.
+        Seconds for which nothing must have changed in a folder whose process has left no lock, as those of
+        earlier releases; a day at least.
     """
     with suppress(OSError):
         for folder in sorted(scratch.iterdir()):
@@ -80,7 +95,7 @@ def _is_dead(folder: Path, grace: float) -> bool:
     quiet = time.time() - max(newest, folder.stat().st_mtime)
     lock = folder / _LOCK
     if not lock.exists():
-        return quiet > grace
+        return quiet > max(grace, _DAY)
     return quiet > _YOUNG and _is_free(lock)
 
 

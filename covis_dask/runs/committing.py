@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from typing import Protocol
 
 from catalog.vocabulary import RunState
 from covis_dask.config import Settings
@@ -17,6 +18,11 @@ from covis_dask.storage import ProductStore
 from covis_dask.storage.retry import retry_while_unavailable
 
 __all__ = ["commit_for_worker", "concluded", "whole"]
+
+
+class _Placed(Protocol):
+    @property
+    def path(self) -> str: ...
 
 
 def whole(store: ProductStore, run: str) -> Callable[[Manifest], None]:
@@ -41,7 +47,7 @@ def whole(store: ProductStore, run: str) -> Callable[[Manifest], None]:
 
 
 def concluded(
-    verdict: Verdict, task: RunTask, manifest: Manifest, store: ProductStore, done: RunOutcome
+    verdict: Verdict, task: _Placed, manifest: Manifest, store: ProductStore, done: RunOutcome
 ) -> RunOutcome:
     """Say what a verdict means for the run; files that no manifest will ever name are removed.
 

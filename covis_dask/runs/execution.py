@@ -30,6 +30,7 @@ from covis_dask.products.formats import formats_in
 from covis_dask.products.manifest import FileEntry, InputFile, Manifest
 from covis_dask.products.metadata import finish_dataset
 from covis_dask.products.paths import LOG, ProductPaths, draw_version
+from covis_dask.products.schema import SCHEMA
 from covis_dask.products.writers import write_product
 from covis_dask.raw.source import ArchiveSource
 from covis_dask.runs.committing import concluded, whole
@@ -251,6 +252,7 @@ class RunExecution:
             pings=pings_of(written.dataset),
             bursts=bursts_of(written.dataset),
             folder=written.version,
+            product_schema=SCHEMA,
         )
         done = {
             "host": written.input.host,

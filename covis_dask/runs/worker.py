@@ -6,12 +6,12 @@ Nothing here talks to the catalogue, and no error leaves `process_run`: what wen
 import os
 import signal
 import socket
-import tempfile
 import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Protocol
 
 from threadpoolctl import threadpool_limits
 
@@ -29,6 +29,7 @@ from covis_dask.errors import (
 from covis_dask.products.garbage import KEPT_TRIES
 from covis_dask.products.manifest import Failure
 from covis_dask.products.paths import LOG, ProductPaths, draw_try
+from covis_dask.raw.leftovers import scratch_folder
 from covis_dask.raw.scratch import scratch_fault
 from covis_dask.runs._calls import SAID
 from covis_dask.runs.events import Reporter
@@ -41,7 +42,7 @@ from covis_dask.runs.task import RunTask
 from covis_dask.runs.versions import require
 from covis_dask.storage import ProductStore
 
-__all__ = ["keep_remains", "process_run"]
+__all__ = ["StoreTask", "keep_remains", "named_fault", "open_store", "process_run"]
 
 _LAST_LINES = 50
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
@@ -98,9 +99,8 @@ def _process(task: RunTask, settings: Settings | None, stages: Stages) -> RunOut
         require(task.versions, socket.gethostname())
         settings = settings or load_settings()
         scratch_root = settings.scratch
-        store = _open_store(task, settings.products)
-        with tempfile.TemporaryDirectory(prefix="covis-", dir=settings.scratch) as folder:
-            scratch = Path(folder)
+        store = open_store(task, settings.products)
+        with scratch_folder(settings.scratch) as scratch:
             execution = RunExecution(task, settings, store, scratch, RunLog(scratch / LOG), stages)
             try:
                 return execution.run()
@@ -111,7 +111,7 @@ def _process(task: RunTask, settings: Settings | None, stages: Stages) -> RunOut
     except BaseException as error:
         if _is_users(error):
             raise
-        return RunOutcome.of_error(task, _named(error, scratch_root), **stages.known())
+        return RunOutcome.of_error(task, named_fault(error, scratch_root), **stages.known())
 
 
 def _is_users(error: BaseException) -> bool:
@@ -123,7 +123,7 @@ def _is_users(error: BaseException) -> bool:
 
 def _failed(execution: RunExecution, error: BaseException) -> RunOutcome:
     """Say in log and store what went wrong."""
-    fault = _named(error, execution.settings.scratch)
+    fault = named_fault(error, execution.settings.scratch)
     with suppress(OSError):  # the log lies in scratch, which may be what is full
         execution.log(f"{fault.state}: {fault}")
         if fault is not error:
@@ -134,7 +134,7 @@ def _failed(execution: RunExecution, error: BaseException) -> RunOutcome:
     return RunOutcome.of_error(execution.task, fault, log=log, **execution.stages.known())
 
 
-def _named(error: BaseException, scratch: str | None) -> CovisError:
+def named_fault(error: BaseException, scratch: str | None) -> CovisError:
     """Give every exception a place in the tree of errors; scratch without room makes many of them."""
     if isinstance(error, CovisError):
         return error
@@ -149,11 +149,23 @@ def _named(error: BaseException, scratch: str | None) -> CovisError:
     return Bug(f"{type(error).__name__}: {error}; this is a bug, and the traceback is in {LOG}")
 
 
+class StoreTask(Protocol):
+    """What a task says of the product store."""
+
+    @property
+    def store(self) -> str:
+        """Its URL."""
+
+    @property
+    def store_id(self) -> str | None:
+        """Its identity."""
+
+
 _stores: dict[tuple[str, str | None], ProductStore] = {}
 """Stores this process has found to take writes."""
 
 
-def _open_store(task: RunTask, location: Location) -> ProductStore:
+def open_store(task: StoreTask, location: Location) -> ProductStore:
     """Open the product store; make sure each time that it is the right one, and once that it takes writes."""
     if location.url != task.store:
         raise ConfigurationError(
@@ -214,7 +226,7 @@ def keep_remains(task: RunTask, fault: CovisError, folder: Path) -> str | None:
         When this worker cannot reach the store.
     """
     settings = load_settings()
-    store = _open_store(task, settings.products)
+    store = open_store(task, settings.products)
     log = RunLog(next(folder.glob(f"*/{LOG}"), folder / LOG))
     execution = RunExecution(task, settings, store, log.path.parent, log, Stages(Reporter(task)))
     with suppress(OSError):

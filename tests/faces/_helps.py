@@ -22,6 +22,7 @@ COMMANDS = (
     "open",
     "files",
     "get",
+    "upgrade",
     "verify",
     "gc",
     "report",

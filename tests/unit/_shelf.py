@@ -46,7 +46,9 @@ class Shelf:
         """Give an empty one, known to this process's configuration."""
         location = products or Location(str(folder / "products"))
         words = {"url": location.url, "endpoint": location.endpoint, "key": location.key}
+        (folder / "scratch").mkdir()
         settings = {
+            "covis.scratch": str(folder / "scratch"),
             "covis.catalog.url": f"sqlite:///{folder}/catalog.sqlite",
             "covis.products": {
                 **{word: value for word, value in words.items() if value},

@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import dask.config
 import pytest
 
 import covis_dask as covis
@@ -32,8 +31,7 @@ _BEFORE = _NOW - dt.timedelta(days=1)
 @pytest.fixture
 def shelf(tmp_path: Path) -> Iterator[Shelf]:
     """Give a catalogue, a store and a scratch folder."""
-    (tmp_path / "scratch").mkdir()
-    with Shelf.at(tmp_path) as shelf, dask.config.set({"covis.scratch": str(tmp_path / "scratch")}):
+    with Shelf.at(tmp_path) as shelf:
         yield shelf
 
 
@@ -215,6 +213,8 @@ def test_scratch_of_the_dead_goes(shelf: Shelf, capsys: Captured) -> None:
     ) as holder:
         assert holder.stdout is not None
         held = Path(holder.stdout.readline().strip())
+        _age(scratch, days=0.1)
+        assert _gc(capsys, "--grace", "0s")["scratch"] == []
         _age(scratch)
         assert _gc(capsys)["scratch"] == [str(unlocked)]
         holder.kill()

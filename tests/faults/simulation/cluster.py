@@ -209,7 +209,7 @@ def _executed(world: World, store: SimulatedStore, task: SimulatedTask) -> RunOu
         world, lambda: commit(store, task.path, seen, change, whole(store.as_store, task.path))
     )
     done = RunOutcome(task.basename, RunState.DONE, task.path)
-    return concluded(verdict, task, manifest, store.as_store, done)  # type: ignore[arg-type]
+    return concluded(verdict, task, manifest, store.as_store, done)
 
 
 def _patiently(world: World, call: Callable[[], T]) -> T:
