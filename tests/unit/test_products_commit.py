@@ -47,14 +47,14 @@ def test_an_undisturbed_commit_stands(before: tuple[Manifest, ...]) -> None:
 
 
 def test_of_two_with_the_same_fingerprint_the_first_stands() -> None:
-    """The second is told that it was there already, whatever its token."""
+    """The second is told that it was there already; a higher token of its own then stands on it."""
     for token in (1, 2, 3):
         store, first = _held(_OLD), manifest("new", "1", token=2)
         start = look(store, RUN)
         commit(store, RUN, start, NewLevel1(first))
         late = NewLevel1(manifest("new", "2", token=token), renew=True)
         assert commit(store, RUN, start, late) is Verdict.ALREADY
-        assert _stands(store) == replace(first, token=3)
+        assert _stands(store) == ours
 
 
 @pytest.mark.parametrize(("ours", "theirs", "stands"), [(3, 2, "ours"), (2, 3, "theirs"), (2, 2, "theirs")])
