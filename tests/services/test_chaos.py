@@ -62,14 +62,15 @@ class _Setting:
 
     def start(self) -> "subprocess.Popen[bytes]":
         """Give the command."""
-        return subprocess.Popen(
-            [sys.executable, "-m", *_BATCH],
-            cwd=self.place.path,
-            env={**os.environ, **self.environ},
-            stdout=subprocess.DEVNULL,
-            stderr=(self.place.path / f"said-{uuid.uuid4().hex[:6]}").open("wb"),
-            start_new_session=True,
-        )
+        with (self.place.path / f"said-{uuid.uuid4().hex[:6]}").open("wb") as said:
+            return subprocess.Popen(
+                [sys.executable, "-m", *_BATCH],
+                cwd=self.place.path,
+                env={**os.environ, **self.environ},
+                stdout=subprocess.DEVNULL,
+                stderr=said,
+                start_new_session=True,
+            )
 
 
 @dataclass
@@ -125,7 +126,7 @@ def setting(request: pytest.FixtureRequest, tmp_path: Path, seed: int) -> Iterat
     for spec in _RUNS:
         place.store(spec)
     environ = {"DASK_CONFIG": str(tmp_path / "config"), "DASK_COVIS__BATCH__HEARTBEAT": "1s", _MARK: mark}
-    environ["DASK_COVIS__BATCH__BACKOFF"] = "1s"
+    environ["DASK_COVIS__BACKOFF"] = "1s"
     database = f"chaos-{mark[:8]}"
     if seed % 3 == 0:
         url = request.getfixturevalue("mongo_url")
