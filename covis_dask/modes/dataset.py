@@ -8,7 +8,7 @@ import datetime as dt
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import xarray as xr
@@ -19,7 +19,9 @@ from covis_dask.modes.parameters import Parameters
 from covis_dask.modes.registry import spec_for
 from covis_dask.raw._ranges import is_clock
 from covis_dask.raw.sweep import PingTable
-from covis_dask.sonar.grid import GridAxes
+
+if TYPE_CHECKING:  # whoever only reads products compiles no kernels
+    from covis_dask.sonar.grid import GridAxes
 
 __all__ = ["DatasetBuilder", "PingTally", "Swept", "Variable", "ping_use"]
 
@@ -114,7 +116,11 @@ class DatasetBuilder:
         self._variables: dict[str, xr.Variable] = {}
 
     def grid(
-        self, axes: GridAxes, values: Mapping[str, NDArray[Any]], prefix: str = "", suffix: str | None = None
+        self,
+        axes: "GridAxes",
+        values: Mapping[str, NDArray[Any]],
+        prefix: str = "",
+        suffix: str | None = None,
     ) -> None:
         """Add the variables of one grid, in the order of the mode's spec.
 

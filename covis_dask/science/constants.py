@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from catalog.vocabulary import Site
+from catalog.vocabulary import Site, describe_site
 
 __all__ = ["ASHES", "ENDEAVOUR", "ENTHALPY_RATIO", "ORIGINAL", "WIDTH_RATIO", "SeaWater", "water_at"]
 
@@ -73,7 +73,7 @@ ASHES: Final = SeaWater(
     expansion=1.2025e-4,
     gravity=9.8105,
     sound_expansion=2.930e-3,
-    temperature=2.41,
+    temperature=describe_site(Site.ASHES).water_temperature,
 )
 ORIGINAL: Final = SeaWater(
     density=1037.3,

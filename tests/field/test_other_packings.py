@@ -47,7 +47,7 @@ def test_padding_is_nothing_odd(kind: str, zeros: int) -> None:
     assert log == []
 
 
-@pytest.mark.parametrize("kind", PACKERS.keys() - {"tar"})
+@pytest.mark.parametrize("kind", sorted(PACKERS.keys() - {"tar"}))
 @pytest.mark.parametrize("padding", [0, 4])
 def test_parts_are_one_file(kind: str, padding: int) -> None:
     """Several parts in a row, as parallel packers write them, empty ones among them, are one archive."""
@@ -70,7 +70,7 @@ def test_skippable_frames() -> None:
     assert read(store(data, "tar.zst"), []) == SOUND
 
 
-@pytest.mark.parametrize("kind", PACKERS.keys() - {"tar"})
+@pytest.mark.parametrize("kind", sorted(PACKERS.keys() - {"tar"}))
 def test_damage_stays_damage(kind: str) -> None:
     """A changed byte is damage of the archive, in whatever words its library has for it."""
     data = bytearray(PACKED[kind])
