@@ -39,7 +39,7 @@ from covis_dask.errors import Bug, ConfigurationError, CovisError, StorageUnavai
 from covis_dask.raw.leftovers import scratch_folder
 from covis_dask.runs.outcome import RunOutcome
 from covis_dask.runs.task import RunTask
-from covis_dask.runs.upgrading import UpgradeTask
+from covis_dask.runs.upgrade_task import UpgradeTask
 from covis_dask.storage import ProductStore
 
 __all__ = ["Ended", "NothingSelected", "PreparedBatch", "Watchers", "prepare", "settings_for"]

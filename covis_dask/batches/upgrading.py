@@ -15,7 +15,8 @@ from covis_dask.products.commit import Seen, look
 from covis_dask.products.schema import SCHEMA
 from covis_dask.runs.isolation import Isolated
 from covis_dask.runs.outcome import RunOutcome
-from covis_dask.runs.upgrading import UpgradeTask, commit_upgrade, is_outdated, upgrade_run
+from covis_dask.runs.upgrade_task import UpgradeTask
+from covis_dask.runs.upgrading import commit_upgrade, is_outdated, upgrade_run
 from covis_dask.storage import ProductStore
 
 __all__ = ["Upgrading", "upgrading"]

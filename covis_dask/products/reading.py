@@ -13,7 +13,6 @@ from zarr.storage import MemoryStore
 
 from covis_dask.products._groups import ROOT, join
 from covis_dask.products.schema import ATTRIBUTE, SCHEMA
-from covis_dask.products.upgrade import upgrade_dataset
 
 __all__ = ["ENDINGS", "is_newest", "read_file", "read_netcdf", "read_zarr", "read_zarr_zip"]
 
@@ -124,5 +123,7 @@ def _loaded(source: Any, **options: Any) -> xr.Dataset:
 
 
 def _newest(groups: dict[str, xr.Dataset], *, decode: bool) -> xr.Dataset:
+    from covis_dask.products.upgrade import upgrade_dataset  # the modes come with it, and their kernels
+
     whole = upgrade_dataset(join(groups))
     return xr.decode_cf(whole) if decode else whole

@@ -4,16 +4,14 @@ No raw data are needed: the old files are read, checked against their manifest, 
 newer form (pictures, logs, .mat files) is copied. The fingerprint stays, for nothing is computed.
 """
 
-import datetime as dt
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fsspec.implementations.local import LocalFileSystem
 
-from catalog.model import ProductRecord
 from catalog.vocabulary import RunState
 from covis_dask._version import __version__
 from covis_dask.config import Settings, load_settings
@@ -29,52 +27,13 @@ from covis_dask.products.zarr import write_zarr
 from covis_dask.raw.leftovers import scratch_folder
 from covis_dask.runs.committing import concluded, whole
 from covis_dask.runs.outcome import RunOutcome
-from covis_dask.runs.versions import require, versions_here
+from covis_dask.runs.upgrade_task import UpgradeTask
+from covis_dask.runs.versions import require
 from covis_dask.runs.worker import named_fault, open_store
 from covis_dask.storage import ProductStore
 from covis_dask.storage.retry import retry_while_unavailable
 
-__all__ = ["UpgradeTask", "commit_upgrade", "is_outdated", "upgrade_run"]
-
-
-@dataclass(frozen=True, slots=True)
-class UpgradeTask:
-    """What a worker needs to know of one product.
-
-    Parameters
-    ----------
-    basename, store, path, batch : str
-        As in `covis_dask.runs.task.RunTask`.
-    known : ProductRecord, optional
-        What the catalogue has of it.
-    bytes_in, attempt, token, store_id, versions
-        As there.
-    """
-
-    basename: str
-    store: str
-    path: str
-    batch: str
-    known: ProductRecord | None = None
-    bytes_in: int = 0
-    attempt: int = 1
-    token: int = 0
-    store_id: str | None = None
-    versions: Mapping[str, str] = field(default_factory=versions_here)
-
-    label = "upgrade"
-
-    def again(self) -> "UpgradeTask":
-        """Return the task of the next attempt."""
-        return replace(self, attempt=self.attempt + 1)
-
-    def under(self, token: int) -> "UpgradeTask":
-        """Return the task as it is under a claim."""
-        return replace(self, token=token)
-
-    def record(self, at: dt.datetime) -> ProductRecord | None:
-        """Return what the catalogue keeps of a product that was carried over."""
-        return None if self.known is None else replace(self.known, token=self.token, at=at)
+__all__ = ["commit_upgrade", "is_outdated", "upgrade_run"]
 
 
 def is_outdated(manifest: Manifest) -> bool:

@@ -22,7 +22,8 @@ from covis_dask.products.manifest import Manifest
 from covis_dask.products.reading import read_netcdf
 from covis_dask.products.schema import ATTRIBUTE, SCHEMA
 from covis_dask.products.stored import StoredProduct
-from covis_dask.runs.upgrading import UpgradeTask, upgrade_run
+from covis_dask.runs.upgrade_task import UpgradeTask
+from covis_dask.runs.upgrading import upgrade_run
 from tests.unit._layout1 import BASENAME, unpack
 from tests.unit._shelf import NAMES, Shelf
 
