@@ -20,7 +20,7 @@ from covis_dask.raw.sweep import RawSweep, with_sweep
 
 __all__ = ["VERSION", "NativeEngine"]
 
-VERSION = "1"
+VERSION = "2"
 """Changes whenever a number in a product may change: it is part of the fingerprint."""
 
 

@@ -1,0 +1,20 @@
+"""Processes that are killed and stopped at random, on a local disk (see `tests.services._chaos`)."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.services._chaos import SCHEDULES, made, tell
+
+pytestmark = [pytest.mark.service, pytest.mark.timeout(280)]
+
+
+@pytest.mark.parametrize("seed", range(0, SCHEDULES, 2))
+def test_whatever_is_killed_or_stopped(seed: int, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """No run is lost, none committed twice, none visible by halves; the same command finishes what is left.
+
+    No process stays behind. Every third schedule has its catalogue on MongoDB.
+    """
+    mongo_url = None if seed % 3 else request.getfixturevalue("mongo_url")
+    with made(tmp_path, mongo_url, None) as setting:
+        tell(setting, seed)
