@@ -16,6 +16,7 @@ from catalog.documents import decode
 from catalog.errors import DocumentError
 from catalog.model import ProductRecord, Run, to_json
 from catalog.store import Catalog
+from catalog.vocabulary import RunState
 from covis_dask.batches.found import Found, looked_up
 from covis_dask.errors import LegacyProduct, ProductDamaged, RunError
 from covis_dask.products.checking import Disagreement, Word, disagreements, lost_bytes, truth
@@ -125,7 +126,7 @@ def _compared(store: ProductStore, found: Found, *, deep: bool) -> Verified:
             wrong += (Disagreement(Word.PRODUCT_DAMAGED, str(error)),)
     after = truth(record, path, manifest, wrong) if wrong else None
     # A run without product, or with a damaged one, that is recorded as failed is what it is recorded as.
-    if record is not None and after is not None and record.state == after.state != "done":
+    if record is not None and after is not None and record.state == after.state != RunState.DONE:
         after = None
     return Verified(run, path, wrong, after)
 
