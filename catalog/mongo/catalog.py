@@ -361,7 +361,7 @@ class MongoCatalog:
         """Return one batch."""
         with self._errors():
             document = self._batches.find_one({"_id": batch_id})
-        return None if document is None else Batch.from_document(document)
+        return None if document is None else next(_readable([document]), None)
 
     def close(self) -> None:
         """Let go of the connections; safe to call twice."""

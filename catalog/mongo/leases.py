@@ -44,7 +44,7 @@ class Leases:
 
     def counters(self) -> dict[str, int]:
         """Return the counters of open leases by batch."""
-        return {lease["_id"]: int(lease["beat"]) for lease in self._leases.find().sort("_id", 1)}
+        return {lease["_id"]: _number(lease.get("beat")) for lease in self._leases.find().sort("_id", 1)}
 
     def take_over(self, batch: str, beat: int) -> bool:
         """End a lease if its counter is still the one that was seen."""
@@ -66,7 +66,7 @@ class Leases:
         return frozenset(
             document["basename"]
             for document in self._runs.find(claimed_once, fields)
-            if _claim(document).token > int((document.get("product") or {}).get("token") or 0)
+            if _claim(document).token > _number(_recorded(document).get("token"))
         )
 
     def claim(self, basenames: Sequence[str], batch: str, floors: Mapping[str, int]) -> dict[str, int]:
@@ -123,13 +123,25 @@ _NO_TOKEN: Document = {"claim.token": {"$exists": False}}
 
 
 def _claim(document: Document) -> Claim:
-    claim = document.get("claim") or {}
-    return Claim(claim.get("batch"), int(claim.get("token", 0)))
+    claim = document.get("claim")
+    claim = claim if isinstance(claim, dict) else {}
+    batch = claim.get("batch")
+    return Claim(batch if isinstance(batch, str) else None, _number(claim.get("token")))
+
+
+def _number(value: object) -> int:
+    """Read a counter; the collection is the users' own, and may hold anything."""
+    return int(value) if isinstance(value, int | float) else 0
+
+
+def _recorded(document: Document) -> Document:
+    product = document.get("product")
+    return product if isinstance(product, dict) else {}
 
 
 def _fenced(document: Document, product: ProductRecord) -> bool:
     """Tell whether a record was refused; one that was taken may have been followed by a new claim."""
-    recorded = document.get("product") or {}
+    recorded = _recorded(document)
     is_there = (recorded.get("batch"), recorded.get("token", 0)) == (product.batch, product.token)
     return _claim(document).token > product.token and not is_there
 

@@ -16,7 +16,7 @@ _REFERENCES: Final = re.compile(r"(?:\$\{\w+\})*")
 _NOTHING_SECRET: Final = re.compile(r"(?:\$\{\w+\}|\$\w+|\*{3}|[:,;]|None|null|true|false|)*", re.IGNORECASE)
 """References, and what has been hidden already."""
 
-_USERINFO: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)([^\s\"'<>`]*)@")
+_USERINFO: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,30}://)([^\s\"'<>`]*)@")
 _PARAMETER: Final = re.compile(r"(?<=[?&#])(?:amp;)?([\w.~%\[\]-]+)=([^\s\"'<>&#)]*)")
 _HEADER: Final = re.compile(
     r"((?:proxy-)?authorization|(?:set-)?cookie)([\"']?\s*[:=]\s*b?)(\"[^\"]*\"|'[^']*'|[^\r\n\"',]+)",

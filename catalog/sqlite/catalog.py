@@ -177,13 +177,22 @@ class SqliteCatalog:
     def batches(self, limit: int = 20) -> Sequence[Batch]:
         """Return the newest batches, newest first."""
         rows = self._rows("SELECT document FROM batches ORDER BY start DESC, id DESC LIMIT ?", (limit,))
-        return [Batch.from_document(json.loads(document)) for (document,) in rows]
+        read = (self._batch(document) for (document,) in rows)
+        return [batch for batch in read if batch is not None]
 
     def get_batch(self, batch_id: str) -> Batch | None:
         """Return one batch."""
         for (document,) in self._rows("SELECT document FROM batches WHERE id = ?", (batch_id,)):
-            return Batch.from_document(json.loads(document))
+            return self._batch(document)
         return None
+
+    @staticmethod
+    def _batch(document: str) -> Batch | None:
+        """Read a batch; one that another hand has changed is no reason to hide the rest."""
+        try:
+            return Batch.from_document(json.loads(document))
+        except (DocumentError, ValueError):
+            return None
 
     def close(self) -> None:
         """Close the file; safe to call twice."""

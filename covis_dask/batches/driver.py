@@ -305,7 +305,7 @@ class Driver:
 
     def _put_off(self, task: Task, tries: int) -> None:
         """Let a run wait for its next try, longer with each."""
-        pause = min(self.settings.backoff * 2 ** (tries - 1), LONGEST_PAUSE)
+        pause = min(self.settings.backoff * 2 ** min(tries - 1, 16), LONGEST_PAUSE)
         heapq.heappush(self._later, (self.clock() + pause, task.basename, task))
 
     def _try_again(self, task: Task, outcome: RunOutcome) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 
 from catalog.model import Batch
 from catalog.store import Catalog
-from covis_dask.batches.leases import BEATS, LeaseWatch
+from covis_dask.batches.leases import BEATS, LeaseWatch, heartbeat_of
 from covis_dask.batches.status import ABANDONED, FINISHED, RUNNING
 
 __all__ = ["endings", "is_dead", "patience_with"]
@@ -16,8 +16,7 @@ _LOOKS = 8
 
 def patience_with(batch: Batch, heartbeat: float = 0.0) -> float:
     """Return how long the counter of a batch must stand still for the batch to be dead, s."""
-    theirs = batch.settings.get("heartbeat")
-    return BEATS * max(heartbeat, float(theirs or 0) or _HEARTBEAT)
+    return BEATS * max(heartbeat, heartbeat_of(batch) or _HEARTBEAT)
 
 
 def is_dead(batch: Batch, watch: LeaseWatch) -> bool:

@@ -10,10 +10,11 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from catalog.model import Batch
 from catalog.store import Catalog
 from covis_dask.batches.job import Task
 
-__all__ = ["BEATS", "Claims", "Lease", "LeaseWatch", "Settled"]
+__all__ = ["BEATS", "Claims", "Lease", "LeaseWatch", "Settled", "heartbeat_of"]
 
 BEATS = 2
 """Heartbeats without a sign of life after which a batch counts as dead."""
@@ -29,6 +30,12 @@ class _Seen:
 
     beat: int
     since: float
+
+
+def heartbeat_of(batch: Batch) -> float:
+    """Return the heartbeat that a batch's document tells, s; 0 where it tells none."""
+    told = batch.settings.get("heartbeat")
+    return float(told) if isinstance(told, int | float) else 0.0
 
 
 class LeaseWatch:
@@ -233,8 +240,8 @@ class Claims:
         """Return how long a counter must stand still; a batch with slower heartbeats gets more time."""
         if batch not in self._patience:
             document = self.lease.catalog.get_batch(batch)
-            theirs = document.settings.get("heartbeat") if document else None
-            patience = BEATS * max(self.lease.heartbeat, float(theirs or 0))
+            theirs = heartbeat_of(document) if document else 0.0
+            patience = BEATS * max(self.lease.heartbeat, theirs)
             self._patience[batch] = patience
             count = len(self._held[batch].all())
             self.say(

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from catalog.names import BadName, parse_basename
+from covis_dask.errors import ProductDamaged
 from covis_dask.products.commit import look
 from covis_dask.products.garbage import Garbage, garbage_of, is_leftover
 from covis_dask.storage import Listed, ProductStore
@@ -100,7 +101,10 @@ def _swept(
 def _sweep_run(store: ProductStore, run: str, before: dt.datetime, *, dry_run: bool) -> Swept:
     # The files first: what is uploaded after they were listed cannot be swept.
     files = store.listed(run)
-    seen = look(store, run)
+    try:
+        seen = look(store, run)
+    except ProductDamaged as damaged:  # a link where the manifest should be
+        return Swept(run, (), f"{damaged.kind}: {damaged}")
     reason = "" if seen.fault is None else f"{seen.fault.kind}: {seen.fault}"
     swept = []
     for garbage in garbage_of(run, seen, files, before):

@@ -160,7 +160,8 @@ def standing(
     held = seen.manifest
     if held is None:
         return Standing.MAKE
-    if held.fingerprint == fingerprint and held.formats >= formats and forced_by in (None, held.batch):
+    made = forced_by is None or (token > 0 and held.batch == forced_by)
+    if made and held.fingerprint == fingerprint and held.formats >= formats:
         return Standing.ALREADY
     return Standing.BEHIND if held.token > token else Standing.MAKE
 

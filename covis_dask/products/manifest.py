@@ -318,7 +318,9 @@ class Manifest(_Document):
     made_from: MadeFrom | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a version that lies elsewhere than versions do."""
+        """Refuse a version that lies elsewhere than versions do, and a name that leads out of its folder."""
+        if not re.fullmatch(r"\w[\w.-]*", self.basename):
+            raise ValueError(f"{self.basename!r} is not the name of a run")
         if self.folder and not re.fullmatch(r"v/[\w.-]+", self.folder):
             raise ValueError(f"{self.folder!r} is not the folder of a version")
 

@@ -14,6 +14,8 @@ from pathlib import Path
 __all__ = ["DeadFolder", "dead_folders", "hold", "scratch_folder"]
 
 _OURS = re.compile(r"covis-(?:raw-|run-|matlab-)?[a-z0-9_]{8,12}")
+_NOBODY_ELSES = re.compile(r"covis-(?:raw|run|matlab)-")
+"""Without a lock a bare name may be anybody's, such as ``covis-products``."""
 _LOCK = ".in-use"
 _YOUNG = 60.0
 _DAY = 86400.0
@@ -95,7 +97,7 @@ def _is_dead(folder: Path, grace: float) -> bool:
     quiet = time.time() - max(newest, folder.stat().st_mtime)
     lock = folder / _LOCK
     if not lock.exists():
-        return quiet > max(grace, _DAY)
+        return _NOBODY_ELSES.match(folder.name) is not None and quiet > max(grace, _DAY)
     return quiet > _YOUNG and _is_free(lock)
 
 

@@ -40,6 +40,7 @@ NEEDED = (
 )
 
 _LATER = 10.0
+_LONGEST_ALARM = 2**31 - 1
 """A worker ends what takes too long; what has lost its worker ends itself, so much later, s."""
 _FAREWELL = 10
 _PATIENCE = 2.0
@@ -184,7 +185,7 @@ class _Child:
     def _prepare(self, call: Call) -> None:
         """Give a call a folder and a deadline, neither of which it can leave behind."""
         self._call = call
-        signal.alarm(int(call.computing + _LATER) + 1)
+        signal.alarm(min(int(call.computing + _LATER) + 1, _LONGEST_ALARM))
         # Where that is impossible, the run will find out, and say so in its own words.
         with suppress(OSError):
             self._folder.mkdir(mode=0o700, exist_ok=True)
@@ -197,7 +198,7 @@ class _Child:
     def _tell(self, event: Mapping[str, Any]) -> None:
         """Tell the worker, unless it has gone or has no time: the run must not wait for it."""
         if self._call is not None and event.get("stage", "") not in events.COMPUTING:
-            signal.alarm(int(self._call.finishing + _LATER) + 1)
+            signal.alarm(min(int(self._call.finishing + _LATER) + 1, _LONGEST_ALARM))
         with suppress(OSError):
             if select.select([], [self._connection], [], 0)[1]:
                 self._connection.send(Told(event))

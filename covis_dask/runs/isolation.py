@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from covis_dask.config import Settings, load_settings
-from covis_dask.errors import Cancelled, CovisError, OutOfMemory
+from covis_dask.errors import Cancelled, CovisError, OutOfMemory, WorkerLost
 from covis_dask.runs._calls import Call, Surroundings
 from covis_dask.runs._children import Child, ForkServer
 from covis_dask.runs._watch import Watch
@@ -64,6 +64,9 @@ class Isolated:
             return _Run(self, task, settings).outcome()
         except CovisError as error:  # it could not even begin
             return RunOutcome.of_error(task, error, worker=socket.gethostname())
+        except OSError as error:  # no descriptors, processes or memory are left here
+            lost = WorkerLost(f"this worker could not start a process for the run: {error}")
+            return RunOutcome.of_error(task, lost, worker=socket.gethostname())
 
 
 class _Children:
@@ -125,6 +128,8 @@ class _Run:
         watch = Watch(child, self._call(self.isolated.work, task), self._memory(), listener_here())
         try:
             with _at_work(watch, batch):
+                if batch in _children.stopped:  # while the child was being started
+                    watch.stop(Cancelled("the batch was stopped"))
                 outcome: RunOutcome = watch.wait()
         except CovisError as fault:
             return self._failed(fault, watch)

@@ -112,8 +112,13 @@ def files(root: str, path: str) -> Iterator[tuple[str, int]]:
     for folder, _, names in os.walk(base):
         for name in names:
             file = Path(folder, name)
-            if not file.is_symlink():
-                yield file.relative_to(root).as_posix(), file.stat().st_size
+            if file.is_symlink():
+                continue
+            try:
+                size = file.stat().st_size
+            except FileNotFoundError:  # renamed or removed meanwhile, by another writer
+                continue
+            yield file.relative_to(root).as_posix(), size
 
 
 def listed(root: str, path: str, *, deep: bool) -> Iterator[Listed]:

@@ -96,7 +96,7 @@ class ProductStore:
         if found is None:
             self.make_root()
             document = {"schema": _MARK_SCHEMA, "id": uuid.uuid4().hex}
-            self._put_if(MARK, json.dumps(document).encode(), None)
+            self.probed()._put_if(MARK, json.dumps(document).encode(), None)
             found = self.mark()
         return replace(self, id=found)
 

@@ -185,6 +185,8 @@ def test_copies_are_tried_in_order_of_preference(
     monkeypatch.setattr("covis_dask.storage.locations._TIMEOUTS", quick)
     monkeypatch.setattr("s3fs.S3FileSystem.retries", 1)
 
+    (tmp_path / "products").mkdir()
+
     def used(prefix: str, *order: str) -> tuple[str, str]:
         spec = ProductSpec(
             profile="matlab", prefix=prefix, store=settings.products.url, hosts=frozenset(settings.hosts),

@@ -205,7 +205,7 @@ time.sleep(60)
 def test_scratch_of_the_dead_goes(shelf: Shelf, capsys: Captured) -> None:
     """A folder lives as long as its process; one without a lock until it is old; others are not ours."""
     scratch = shelf.folder / "scratch"
-    other, unlocked = scratch / "covis-data", scratch / "covis-abcdefgh"
+    other, unlocked = scratch / "covis-products", scratch / "covis-run-abcdefgh"
     for folder in (other, unlocked):
         folder.mkdir()
     with subprocess.Popen(
@@ -219,7 +219,7 @@ def test_scratch_of_the_dead_goes(shelf: Shelf, capsys: Captured) -> None:
         assert _gc(capsys)["scratch"] == [str(unlocked)]
         holder.kill()
     assert _gc(capsys)["scratch"] == [str(held)]
-    assert [path.name for path in scratch.iterdir()] == ["covis-data"]
+    assert [path.name for path in scratch.iterdir()] == ["covis-products"]
 
 
 def test_the_clock_is_the_store_s(shelf: Shelf, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
