@@ -21,6 +21,7 @@ from covis_dask.runs._children import Child, ForkServer
 from covis_dask.runs._watch import Watch
 from covis_dask.runs.events import BEGUN, dask_worker, listener_here, rest_event
 from covis_dask.runs.outcome import RunOutcome
+from covis_dask.runs.versions import require
 
 __all__ = ["MEMORY", "Isolated", "await_children", "stop_batch", "stop_everywhere", "warm_up"]
 
@@ -60,6 +61,7 @@ class Isolated:
     def __call__(self, task: _Task) -> RunOutcome:
         """Carry out a task; no error leaves it."""
         try:
+            require(getattr(task, "versions", {}), socket.gethostname())
             settings = load_settings()
             return _Run(self, task, settings).outcome()
         except CovisError as error:  # it could not even begin

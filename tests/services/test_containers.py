@@ -72,7 +72,12 @@ def test_compose_refuses_to_start_without_credentials(docker: Docker, tmp_path: 
     values = [
         line.split("=", 1) for line in (ROOT / ".env.example").read_text().splitlines() if line[:1].isalpha()
     ]
-    assert {name for name, value in values if value} == {"MONGODB_USER", "MINIO_ACCESS_KEY"}
+    assert {name for name, value in values if value} == {
+        "MONGODB_USER",
+        "MINIO_ACCESS_KEY",
+        "PAGE_MONGODB_USER",
+        "PAGE_MINIO_ACCESS_KEY",
+    }
 
 
 def test_the_demo_is_processed(stack: Stack) -> None:

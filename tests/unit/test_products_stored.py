@@ -11,6 +11,7 @@ import covis_dask as covis
 from covis_dask.batches.completion import complete_from_manifests
 from covis_dask.cli import process
 from covis_dask.config import Location
+from covis_dask.engines.native import NativeEngine
 from covis_dask.errors import LegacyProduct, ProductDamaged
 from covis_dask.products.manifest import Failure, Manifest
 from covis_dask.products.paths import draw_try
@@ -54,9 +55,13 @@ def test_layout_1_is_read(store: ProductStore) -> None:
 
 
 def test_layout_1_is_not_stale_and_is_replaced_whole(
-    store: ProductStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    store: ProductStore,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The same command finds it done; --force writes layout 2 beside it; who reads the old one still can."""
+    monkeypatch.setattr(NativeEngine, "version", "1")  # whose product it is
     folder = tmp_path / "products" / BASENAME
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     old = _product(store)
