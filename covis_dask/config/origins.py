@@ -89,11 +89,11 @@ def _no_sections(kind: type[Section], said: Any, name: str) -> Iterator[Fault]:
         full = dotted(*name.split(".")[1:], field.encode_name)
         if isinstance(field.type, type) and issubclass(field.type, Section):
             yield from _no_sections(field.type, here, full)
-        elif field.encode_name in _TABLES and here is not None and not isinstance(here, Mapping):
+        elif full in _TABLES and here is not None and not isinstance(here, Mapping):
             yield Fault(full, f"{full} must be keys and values, not {shown(here)}")
 
 
-_TABLES = frozenset({"hosts", "cluster", "knows"})
+_TABLES = frozenset({"covis.hosts", "covis.cluster", "covis.matlab.knows"})
 
 
 def _canonical(name: str) -> str:

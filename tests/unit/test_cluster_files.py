@@ -1,5 +1,6 @@
 """The files that describe clusters: they parse, fit their schemas, and say the same as the package."""
 
+import os
 import re
 import subprocess
 import sys
@@ -225,3 +226,13 @@ def test_arguments_reach_the_package_that_starts_clusters(
     ):
         pass
     assert told == expected
+
+
+def test_the_settings_of_the_containers_are_sound(tmp_path: Path) -> None:
+    """What Compose and Kubernetes mount passes the check that every command makes."""
+    text = "from covis_dask.config import settings_faults; print(settings_faults())"
+    environ = {**os.environ, "DASK_CONFIG": str(_ROOT / "cluster" / "compose")}
+    done = subprocess.run(
+        [sys.executable, "-c", text], env=environ, cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
