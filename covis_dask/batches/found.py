@@ -14,7 +14,7 @@ from covis_dask.products.paths import ProductPaths
 from covis_dask.products.stored import StoredProduct
 from covis_dask.storage import ProductStore
 
-__all__ = ["Found", "expected_store", "find_products", "folder_of", "looked_up"]
+__all__ = ["Found", "expected_store", "find_products", "folder_of", "look_up", "looked_up"]
 
 _AT_ONCE = 512
 
@@ -59,6 +59,19 @@ def expected_store(history: History, catalog: Catalog) -> ProductStore:
     return store if known is None else marked_store(store, known)
 
 
+def look_up(store: ProductStore, run: Run, prefix: str | None = None) -> Found:
+    """Look at the manifest of one run; errors as of `looked_up`."""
+    if run.fault is not None:
+        return Found(run, fault=UnreadableDocument(run.fault))
+    path = folder_of(run, prefix)
+    if path is None:
+        return Found(run)
+    try:
+        return Found(run, path, StoredProduct.at(store, path))
+    except (LegacyProduct, ProductDamaged) as fault:
+        return Found(run, path, fault=fault)
+
+
 def looked_up(store: ProductStore, runs: Iterable[Run], prefix: str | None = None) -> Iterator[Found]:
     """Look at the manifests of runs, many at a time; in the order of the runs.
 
@@ -67,21 +80,9 @@ def looked_up(store: ProductStore, runs: Iterable[Run], prefix: str | None = Non
     StorageUnavailable, StorageRefused
         When the store does not answer.
     """
-
-    def look(run: Run) -> Found:
-        if run.fault is not None:
-            return Found(run, fault=UnreadableDocument(run.fault))
-        path = folder_of(run, prefix)
-        if path is None:
-            return Found(run)
-        try:
-            return Found(run, path, StoredProduct.at(store, path))
-        except (LegacyProduct, ProductDamaged) as fault:
-            return Found(run, path, fault=fault)
-
     rest = iter(runs)
     while chunk := list(islice(rest, _AT_ONCE)):
-        yield from store.at_once(look, chunk)
+        yield from store.at_once(lambda run: look_up(store, run, prefix), chunk)
 
 
 def find_products(history: History, query: RunQuery, prefix: str | None = None) -> Iterator[Found]:

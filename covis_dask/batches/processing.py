@@ -259,6 +259,7 @@ class PostProcessing:
         if record.state == RunState.QUARANTINED and not self.spec.retry_quarantined:
             return _if_unchanged(run, task, record)
         if record.state != RunState.DONE:
+            task = replace(task, suspect=record.kind == Kind.PRODUCT_DAMAGED)
             return Decision(run, "run", f"{record.state} before ({record.kind})", task=task)
         if record.fingerprint != task.fingerprint:
             old = identity(record.engine, record.version, "", {}, json.loads(record.inputs or "{}"))

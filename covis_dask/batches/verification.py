@@ -7,9 +7,11 @@ batch is processing is left to that batch.
 import json
 import os
 import secrets
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, TextIO
 
 from catalog.documents import decode
@@ -17,7 +19,9 @@ from catalog.errors import DocumentError
 from catalog.model import ProductRecord, Run, to_json
 from catalog.store import Catalog
 from catalog.vocabulary import RunState
-from covis_dask.batches.found import Found, looked_up
+from covis_dask.batches.found import Found, look_up, looked_up
+from covis_dask.batches.keeper import kept
+from covis_dask.batches.leases import Lease
 from covis_dask.errors import LegacyProduct, ProductDamaged, RunError
 from covis_dask.products.checking import Disagreement, Word, disagreements, lost_bytes, truth
 from covis_dask.products.commit import Seen, look
@@ -25,6 +29,10 @@ from covis_dask.products.manifest import Manifest
 from covis_dask.storage import ProductStore
 
 __all__ = ["Mended", "StoreCheck", "Verified", "fix", "undo", "verify"]
+
+_AT_ONCE = 512
+_HEARTBEAT = 2.0
+"""Short: who waits for these runs goes by a heartbeat of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +103,19 @@ def verify(
     StorageUnavailable, StorageRefused
         When the store does not answer.
     """
-    for found in looked_up(store, runs):
+
+    def compared(found: Found) -> Verified:
         one = _elsewhere(store, found, prefixes) if found.path is None and found.fault is None else found
-        yield _compared(store, one, deep=deep)
+        return _compared(store, one, deep=deep)
+
+    found = looked_up(store, runs)
+    while chunk := list(islice(found, _AT_ONCE)):
+        yield from store.at_once(compared, chunk)
 
 
 def _elsewhere(store: ProductStore, found: Found, prefixes: Sequence[str]) -> Found:
     """Look for the product of a run that the catalogue knows nothing of."""
-    others = [next(looked_up(store, [found.run], prefix)) for prefix in prefixes]
+    others = [look_up(store, found.run, prefix) for prefix in prefixes]
     known = [one for one in others if one.product is not None]
     if known:
         return max(known, key=lambda one: one.product.manifest.finished if one.product else 0)
@@ -194,11 +207,13 @@ def _claimed(
 ) -> Iterator[tuple[str, dict[str, int]]]:
     """Hold the runs that nobody else does."""
     batch = f"verify-{secrets.token_hex(6)}"
-    catalog.open_lease(batch)
+    lease = Lease(catalog, batch, _HEARTBEAT, time.monotonic)
+    lease.open()
     try:
-        yield batch, dict(catalog.claim(names, batch, floors)) if names else {}
+        with kept(lease):
+            yield batch, dict(catalog.claim(names, batch, floors)) if names else {}
     finally:
-        catalog.close_lease(batch)
+        lease.close()
 
 
 def _product(catalog: Catalog, basename: str) -> ProductRecord | None:

@@ -95,7 +95,8 @@ def commit_for_worker(
         store = replace(store, conditional=False)
         seen = look(store, task.path)
         # Where files of the committed product are lost, the worker has made it anew for that.
-        lost = seen.manifest is not None and bool(lost_bytes(store, task.path, seen.manifest))
+        held = seen.manifest
+        lost = held is not None and bool(lost_bytes(store, task.path, held, deep=task.suspect))
         stands = standing(
             seen,
             fingerprint=task.fingerprint,

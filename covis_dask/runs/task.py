@@ -53,6 +53,8 @@ class RunTask:
         1 for the first try.
     token : int
         Fencing token of the batch's claim on the run; 0 where there is no catalogue.
+    suspect : bool
+        The product that is committed was found damaged: its bytes are compared before it counts as done.
     versions : mapping
         Of Python, Dask and this package where the batch was started; a worker with others refuses.
     """
@@ -74,6 +76,7 @@ class RunTask:
     attempt: int = 1
     token: int = 0
     store_id: str | None = None
+    suspect: bool = False
     versions: Mapping[str, str] = field(default_factory=versions_here)
 
     @property

@@ -110,6 +110,15 @@ def test_a_record_that_may_be_behind_the_store_is_not_believed() -> None:
         assert "another batch has been at it since" in item.reason
 
 
+def test_known_damage_is_told_to_the_worker() -> None:
+    """It then compares the bytes, where a size alone would say that all is well."""
+    run = _recorded(_run(), "failed", kind="product-damaged")
+    (task,) = _plan(run).tasks
+    assert isinstance(task, RunTask)
+    assert task.suspect
+    assert not _task(_run()).suspect
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

@@ -1,6 +1,7 @@
 """`covis verify`: catalogue, manifests and bytes compared, the catalogue mended, and that taken back."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 
 from catalog.names import basename_of
+from catalog.store import open_catalog
+from covis_dask.batches.verification import _claimed
 from covis_dask.cli import main
 from covis_dask.products.checking import Word
 from tests.unit._shelf import NAMES, PREFIX, Shelf
@@ -198,3 +201,16 @@ def test_a_store_that_is_away_says_nothing_of_products(shelf: Shelf, how: str, c
     assert main(["verify", "--year", "2014", "--fix"]) == 3
     assert "mark" in capsys.readouterr().err
     assert shelf.recorded(FIRST) == before
+
+
+def test_what_is_being_mended_is_not_abandoned(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lease gives signs of life for as long as the mending takes, however many runs there are."""
+    monkeypatch.setattr("covis_dask.batches.verification._HEARTBEAT", 0.02)
+    with open_catalog(f"sqlite:///{shelf.folder}/leases.sqlite") as catalog, _claimed(catalog, [], {}):
+        (first,) = catalog.leases().values()
+        deadline = time.monotonic() + 10
+        while catalog.leases() and max(catalog.leases().values()) == first:
+            assert time.monotonic() < deadline, "it stands still"
+            time.sleep(0.01)
+    with open_catalog(f"sqlite:///{shelf.folder}/leases.sqlite") as catalog:
+        assert not catalog.leases()

@@ -28,7 +28,7 @@ from covis_dask.runs.task import RunTask
 from covis_dask.runs.worker import process_run
 from covis_dask.simulate.pack import write_archive
 from covis_dask.storage import ProductStore
-from tests._place import diffuse, members
+from tests._place import diffuse, members, version_of
 
 _SPEC = diffuse(1)
 _FILE = f"{_SPEC.basename}.tar"
@@ -381,3 +381,15 @@ def test_a_worker_of_another_store_refuses(folder: Path) -> None:
     assert outcome.state == "not-run"
     assert "elsewhere" in str(outcome.reason)
     assert not folder.exists() or not any(folder.rglob("*.nc"))
+
+
+def test_damage_that_was_found_is_looked_for_again(folder: Path) -> None:
+    """A file of the right size that holds other bytes is made anew, once somebody has found that it does."""
+    task = _task()
+    process_run(task)
+    (file,) = version_of(folder / task.path / "metadata.json").glob("*.nc")
+    sound = file.read_bytes()
+    file.write_bytes(sound[:-8] + b"\0damage\0")
+    assert process_run(task).state == "already"
+    assert process_run(replace(task, suspect=True)).state == "done"
+    assert process_run(replace(task, suspect=True)).state == "already"
