@@ -1,6 +1,7 @@
 """Products that workers have uploaded and the driver commits, beside its loop: a store may take its time."""
 
 import concurrent.futures
+import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -8,10 +9,12 @@ from dataclasses import dataclass, field, replace
 from catalog.errors import CatalogUnavailable
 from covis_dask.batches.job import Job, Task
 from covis_dask.batches.leases import Lease
-from covis_dask.errors import Bug, Cancelled
+from covis_dask.errors import Bug, Cancelled, CovisError
 from covis_dask.runs.outcome import RunOutcome
 
 __all__ = ["Completing"]
+
+_PAUSE = 0.25
 
 
 def _one_hand() -> ThreadPoolExecutor:
@@ -27,10 +30,13 @@ class Completing:
     lease : Lease
         Of the batch: a run is completed only while the batch holds it.
     job : Job
+    held_up : bool
+        Whether the catalogue was away when a run was to be completed last.
     """
 
     lease: Lease
     job: Job
+    held_up: bool = False
     _begun: "dict[concurrent.futures.Future[RunOutcome], tuple[Task, RunOutcome]]" = field(
         default_factory=dict
     )
@@ -50,10 +56,13 @@ class Completing:
         for future in [future for future in self._begun if future.done()]:
             task, outcome = self._begun.pop(future)
             error = future.exception()
+            self.held_up = isinstance(error, CatalogUnavailable)
             if error is None:
                 ended.append((task, future.result()))
-            elif isinstance(error, CatalogUnavailable):
+            elif self.held_up:
                 self.take(task, outcome)
+            elif isinstance(error, CovisError):
+                ended.append((task, RunOutcome.of_error(task, error)))
             else:
                 bug = Bug(f"its product could not be committed: {type(error).__name__}: {error}")
                 ended.append((task, RunOutcome.of_error(task, bug)))
@@ -61,8 +70,12 @@ class Completing:
 
     def rest(self, timeout: float) -> Iterable[tuple[Task, RunOutcome]]:
         """Wait for the runs that are being completed; what takes longer than `timeout` s is given up."""
-        concurrent.futures.wait(self._begun, timeout)
-        ended = self.ended()
+        deadline, ended = time.monotonic() + timeout, list[tuple[Task, RunOutcome]]()
+        while self._begun and (left := deadline - time.monotonic()) > 0:
+            concurrent.futures.wait(self._begun, left, concurrent.futures.FIRST_COMPLETED)
+            ended += self.ended()
+            if self.held_up:
+                time.sleep(_PAUSE)
         self._hand.shutdown(wait=False, cancel_futures=True)
         return ended
 

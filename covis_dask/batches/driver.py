@@ -167,6 +167,8 @@ class Driver:
                 self._judge(task, outcome)
         for task, outcome in self._completing.ended():
             self._judge(task, outcome)
+        if self._completing.held_up:
+            self.patience.ask(self._catalog.leases)
         self._record()
 
     def _end_without_task(self, item: Decision) -> None:

@@ -57,7 +57,12 @@ class ForkServer:
             )
         fault = self._open(surroundings)
         if fault is not None:
+            code = self._process.poll()
+            if code is None:  # it hangs, and would stay
+                kill_tree(self._process.pid)
             self.close()
+            if code is not None and code < 0:
+                raise WorkerLost(f"the process that starts others for runs was ended by signal {-code}")
             raise ConfigurationError(f"this worker cannot start processes for its runs: {fault}")
 
     def _open(self, surroundings: Surroundings) -> str | None:
