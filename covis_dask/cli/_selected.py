@@ -9,9 +9,10 @@ from catalog.redaction import redact
 from catalog.tools.arguments import add_selection_arguments, selection_texts
 from covis_dask.batches.found import Found
 from covis_dask.cli.exits import Exit
+from covis_dask.products.files import KINDS
 from covis_dask.products.stored import StoredProduct
 
-__all__ = ["Gaps", "add_product_selection", "query_from", "say"]
+__all__ = ["Gaps", "add_formats", "add_product_selection", "query_from", "say"]
 
 
 def add_product_selection(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +21,17 @@ def add_product_selection(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--prefix",
         help="folder below the product store, such as native-corrected (that of each run's newest outcome)",
+    )
+
+
+def add_formats(parser: argparse.ArgumentParser) -> None:
+    """Add which files of each product are meant; none said means ``nc``."""
+    parser.add_argument(
+        "--format",
+        dest="formats",
+        action="append",
+        choices=KINDS,
+        help="which files, repeatable: a format, the quick look, the log, or all (nc)",
     )
 
 

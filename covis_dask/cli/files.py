@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from covis_dask.batches.found import find_products
 from covis_dask.batches.history import History
 from covis_dask.cli._answer import answered, put
-from covis_dask.cli._selected import Gaps, add_product_selection, query_from
+from covis_dask.cli._selected import Gaps, add_formats, add_product_selection, query_from
 from covis_dask.cli.exits import Exit
-from covis_dask.products.files import KINDS, files_of
+from covis_dask.products.files import files_of
 
 __all__ = ["main", "parser"]
 
@@ -36,13 +36,7 @@ def parser(prog: str = "python -m covis_dask.cli.files") -> argparse.ArgumentPar
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_product_selection(parser)
-    parser.add_argument(
-        "--format",
-        dest="formats",
-        action="append",
-        choices=KINDS,
-        help="which files, repeatable: a format, the quick look, the log, or all (nc)",
-    )
+    add_formats(parser)
     parser.add_argument("--json", action="store_true", help="with names, sizes and checksums, as JSON")
     return parser
 

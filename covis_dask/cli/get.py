@@ -12,11 +12,11 @@ from dask.utils import format_bytes
 from covis_dask.batches.found import find_products
 from covis_dask.batches.history import History
 from covis_dask.cli._answer import answered, put
-from covis_dask.cli._selected import Gaps, add_product_selection, query_from, say
+from covis_dask.cli._selected import Gaps, add_formats, add_product_selection, query_from, say
 from covis_dask.cli.exits import Exit
 from covis_dask.errors import ProductDamaged
 from covis_dask.products.copying import Copied, InTheWay, copy_file
-from covis_dask.products.files import KINDS, ProductFile, files_of
+from covis_dask.products.files import ProductFile, files_of
 from covis_dask.products.stored import StoredProduct
 
 __all__ = ["main", "parser"]
@@ -42,13 +42,7 @@ def parser(prog: str = "python -m covis_dask.cli.get") -> argparse.ArgumentParse
     )
     parser.add_argument("folder", metavar="DIR", type=Path, help="where to; made if it is not there")
     add_product_selection(parser)
-    parser.add_argument(
-        "--format",
-        dest="formats",
-        action="append",
-        choices=KINDS,
-        help="which files, repeatable: a format, the quick look, the log, or all (nc)",
-    )
+    add_formats(parser)
     parser.add_argument(
         "--overwrite",
         action="store_true",
